@@ -1,0 +1,41 @@
+# `make demo` and `make test` do everything a fresh machine needs: virtual environment, packages, the run. A second run installs nothing.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+BIN := .venv/bin
+export OMP_NUM_THREADS ?= 2
+
+.PHONY: demo run test check translations clean
+.DEFAULT_GOAL := demo
+
+demo: .venv/installed  ## the whole path on the sample client, on the embedded base
+	$(BIN)/python avatar_pipeline.py demo
+
+run: .venv/installed  ## the menu
+	$(BIN)/python avatar_pipeline.py
+
+test: .venv/installed-dev  ## every test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+check: .venv/installed-dev  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+translations: .venv/installed-dev  ## read the texts from the source into locales/ and compile them
+	$(BIN)/pybabel -q extract -F locales/babel.cfg -k N_ -o locales/avatar_pipeline.pot --no-location --omit-header .
+	$(BIN)/pybabel -q update -D avatar_pipeline -i locales/avatar_pipeline.pot -d locales -l es --no-fuzzy-matching --omit-header
+	$(BIN)/pybabel -q compile -D avatar_pipeline -d locales
+
+clean:  ## everything that can be made again; clients/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: https://www.python.org/downloads/"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: requirements.txt vendor/onnxruntime-shim/pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	touch $@
+
+.venv/installed-dev: requirements-dev.txt .venv/installed
+	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
+	touch $@

@@ -1,0 +1,288 @@
+"""A client: every path of its folder, its state, and the records that stages leave there for one another.
+
+Disk is the truth: what a stage made is found from its files. `state.json` keeps only what files cannot show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+import filelock
+from pydantic import BaseModel, ConfigDict, Field
+
+from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, read_record, write_record
+
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
+# Windows refuses these as names of folders, whatever their ending.
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+
+
+class Source(StrEnum):
+    """Where a picture comes from."""
+
+    MIDJOURNEY = "mj"
+    REAL = "real"
+
+
+class Reason(StrEnum):
+    """Why a picture was refused. The words people read for each are in `screens`."""
+
+    UNREADABLE = "unreadable"
+    EMPTY = "empty"
+    NOT_A_PICTURE = "not_a_picture"
+    ANIMATED = "animated"
+    TOO_LARGE = "too_large"
+    LINK_OUTSIDE = "link_outside"
+    NO_FACE = "no_face"
+    LOW_CONFIDENCE = "low_confidence"
+    FACE_TOO_SMALL = "face_too_small"
+    SEVERAL_FACES = "several_faces"
+    TOO_DARK = "too_dark"
+    TOO_BRIGHT = "too_bright"
+    BURNT = "burnt"
+    LOW_CONTRAST = "low_contrast"
+    BLURRED = "blurred"
+
+
+class Rejection(BaseModel):
+    """A refused picture: data, not an error. `measured` and `limit` are in the unit of the limit that failed."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str  # relative to the client's folder; for an import, the path the user gave
+    source: str  # the file's own name as the user knows it
+    reason: Reason
+    measured: float | None = None
+    limit: float | None = None
+
+
+class Picture(BaseModel):
+    """One imported original. `file` is its name in `raw_mj/` or `raw_real/`, `original` the name it was given under."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    original: str
+    source: Source
+    sha256: str
+    width: int = 0  # as it will be shown, orientation applied; 0 where only a decode can tell (RAW)
+    height: int = 0
+    taken: str = ""  # EXIF date, as the camera wrote it
+    camera: str = ""
+
+
+class Pictures(BaseModel):
+    """`metadata/images.json`: every original of a client, in the order of their names."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    images: tuple[Picture, ...] = ()
+
+
+class Face(BaseModel):
+    """What `process` found in one original: the chosen face in the original's upright pixels, the square, the measures."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str  # of the original
+    sha256: str  # of the original
+    source: Source
+    crop: str = ""  # name in processed/, empty when rejected
+    settings: str  # digest of the limits it was judged by
+    box: tuple[int, int, int, int] | None = None  # left, top, width, height
+    landmarks: dict[str, tuple[int, int]] = {}
+    confidence: float | None = None
+    faces: int = 0
+    square: tuple[int, int, int] | None = None  # left, top, side
+    measures: dict[str, float] = {}
+    rejection: Rejection | None = None
+
+
+class Faces(BaseModel):
+    """`metadata/faces.json`: the verdict on every original, in the order of their names."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    faces: tuple[Face, ...] = ()
+
+
+class ClientState(BaseModel):
+    """`state.json`: what no other file can show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    created: str
+    class_word: str = "person"  # what the client is, for captions: person, woman, man
+    base_model: str = ""  # empty: the settings' base model
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The paths of one client's folder; nothing else in the program builds them."""
+
+    root: Path
+
+    @property
+    def id(self) -> str:
+        """The client's name, which is also its trigger word."""
+        return self.root.name
+
+    @property
+    def raw_mj(self) -> Path:
+        """MidJourney originals, never changed."""
+        return self.root / "raw_mj"
+
+    @property
+    def raw_real(self) -> Path:
+        """Real originals, never changed."""
+        return self.root / "raw_real"
+
+    def raw(self, source: Source) -> Path:
+        """The folder of originals of one source."""
+        return self.raw_mj if source is Source.MIDJOURNEY else self.raw_real
+
+    @property
+    def processed(self) -> Path:
+        """1024 px square PNGs that passed."""
+        return self.root / "processed"
+
+    @property
+    def rejected(self) -> Path:
+        """What did not pass, each with its reason beside it."""
+        return self.root / "rejected"
+
+    @property
+    def training_data(self) -> Path:
+        """The parent folder that Kohya's `--train_data_dir` wants."""
+        return self.root / "training_data"
+
+    @property
+    def metadata(self) -> Path:
+        """Records of what was imported and found."""
+        return self.root / "metadata"
+
+    @property
+    def training(self) -> Path:
+        """Plan, logs and the trainer's own record."""
+        return self.root / "training"
+
+    @property
+    def regularisation(self) -> Path:
+        """Pictures of other people, in Kohya's folder layout, that keep the base as it is for everybody else."""
+        return self.training / "regularisation"
+
+    @property
+    def logs(self) -> Path:
+        """TensorBoard's folder."""
+        return self.training / "logs"
+
+    @property
+    def plan_file(self) -> Path:
+        """The plan the last training was started with."""
+        return self.training / "lora_config.json"
+
+    @property
+    def models(self) -> Path:
+        """LoRA files, states of a training, and the trainer's samples."""
+        return self.root / "models"
+
+    @property
+    def samples(self) -> Path:
+        """Pictures made while training."""
+        return self.root / "samples"
+
+    @property
+    def output(self) -> Path:
+        """Portraits and exports."""
+        return self.root / "output"
+
+    @property
+    def state_file(self) -> Path:
+        """What no other file can show."""
+        return self.root / "state.json"
+
+    @property
+    def images_file(self) -> Path:
+        """The list of originals."""
+        return self.metadata / "images.json"
+
+    @property
+    def midjourney_file(self) -> Path:
+        """What MidJourney's files tell."""
+        return self.metadata / "midjourney.json"
+
+    @property
+    def faces_file(self) -> Path:
+        """The verdict on every original."""
+        return self.metadata / "faces.json"
+
+    def state(self) -> ClientState:
+        """What `state.json` says; raises BrokenFile."""
+        return read_record(self.state_file, ClientState)
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Every imported original; raises BrokenFile."""
+        return read_record(self.images_file, Pictures).images if self.images_file.exists() else ()
+
+    def faces(self) -> tuple[Face, ...]:
+        """Every verdict of `process`; raises BrokenFile."""
+        return read_record(self.faces_file, Faces).faces if self.faces_file.exists() else ()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once."""
+        lock = filelock.FileLock(self.root / ".lock")
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            raise ClientBusy(client=self.id) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def clients_folder(home: Path) -> Path:
+    """The folder of all clients of a home."""
+    return home / "clients"
+
+
+def list_clients(home: Path) -> tuple[Client, ...]:
+    """Every client of a home, by name; folders without a state are not clients."""
+    folder = clients_folder(home)
+    states = sorted(folder.glob("*/state.json")) if folder.is_dir() else []
+    return tuple(Client(state.parent) for state in states)
+
+
+def check_client_id(name: str) -> str:
+    """The name, if it can be a folder on every system and a word of a prompt; raises BadClientId."""
+    if not _ID.fullmatch(name) or name.lower() in _RESERVED:
+        raise BadClientId(name=name)
+    return name
+
+
+def create_client(home: Path, name: str, class_word: str = "person") -> Client:
+    """Make a client's folder; raises BadClientId or ClientExists. Names that differ only in case are one client."""
+    check_client_id(name)
+    if any(client.id.lower() == name.lower() for client in list_clients(home)):
+        raise ClientExists(client=name)
+    client = Client(clients_folder(home) / name)
+    for folder in (client.raw_mj, client.raw_real, client.metadata):
+        folder.mkdir(parents=True, exist_ok=True)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    write_record(client.state_file, ClientState(created=created, class_word=class_word))
+    return client
+
+
+def open_client(home: Path, name: str) -> Client:
+    """The client of that name; raises BadClientId or ClientMissing."""
+    client = Client(clients_folder(home) / check_client_id(name))
+    if not client.state_file.exists():
+        raise ClientMissing(client=name, known=", ".join(known.id for known in list_clients(home)) or "-")
+    return client

@@ -1,0 +1,42 @@
+"""The language of every text a user sees: English in the source, the others in `locales/`.
+
+Python's own gettext does the work. Modules mark a text with `N_` where it is defined and translate it with `_` where it is shown,
+so that the language may be chosen after the modules are imported. argparse looks its texts up in the same catalogue.
+"""
+
+from __future__ import annotations
+
+import gettext
+import locale
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+DOMAIN = "avatar_pipeline"
+LOCALES = Path(__file__).resolve().parent / "locales"
+LANGUAGES = ("en", "es")
+_ = gettext.gettext
+ngettext = gettext.ngettext
+
+
+def N_(text: str) -> str:  # noqa: N802 - the name every gettext tool looks for
+    """Mark a text for translation without translating it yet."""
+    return text
+
+
+def language_of_system(environment: Mapping[str, str]) -> str:
+    """The first language of ours that the environment or, on Windows, the system's locale asks for; else English."""
+    wishes = [environment.get(name, "") for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")]
+    wishes.append(locale.getlocale()[0] or "")
+    codes = [code[:2].lower() for wish in wishes for code in wish.split(":") if code]
+    # "Spanish_Spain" is how Windows spells it; its first two letters are not a code of ours.
+    codes = ["es" if wish.lower().startswith("spanish") else code for code, wish in zip(codes, wishes, strict=False)]
+    return next((code for code in codes if code in LANGUAGES), "en")
+
+
+def speak(language: str) -> None:
+    """Show texts in `language` ("en", "es", or "auto" for the system's) from now on, in this process and its children."""
+    chosen = language_of_system(os.environ) if language == "auto" else language
+    os.environ["LANGUAGE"] = chosen
+    gettext.bindtextdomain(DOMAIN, str(LOCALES))
+    gettext.textdomain(DOMAIN)

@@ -1,0 +1,445 @@
+"""What every room of the house uses: events, errors, safe files, hashes, and the one runner of child processes.
+
+The errors a user can meet, each with what happened (`message`) and what to do next (`hint`)::
+
+    PipelineError
+    ├── BadClientId        the name cannot be a folder and a trigger word
+    ├── ClientExists       a client of that name is there already
+    ├── ClientMissing      no client of that name
+    ├── ClientBusy         another program works on this client
+    ├── FolderMissing      a folder the user named is not there
+    ├── NoPictures         the folder holds nothing that can be imported
+    ├── BrokenFile         settings, state or a record cannot be read
+    ├── DiskFull           no room left
+    ├── NotWritable        the system refuses to write there
+    ├── NotReady           an earlier step is missing
+    ├── NoFaceFound        not one picture passed
+    ├── TooFewPictures     a dataset needs more
+    ├── PlanRefused        the training cannot work as asked
+    ├── TrainerMissing     no trainer fits the base model
+    ├── TrainerFailed      the trainer died
+    ├── ModelMissing       a base model or LoRA is not there
+    └── MissingLibrary     a package is not installed
+
+`Stopped` is flow control, not an error: the user asked to stop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import logging
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+from pydantic import BaseModel, ValidationError
+
+from language import N_, _
+
+log = logging.getLogger("avatar_pipeline")
+PART = ".part"  # the ending of a file that is still being written
+Record = TypeVar("Record", bound=BaseModel)
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One piece of work of a stage is done; `item` names it for people, `total` is 0 where it is not known."""
+
+    stage: str
+    done: int
+    total: int
+    item: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingTick:
+    """What the trainer last said: the optimizer step, the moving average of the loss, seconds a step."""
+
+    step: int
+    total: int
+    loss: float | None = None
+    seconds_per_step: float | None = None
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    """A journey begins one of its steps."""
+
+    name: str
+    number: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepFinished:
+    """A journey finished a step: what came out of it, as numbers that a screen puts into words."""
+
+    name: str
+    outcome: Mapping[str, int | float | str]
+    seconds: float
+
+
+Event = Progress | TrainingTick | StepStarted | StepFinished
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+class PipelineError(Exception):
+    """Something the user can put right. `message` and `hint` are templates over the facts given."""
+
+    message = N_("Something went wrong.")
+    hint = N_("Run the same command again; what is finished is kept.")
+
+    def __init__(self, **facts: object) -> None:
+        self.facts = facts
+        super().__init__(self.text())
+
+    def text(self) -> str:
+        """What happened, in the user's language."""
+        return _(self.message).format(**self.facts)
+
+    def cure(self) -> str:
+        """What to do next, in the user's language."""
+        return _(self.hint).format(**self.facts)
+
+
+class BadClientId(PipelineError):
+    """Facts: name."""
+
+    message = N_('"{name}" cannot be the name of a client.')
+    hint = N_("Use 2 to 40 letters, digits, _ or -, beginning with a letter: the name is a folder and the trigger word.")
+
+
+class ClientExists(PipelineError):
+    """Facts: client."""
+
+    message = N_('There is a client "{client}" already.')
+    hint = N_("Choose another name, or go on with that client.")
+
+
+class ClientMissing(PipelineError):
+    """Facts: client, known."""
+
+    message = N_('There is no client "{client}".')
+    hint = N_("Clients here: {known}. Make a new one with: client create")
+
+
+class ClientBusy(PipelineError):
+    """Facts: client."""
+
+    message = N_('Another program is working on client "{client}".')
+    hint = N_("Wait until it has finished, or close it, and try again.")
+
+
+class FolderMissing(PipelineError):
+    """Facts: path."""
+
+    message = N_("There is no folder or file {path}.")
+    hint = N_("Check the spelling; a folder can also be dragged into the terminal.")
+
+
+class NoPictures(PipelineError):
+    """Facts: path, kinds."""
+
+    message = N_("{path} holds no picture that can be imported.")
+    hint = N_("Kinds that can be read: {kinds}. Folders inside are searched too.")
+
+
+class BrokenFile(PipelineError):
+    """Facts: path, line, reason."""
+
+    message = N_("{path} cannot be read: line {line}: {reason}")
+    hint = N_("Correct that line, or move the file away to start with the defaults. The file was not changed.")
+
+
+class DiskFull(PipelineError):
+    """Facts: path."""
+
+    message = N_("The disk is full: {path} could not be written.")
+    hint = N_("Free some space and run the same command again; what is finished is kept.")
+
+
+class NotWritable(PipelineError):
+    """Facts: path, reason."""
+
+    message = N_("{path} cannot be used: {reason}")
+    hint = N_("Check the rights of that folder, or whether another program holds the file open.")
+
+
+class NotReady(PipelineError):
+    """Facts: step, reason."""
+
+    message = N_("{step} has to wait: {reason}")
+    hint = N_("Do the step named first; the client's screen shows which one is next.")
+
+
+class NoFaceFound(PipelineError):
+    """Facts: pictures."""
+
+    message = N_("Not one of {pictures} pictures passed: none can be used for training.")
+    hint = N_("The reason of each is listed; use larger, sharper pictures with the whole face in view.")
+
+
+class TooFewPictures(PipelineError):
+    """Facts: found, needed."""
+
+    message = N_("{found} pictures passed; a dataset needs at least {needed}.")
+    hint = N_("Import more pictures of the client, or look at the rejected ones, and run process again.")
+
+
+class PlanRefused(PipelineError):
+    """Facts: reason, cure."""
+
+    message = N_("This training cannot work: {reason}")
+    hint = N_("{cure}")
+
+
+class TrainerMissing(PipelineError):
+    """Facts: base."""
+
+    message = N_("No trainer is installed that can train {base}.")
+    hint = N_("Name a checkout of sd-scripts in the settings (sd_scripts), or use the embedded base model.")
+
+
+class TrainerFailed(PipelineError):
+    """Facts: cause, evidence, cure, log."""
+
+    message = N_("The training stopped: {cause}\n    {evidence}")
+    hint = N_("{cure} Everything the trainer said: {log}")
+
+
+class ModelMissing(PipelineError):
+    """Facts: model."""
+
+    message = N_("The model {model} is not here.")
+    hint = N_("Check the name in the settings, or place the files there.")
+
+
+class MissingLibrary(PipelineError):
+    """Facts: package."""
+
+    message = N_("The package {package} is not installed or cannot be loaded.")
+    hint = N_("Install the requirements again: pip install -r requirements.txt")
+
+
+class Stopped(Exception):
+    """The user asked to stop; what was finished is kept."""
+
+
+def as_pipeline_error(error: OSError | ImportError) -> PipelineError | None:
+    """The error in the user's words, or None where the system's error is a fault of ours."""
+    if isinstance(error, ImportError):
+        return MissingLibrary(package=error.name or str(error))
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return DiskFull(path=error.filename or "")
+    if isinstance(error, PermissionError) or error.errno in (errno.EROFS, errno.EIO):
+        return NotWritable(path=error.filename or "", reason=error.strerror or str(error))
+    return None
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary file beside `path`; it takes the final name only when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}{PART}")
+    try:
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        # A full disk reported by a library often names no file; the final name is the one people know.
+        error.filename = str(path)
+        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small text file so that at any instant either the old or the new one is there, even after a power cut."""
+    with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sweep_parts(folder: Path) -> None:
+    """Remove what a killed run left half written; call only while holding the client's lock."""
+    for part in folder.glob(f".*{PART}"):
+        part.unlink(missing_ok=True)
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file as 64 hexadecimal digits; memory stays flat."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_record(path: Path, kind: type[Record]) -> Record:
+    """Read a JSON file that must be a `kind`; raises BrokenFile naming the line, and never changes the file."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return kind.model_validate(json.loads(text))
+    except UnicodeDecodeError as error:
+        raise BrokenFile(path=path, line=1, reason=str(error)) from error
+    except json.JSONDecodeError as error:
+        raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise BrokenFile(path=path, line=_line_of(text, first["loc"]), reason=f"{field}: {first['msg']}") from error
+
+
+def _line_of(text: str, location: tuple[int | str, ...]) -> int:
+    """The line on which the last named key of `location` first stands (1 where none does)."""
+    keys = [f'"{part}"' for part in location if isinstance(part, str)]
+    return next((number for number, line in enumerate(text.splitlines(), 1) if keys and keys[-1] in line), 1)
+
+
+def write_record(path: Path, record: BaseModel) -> None:
+    """Write a record as JSON that people can read, atomically."""
+    write_text(path, json.dumps(record.model_dump(mode="json", by_alias=True), indent=2, ensure_ascii=False) + "\n")
+
+
+# --- child processes --------------------------------------------------------------------------------------------------
+TAIL_LINES = 40
+HEARTBEAT_SECONDS = 0.5
+GRACE_SECONDS = 3.0
+# A group of its own, so that Ctrl-C in our terminal reaches the child through us only; elsewhere a new session does that.
+if sys.platform == "win32":
+    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+else:
+    _NEW_GROUP = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line a child printed, without its ending; a progress bar redrawn with a carriage return counts as a line."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """The child said nothing for half a second; the caller may stop it here."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessResult:
+    """How a child ended; `tail` holds its last 40 lines."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    seconds: float
+    tail: tuple[str, ...]
+
+
+class _Orphan(BaseModel):
+    """Who runs: enough to know the process again after ours was killed."""
+
+    pid: int
+    created: float
+
+
+def run_child(
+    argv: Sequence[str], log_file: Path, environment: Mapping[str, str], pid_file: Path
+) -> Generator[Line | Heartbeat, None, ProcessResult]:
+    """Run a program, yield what it prints as it prints it, and end its whole process tree when the generator is closed.
+
+    `pid_file` names the child for `end_orphan`, should this process be killed before it can clean up.
+    """
+    started = time.monotonic()
+    child = subprocess.Popen(
+        list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **environment},
+        start_new_session=sys.platform != "win32", creationflags=_NEW_GROUP,
+    )  # fmt: skip
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    try:
+        write_record(pid_file, _Orphan(pid=child.pid, created=psutil.Process(child.pid).create_time()))
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        with log_file.open("a", encoding="utf-8") as written:
+            for line in _lines_of(child):
+                if isinstance(line, Line):
+                    written.write(line.text + "\n")
+                    tail.append(line.text)
+                yield line
+        child.wait()
+    finally:
+        _end_tree(child.pid)
+        child.wait()
+        pid_file.unlink(missing_ok=True)
+    return ProcessResult(tuple(argv), child.returncode, time.monotonic() - started, tuple(tail))
+
+
+def _lines_of(child: subprocess.Popen[bytes]) -> Iterator[Line | Heartbeat]:
+    """The child's lines as they come; a thread reads, so that a full pipe never blocks the child."""
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+    threading.Thread(target=_pump, args=(child, lines), daemon=True).start()
+    while True:
+        try:
+            text = lines.get(timeout=HEARTBEAT_SECONDS)
+        except queue.Empty:
+            yield Heartbeat()
+            continue
+        if text is None:
+            return
+        yield Line(text)
+
+
+def _pump(child: subprocess.Popen[bytes], lines: queue.SimpleQueue[str | None]) -> None:
+    """Read the pipe to its end and cut it at both kinds of line ending."""
+    assert child.stdout is not None
+    rest = b""
+    while chunk := os.read(child.stdout.fileno(), 65536):
+        *whole, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+        for line in whole:
+            if line.strip():
+                lines.put(line.decode("utf-8", errors="replace"))
+    if rest.strip():
+        lines.put(rest.decode("utf-8", errors="replace"))
+    lines.put(None)
+
+
+def end_orphan(pid_file: Path) -> None:
+    """End a child that a killed run of ours left behind, and only that one: the start time must match."""
+    if not pid_file.is_file():
+        return
+    with contextlib.suppress(BrokenFile, psutil.NoSuchProcess):
+        orphan = read_record(pid_file, _Orphan)
+        if abs(psutil.Process(orphan.pid).create_time() - orphan.created) < 1.0:
+            _end_tree(orphan.pid)
+    pid_file.unlink(missing_ok=True)
+
+
+def _end_tree(pid: int) -> None:
+    """Ask a process and all below it to end; after three seconds, end them."""
+    try:
+        parent = psutil.Process(pid)
+        family = [parent, *parent.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        family = []
+    for process in family:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    _gone, alive = psutil.wait_procs(family, timeout=GRACE_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    if sys.platform != "win32":
+        # A grandchild whose parent ended first is in no list of ours, but still in the group.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
