@@ -1,0 +1,56 @@
+"""The settings file: defaults, round trip, and what a broken one says."""
+
+import json
+
+import pytest
+
+from config import GPU_PROFILES, PRESETS, QualityControlConfig, Settings, load_settings, program_home, resolve_base, save_settings, settings_file
+from utils import BrokenFile
+
+
+def test_without_a_file_the_defaults_hold(tmp_path):
+    settings = load_settings(tmp_path)
+    assert settings.distribution.share_real == 0.15
+    assert settings.quality.face_confidence_threshold == 0.85
+    assert not settings_file(tmp_path).exists()
+
+
+def test_settings_come_back_as_they_were_saved(tmp_path):
+    settings = Settings(language="es", quality=QualityControlConfig(blur_threshold=55))
+    save_settings(tmp_path, settings)
+    assert load_settings(tmp_path) == settings
+
+
+def test_the_original_plans_quality_keys_are_read(tmp_path):
+    keys = ("face_confidence_threshold", "face_padding_factor", "min_brightness", "max_brightness", "min_contrast", "blur_threshold")
+    settings_file(tmp_path).write_text(json.dumps({"quality": dict(zip(keys, (0.8, 1.5, 30, 210, 20, 60), strict=True))}))
+    assert load_settings(tmp_path).quality.min_brightness == 30
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ('{"langauge": "es"}', "langauge"),
+        ('{"distribution": {"share_real": 85}}', "share_real"),
+        ('{"quality": {"blur_threshold": "high"}}', "blur_threshold"),
+        ("{", "line 1"),
+        ('{"schema": 2}', "schema"),
+    ],
+)
+def test_a_broken_file_names_what_is_wrong_and_is_left_alone(tmp_path, text, word):
+    settings_file(tmp_path).write_text(text)
+    with pytest.raises(BrokenFile) as caught:
+        load_settings(tmp_path)
+    assert word in caught.value.text()
+    assert settings_file(tmp_path).read_text() == text
+
+
+def test_the_home_can_be_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.setenv("AVATAR_PIPELINE_HOME", str(tmp_path))
+    assert program_home() == tmp_path.resolve()
+
+
+def test_the_tables_have_what_the_plan_promises():
+    assert {4, 6, 8, 12, 16, 24} <= {profile.vram_gb for profile in GPU_PROFILES}
+    assert [(preset.name, preset.steps) for preset in PRESETS] == [("quick", 1500), ("balanced", 2000), ("quality", 3000)]
+    assert resolve_base("embedded").parts[-2:] == ("embedded", "base")
