@@ -24,6 +24,9 @@ _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
+CLASS_WORDS = ("person", "woman", "man")
+
+
 class Source(StrEnum):
     """Where a picture comes from."""
 
@@ -118,7 +121,7 @@ class ClientState(BaseModel):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     created: str
-    class_word: str = "person"  # what the client is, for captions: person, woman, man
+    class_word: str = CLASS_WORDS[0]  # what the client is, for captions
     base_model: str = ""  # empty: the settings' base model
 
 
@@ -188,6 +191,16 @@ class Client:
         return self.training / "lora_config.json"
 
     @property
+    def train_log(self) -> Path:
+        """Every line the trainer printed."""
+        return self.training / "train.log"
+
+    @property
+    def trainer_pid(self) -> Path:
+        """Who trains, should this program be killed before it can end the trainer."""
+        return self.training / "trainer.json"
+
+    @property
     def models(self) -> Path:
         """LoRA files, states of a training, and the trainer's samples."""
         return self.root / "models"
@@ -196,6 +209,16 @@ class Client:
     def samples(self) -> Path:
         """Pictures made while training."""
         return self.root / "samples"
+
+    @property
+    def likeness(self) -> Path:
+        """Portraits of other people, painted only to measure how little a LoRA changes them."""
+        return self.training / "likeness"
+
+    @property
+    def likeness_file(self) -> Path:
+        """What was last measured of a LoRA."""
+        return self.likeness / "likeness.json"
 
     @property
     def output(self) -> Path:
@@ -221,6 +244,26 @@ class Client:
     def faces_file(self) -> Path:
         """The verdict on every original."""
         return self.metadata / "faces.json"
+
+    @property
+    def faces_table(self) -> Path:
+        """The same as a table."""
+        return self.metadata / "faces.csv"
+
+    @property
+    def verdicts(self) -> Path:
+        """The verdict on each original as a file of its own, written the moment it is known."""
+        return self.metadata / "faces"
+
+    @property
+    def processed_sheet(self) -> Path:
+        """Every crop that passed, at a glance."""
+        return self.processed / "contact_sheet.png"
+
+    @property
+    def rejected_sheet(self) -> Path:
+        """Every refused original, at a glance."""
+        return self.rejected / "contact_sheet.png"
 
     def state(self) -> ClientState:
         """What `state.json` says; raises BrokenFile."""
@@ -267,7 +310,7 @@ def check_client_id(name: str) -> str:
     return name
 
 
-def create_client(home: Path, name: str, class_word: str = "person") -> Client:
+def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0]) -> Client:
     """Make a client's folder; raises BadClientId or ClientExists. Names that differ only in case are one client."""
     check_client_id(name)
     if any(client.id.lower() == name.lower() for client in list_clients(home)):

@@ -9,6 +9,8 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── ClientBusy         another program works on this client
     ├── FolderMissing      a folder the user named is not there
     ├── NoPictures         the folder holds nothing that can be imported
+    ├── NothingImported    every picture was refused
+    ├── SettingRefused     a setting cannot have that name or value
     ├── BrokenFile         settings, state or a record cannot be read
     ├── DiskFull           no room left
     ├── NotWritable        the system refuses to write there
@@ -19,7 +21,8 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── TrainerMissing     no trainer fits the base model
     ├── TrainerFailed      the trainer died
     ├── ModelMissing       a base model or LoRA is not there
-    └── MissingLibrary     a package is not installed
+    ├── MissingLibrary     a package is not installed
+    └── ProgramFault       a fault of ours
 
 `Stopped` is flow control, not an error: the user asked to stop.
 """
@@ -159,6 +162,20 @@ class NoPictures(PipelineError):
     hint = N_("Kinds that can be read: {kinds}. Folders inside are searched too.")
 
 
+class NothingImported(PipelineError):
+    """Facts: refused."""
+
+    message = N_("None of the {refused} pictures could be imported.")
+    hint = N_("The reason of each is listed; JPEG, PNG, WebP, TIFF, HEIC, AVIF and camera RAW can be read.")
+
+
+class SettingRefused(PipelineError):
+    """Facts: name, problem."""
+
+    message = N_("The setting {name} cannot be that: {problem}")
+    hint = N_("Names and values as they stand in: settings. For example: settings language=es distribution.share_real=0.2")
+
+
 class BrokenFile(PipelineError):
     """Facts: path, line, reason."""
 
@@ -234,6 +251,13 @@ class MissingLibrary(PipelineError):
 
     message = N_("The package {package} is not installed or cannot be loaded.")
     hint = N_("Install the requirements again: pip install -r requirements.txt")
+
+
+class ProgramFault(PipelineError):
+    """Facts: error, path."""
+
+    message = N_("A fault of the program: {error}. What was finished is kept.")
+    hint = N_("Please report it with the details in {path}")
 
 
 class Stopped(Exception):

@@ -1,0 +1,445 @@
+"""Avatar Pipeline: from a folder of pictures to a trained SDXL LoRA and finished portraits.
+
+Without an action this opens the guided menu; `avatar_pipeline.py ACTION --client ID` runs one action. Both run the same rows of the
+table in `actions`. This is the only module that prints, asks, or catches an error::
+
+    main ─┬─ open_menu ─ client_menu ─┐
+          └───────────────────────────┴─ perform ─ drive ─ a stage
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import logging.handlers
+import signal
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import Progress as Bars
+from rich.progress import TaskID
+
+import screens
+from actions import ACTIONS, Action, Answer, Ask, Job, Option
+from client import CLASS_WORDS, Client, create_client, list_clients, open_client
+from config import Settings, load_settings, program_home, settings_file
+from journey import State, next_step, read_journey
+from language import LANGUAGES, N_, _, speak
+from reports import view
+from utils import Event, PipelineError, ProgramFault, Stopped, as_pipeline_error, log
+
+Report = TypeVar("Report")
+DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
+LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
+
+BACK, NEW = "<back>", "<new>"  # answers that no client can be named
+
+TEXT = {
+    "program": N_("From a folder of pictures to a trained LoRA and finished portraits. Without an action: the menu."),
+    "home": N_("folder of settings and clients (default: the program's own)"),
+    "language": N_("en, es, or auto for the system's"),
+    "json": N_("print one JSON object and nothing else"),
+    "yes": N_("do not ask, go ahead"),
+    "plan": N_("only show what would be done"),
+    "client": N_("name of the client"),
+    "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
+    "keys": N_("(arrows or numbers, Enter; Esc: back)"),
+    "main_question": N_("What shall we work on?"),
+    "client_question": N_("Next for {client}:"),
+    "new_client": N_("New client"),
+    "new_client_name": N_("Name of the client (also the trigger word):"),
+    "class_word": N_("The client is a:"),
+    "back": N_("Back"),
+    "quit": N_("Quit"),
+    "go_ahead": N_("Go ahead?"),
+    "say_yes": N_("This cannot be undone, and nobody can be asked here; to go ahead, add --yes."),
+    "yes_word": N_("Yes"),
+    "no_word": N_("No"),
+    "stopping": N_("Stopping after this piece; Ctrl-C again stops at once."),
+    "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
+    "not_done": N_("Nothing was done."),
+}
+
+
+# --- running one stage ------------------------------------------------------------------------------------------------
+class Interrupts:
+    """Ctrl-C and its kin while a stage runs: the first press stops at the next yield, the second at once.
+
+    The second one is raised only while the stage works, never inside its clean-up, which would leave its child behind.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.presses = 0
+        self.stage_works = False
+        self._say = say
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        """Take a signal."""
+        self.presses += 1
+        if self.presses == 1:
+            self._say(_(TEXT["stopping"]))
+        elif self.stage_works:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Listen to the signals that ask a program to end, until the block ends."""
+        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
+        old = {number: signal.signal(number, self) for name in names if (number := getattr(signal, name, None))}
+        try:
+            yield
+        finally:
+            for number, handler in old.items():
+                signal.signal(number, handler)
+
+
+class Watch:
+    """Shows the events of a stage: bars on a terminal, a line now and then elsewhere, nothing where asked to be quiet."""
+
+    def __init__(self, console: Console, quiet: bool) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._bars = Bars(*screens.progress_columns(), console=console, disable=quiet or not console.is_terminal, expand=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._stage_started = self._line_printed = 0.0
+
+    def __enter__(self) -> Watch:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._bars.stop()
+
+    def say(self, text: str) -> None:
+        """One line, above the bars."""
+        if not self._quiet:
+            self._console.print(text)
+
+    def show(self, event: Event) -> None:
+        """Bring the screen up to date with an event."""
+        if self._quiet:
+            return
+        if words := screens.heading(event):
+            self._console.print(words)
+        elif self._console.is_terminal:
+            self._move_bar(event)
+        else:
+            self._print_line(event)
+
+    def _move_bar(self, event: Event) -> None:
+        state = screens.bar_state(event)
+        if state.stage not in self._tasks:
+            self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
+        self._bars.update(self._tasks[state.stage], completed=state.done, total=state.total or None, note=state.note)
+
+    def _print_line(self, event: Event) -> None:
+        now, state = time.monotonic(), screens.bar_state(event)
+        if state.stage not in self._tasks:
+            self._tasks[state.stage] = TaskID(0)
+            self._stage_started, self._line_printed = now, now - LINE_SECONDS
+        if now - self._line_printed >= LINE_SECONDS or state.done == state.total:
+            self._line_printed = now
+            self._console.print(screens.plain_line(state, now - self._stage_started))
+
+
+def drive(stage: Generator[Event, None, Report], watch: Watch) -> Report:
+    """Run a stage to its end and hand back its report; raises Stopped when the user asked to stop."""
+    interrupts = Interrupts(watch.say)
+    with interrupts.installed(), contextlib.closing(stage):
+        while True:
+            try:
+                interrupts.stage_works = True
+                event = next(stage)
+            except StopIteration as end:
+                return end.value
+            except KeyboardInterrupt as error:
+                raise Stopped from error
+            finally:
+                interrupts.stage_works = False
+            watch.show(event)
+            if interrupts.presses:
+                raise Stopped
+
+
+def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) -> Any:
+    """Run one action for its client, held for this program alone where it changes something; hand back its report."""
+    held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
+    with held, Watch(console, quiet) as watch:
+        return drive(action.run(job), watch)
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+def main(words: Sequence[str] | None = None) -> int:
+    """The program; returns its exit code: 0 done, 1 failed, 2 wrong words, 130 stopped."""
+    words = sys.argv[1:] if words is None else list(words)
+    speak(_wanted_language(words))
+    options = build_parser().parse_args(words)
+    home = Path(options.home).expanduser().resolve() if options.home else program_home()
+    answering = bool(options.action and options.json)
+    console = Console(stderr=answering, highlight=False)
+    if options.action:
+        return guarded(lambda: _run_action(options, home, console), console, home, answering)
+    return guarded(lambda: open_menu(options, home, console), console, home)
+
+
+def _wanted_language(words: Sequence[str]) -> str:
+    """The language asked for on the command line; needed before argparse, whose own texts are translated too."""
+    pairs = zip(words, [*words[1:], ""], strict=True)
+    wishes = [word.partition("=")[2] or after for word, after in pairs if word.startswith("--language")]
+    return wishes[0] if wishes and wishes[0] in LANGUAGES else "auto"
+
+
+def build_parser() -> ArgumentParser:
+    """The command line, drawn from the table of actions."""
+    parser = ArgumentParser(prog="avatar_pipeline.py", description=_(TEXT["program"]), allow_abbrev=False)
+    parser.add_argument("--home", help=_(TEXT["home"]))
+    parser.add_argument("--language", choices=(*LANGUAGES, "auto"), help=_(TEXT["language"]))
+    rows = parser.add_subparsers(dest="action", metavar=_("ACTION"))
+    for action in ACTIONS:
+        row = rows.add_parser(action.name, help=_(action.label), description=_(action.label), allow_abbrev=False)
+        row.add_argument("--json", action="store_true", help=_(TEXT["json"]))
+        row.add_argument("--yes", action="store_true", help=_(TEXT["yes"]))
+        if action.plan:
+            row.add_argument("--plan", action="store_true", help=_(TEXT["plan"]))
+        if action.needs_client:
+            row.add_argument("--client", required=True, metavar="ID", help=_(TEXT["client"]))
+        for option in action.options:
+            row.add_argument(option.flag, help=_(option.help), **option.words())
+    return parser
+
+
+def _run_action(options: Namespace, home: Path, console: Console) -> int:
+    settings = _settings(home, options)
+    action = next(row for row in ACTIONS if row.name == options.action)
+    job = Job(home, settings, options, open_client(home, options.client) if action.needs_client else None)
+    if action.plan:
+        plan = action.plan(job)
+        if options.plan:
+            return _hand_over(plan, action.plan_answer(plan), options.json, console)
+        if not options.json:
+            console.print(view(plan))
+    if not _agreed(action, job, console):
+        console.print(_(TEXT["not_done"]))
+        return STOPPED
+    report = perform(action, job, console, quiet=options.json and not console.is_terminal)
+    return _hand_over(report, action.answer(report), options.json, console, action.verdict(report))
+
+
+def _settings(home: Path, options: Namespace) -> Settings:
+    """The settings of a home; their language counts where the command line names none."""
+    settings = load_settings(home)
+    if not options.language:
+        speak(settings.language)
+    return settings
+
+
+def _hand_over(report: object, answer: Answer, as_json: bool, console: Console, complaint: PipelineError | None = None) -> int:
+    """Show what came out, or print it as JSON; a complaint is part of it and decides the exit code."""
+    if not as_json:
+        console.print(view(report))
+    if complaint:
+        _complain(complaint)
+        answer = {**answer, "error": complaint.text(), "hint": complaint.cure()}
+    if as_json:
+        print(json.dumps(answer, ensure_ascii=False))
+    return FAILED if complaint else DONE
+
+
+def _agreed(action: Action, job: Job, console: Console) -> bool:
+    """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
+    if job.options.yes or not (action.long or action.grave(job)):
+        return True
+    if sys.stdin.isatty() and console.is_terminal and not job.options.json:
+        return _ask_yes(_(TEXT["go_ahead"]))
+    if action.grave(job):
+        console.print(_(TEXT["say_yes"]))
+    return not action.grave(job)
+
+
+def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False) -> int:
+    """Do some work and put every error into words, in this one place; returns an exit code."""
+    try:
+        return work()
+    except (Stopped, KeyboardInterrupt):
+        console.print(_(TEXT["stopped"]))
+        return STOPPED
+    except PipelineError as error:
+        return _failed(error, answering)
+    except (OSError, ImportError) as error:
+        if told := as_pipeline_error(error):
+            return _failed(told, answering)
+        return _fault(error, home, answering)
+    except Exception as error:  # noqa: BLE001 - the last resort: a sentence and a log instead of a traceback on the user's screen
+        return _fault(error, home, answering)
+
+
+def _complain(error: PipelineError) -> None:
+    Console(stderr=True, highlight=False).print(screens.failure(error))
+
+
+def _failed(error: PipelineError, answering: bool) -> int:
+    _complain(error)
+    if answering:
+        print(json.dumps({"error": error.text(), "hint": error.cure()}, ensure_ascii=False))
+    return FAILED
+
+
+def _fault(error: Exception, home: Path, answering: bool) -> int:
+    """A fault of ours: the traceback goes to the log, a sentence to the screen."""
+    path = home / "logs" / "avatar_pipeline.log"
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log.addHandler(logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
+        log.error("unexpected", exc_info=error)
+    return _failed(ProgramFault(error=type(error).__name__, path=path), answering)
+
+
+# --- the menu ---------------------------------------------------------------------------------------------------------
+def open_menu(options: Namespace, home: Path, console: Console) -> int:
+    """The first screen: the clients and the tools. Leaving it anywhere loses nothing."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        console.print(_(TEXT["no_terminal"]))
+        return WRONG_WORDS
+    while True:
+        _settings(home, options)  # their language may have been changed a moment ago
+        clients = list_clients(home)
+        console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists()))
+        choices = [(client.id, client.id, "") for client in clients]
+        choices += [(NEW, _(TEXT["new_client"]), "")]
+        choices += [(f"tool:{action.name}", _(action.label), "") for action in ACTIONS if action.tool]
+        chosen = _choose(_(TEXT["main_question"]), [*choices, (BACK, _(TEXT["quit"]), "")])
+        if chosen == BACK:
+            return DONE
+        guarded(lambda: _enter(chosen, options, home, console), console, home)  # noqa: B023 - called at once
+
+
+def _enter(chosen: str, options: Namespace, home: Path, console: Console) -> int:
+    """Open what was chosen on the first screen."""
+    if chosen == NEW:
+        return _new_client(options, home, console)
+    if chosen.startswith("tool:"):
+        return _from_menu(_action(chosen.removeprefix("tool:")), options, home, None, console)
+    return client_menu(chosen, options, home, console)
+
+
+def _new_client(options: Namespace, home: Path, console: Console) -> int:
+    name = _ask_text(_(TEXT["new_client_name"]))
+    if not name:
+        return DONE
+    word = _choose(_(TEXT["class_word"]), [(word, _(word), "") for word in CLASS_WORDS])
+    if word == BACK:
+        return DONE
+    create_client(home, name, word)
+    return client_menu(name, options, home, console)
+
+
+def client_menu(name: str, options: Namespace, home: Path, console: Console) -> int:
+    """The guided screen of a client: its eight steps, read from disk, the next one preselected."""
+    while True:
+        client = open_client(home, name)
+        steps = read_journey(home, _settings(home, options), client)
+        console.print(screens.guided(client, steps))
+        choices = [(step.action, _(step.label), _(step.note) if step.state is State.WAITING else "") for step in steps]
+        choices += [(action.name, _(action.label), "") for action in ACTIONS if action.extra]
+        chosen = _choose(_(TEXT["client_question"]).format(client=name), [*choices, (BACK, _(TEXT["back"]), "")], next_step(steps))
+        if chosen == BACK:
+            return DONE
+        guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
+
+
+def _action(name: str) -> Action:
+    return next(row for row in ACTIONS if row.name == name)
+
+
+def _from_menu(action: Action, options: Namespace, home: Path, client: Client | None, console: Console) -> int:
+    """Ask what the action needs to know, show its plan, and run it once the user agrees."""
+    answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
+    answers.client = client.id if client else None
+    for option in action.options:
+        if option.ask:
+            value = _ask_option(option, client)
+            if value is None:
+                return DONE
+            setattr(answers, option.name, value)
+    job = Job(home, _settings(home, options), answers, client)
+    if action.plan:
+        console.print(view(action.plan(job)))
+    if (action.plan or action.grave(job)) and not _ask_yes(_(TEXT["go_ahead"])):
+        console.print(_(TEXT["not_done"]))
+        return DONE
+    report = perform(action, job, console)
+    return _hand_over(report, {}, False, console, action.verdict(report))
+
+
+# --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
+def _ask_option(option: Option, client: Client | None) -> Any:
+    """The value of one option, or None when the user went back."""
+    if option.choices:
+        chosen = _choose(_(option.help), [(str(choice), str(choice), "") for choice in option.choices], option.default)
+        return None if chosen == BACK else chosen
+    text = _ask_path(_(option.help)) if option.ask is Ask.FOLDER else _ask_text(_(option.help), str(option.default or ""))
+    return option.read(text) if text else None
+
+
+def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:
+    """The value of the choice taken out of (value, label, why it cannot be taken); BACK when the user went back."""
+    import questionary  # here, not above: the command line needs none of it, and it is most of the time to start
+
+    rows = [
+        questionary.Choice(label, value, disabled=why or None, shortcut_key=key)
+        for (value, label, why), key in zip(choices, _shortcuts(len(choices)), strict=True)
+    ]
+    prompt = questionary.select(
+        question, rows, default=default, use_shortcuts=True, use_jk_keys=False, qmark="", pointer=">", instruction=_(TEXT["keys"])
+    )
+    answer = _asked(prompt)
+    return BACK if answer is None else str(answer)
+
+
+def _shortcuts(count: int) -> list[str | bool]:
+    """1, 2, 3 ... and 0 for the last row, which leads back; beyond nine rows the arrows do."""
+    return [str(row) if row < 10 else False for row in range(1, count)] + ["0"]
+
+
+def _ask_yes(question: str) -> bool:
+    return _choose(question, [("yes", _(TEXT["yes_word"]), ""), (BACK, _(TEXT["no_word"]), "")]) == "yes"
+
+
+def _ask_text(question: str, default: str = "") -> str | None:
+    import questionary
+
+    answer = _asked(questionary.text(question, default=default, qmark=""))
+    return str(answer).strip() if answer is not None else None
+
+
+def _ask_path(question: str) -> str | None:
+    import questionary
+
+    answer = _asked(questionary.path(question, qmark=""))
+    # A folder dragged into a terminal comes quoted, or with a blank behind it.
+    return str(answer).strip().strip("\"'") if answer is not None else None
+
+
+def _asked(prompt: Any) -> Any:
+    """Ask a questionary prompt; None when the user went back with Esc or Ctrl-C."""
+    from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+
+    prompt.application.ttimeoutlen = 0.05  # Esc is a key of its own here: do not wait half a second for an arrow's rest
+    bindings = KeyBindings()
+    bindings.add("escape", eager=True)(lambda event: event.app.exit(result=None))
+    prompt.application.key_bindings = merge_key_bindings([prompt.application.key_bindings, bindings])
+    try:
+        return prompt.unsafe_ask()
+    except (KeyboardInterrupt, EOFError):
+        return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

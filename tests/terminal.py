@@ -1,0 +1,81 @@
+"""A real terminal for tests: the program runs in a pseudo-terminal of 80x24, and its screen is read back as a person would see it."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pyte
+
+ROOT = Path(__file__).resolve().parent.parent
+KEYS = {"enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "escape": "\x1b", "ctrl-c": "\x03"}
+
+
+class Terminal:
+    """The program on a screen of its own."""
+
+    def __init__(self, home, *words, **environment):
+        self._screen = pyte.HistoryScreen(80, 24, history=5000)
+        self._stream = pyte.Stream(self._screen)
+        clean = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL", "LANG", "NO_COLOR")}
+        self.child = pexpect.spawn(
+            sys.executable,
+            [str(ROOT / "avatar_pipeline.py"), "--home", str(home), *words],
+            dimensions=(24, 80),
+            encoding="utf-8",
+            env={**clean, "LANG": "en_US.UTF-8", "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **environment},
+        )
+        self.raw = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        self.child.close(force=True)
+
+    def screen(self):
+        """The 24 lines as they stand."""
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+    def everything(self):
+        """What scrolled away, and the screen below it."""
+        history = ["".join(row[column].data for column in range(80)).rstrip() for row in self._screen.history.top]
+        return "\n".join([*history, self.screen()])
+
+    def _read(self, seconds):
+        try:
+            text = self.child.read_nonblocking(65536, timeout=seconds)
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.raw += text
+        self._stream.feed(text)
+        if "\x1b[6n" in text:  # prompt_toolkit asks where the cursor is, as it would a real terminal
+            self.child.send(f"\x1b[{self._screen.cursor.y + 1};{self._screen.cursor.x + 1}R")
+        return True
+
+    def wait_for(self, *texts, seconds=60):
+        """Wait until all texts are on the screen."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if all(text in self.screen() for text in texts):
+                return self.screen()
+            if not self._read(0.2):
+                break
+        raise AssertionError(f"never on the screen: {texts}\n{self.screen()}")
+
+    def wait_for_end(self, seconds=30):
+        """Wait until the program is gone; its exit code."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and self._read(0.2):
+            pass
+        self.child.close()
+        return self.child.exitstatus
+
+    def press(self, *keys):
+        """Press keys by name, or type text."""
+        for key in keys:
+            self.child.send(KEYS.get(key, key))
+            time.sleep(0.15)  # a person is no faster, and Esc must not run into what follows it

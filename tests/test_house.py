@@ -1,0 +1,109 @@
+"""The shape of the house, read from its own source: who imports whom, what stays unloaded, what the docs promise."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MODULES = {path.stem: path for path in ROOT.glob("*.py")}
+HEAVY = ("torch", "tensorflow", "mtcnn", "diffusers", "transformers", "cv2", "skimage", "scipy", "numpy", "PIL", "rawpy", "insightface", "faster_whisper", "onnxruntime")
+STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation"}
+COMMANDS = {"actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness"}
+
+
+def imports_of(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_nobody_imports_the_program():
+    for name, path in MODULES.items():
+        assert "avatar_pipeline" not in imports_of(path), name
+
+
+def test_stages_never_import_one_another():
+    for stage in STAGES:
+        assert not imports_of(MODULES[stage]) & (STAGES - {stage}), stage
+
+
+def test_stages_know_nothing_of_screens_and_commands():
+    for name in set(MODULES) - COMMANDS:
+        assert not imports_of(MODULES[name]) & COMMANDS, name
+
+
+def test_only_the_program_prints_or_asks():
+    for name, path in MODULES.items():
+        calls = {node.func.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        if name != "avatar_pipeline":
+            assert not calls & {"print", "input"}, name
+            assert "questionary" not in imports_of(path), name
+
+
+def test_the_menu_opens_without_a_heavy_library():
+    code = f"import sys, avatar_pipeline; avatar_pipeline.build_parser(); print([name for name in {HEAVY!r} if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
+
+
+def test_modules_and_functions_stay_readable():
+    for name, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        assert text.count("\n") <= 500, name
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 60, f"{name}.{node.name}"
+
+
+def test_the_readme_maps_exactly_the_modules_there_are():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    mapped = set(re.findall(r"^\s*([a-z_]+)\.py ", readme, re.MULTILINE))
+    assert mapped == set(MODULES)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
+def test_every_action_stands_in_the_readme(readme):
+    sys.path.insert(0, str(ROOT))
+    from actions import ACTIONS
+
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    assert [action.name for action in ACTIONS if f"`{action.name}" not in text] == []
+
+
+def test_every_code_has_words():
+    from client import Reason
+    from dataset import Verdict
+    from journey import State
+    from training_plan import Fit
+    from words import FITS, REASONS, STATES, VERDICTS
+
+    assert set(REASONS) == set(Reason)
+    assert set(STATES) == set(State)
+    assert set(FITS) == set(Fit)
+    assert set(VERDICTS) == set(Verdict)
+
+
+def test_every_action_has_help_on_the_command_line():
+    from actions import ACTIONS
+
+    for action in ACTIONS:
+        shown = subprocess.run([sys.executable, "avatar_pipeline.py", action.name, "--help"], cwd=ROOT, capture_output=True, text=True)
+        assert shown.returncode == 0, action.name
+        assert "--json" in shown.stdout
+
+
+def test_records_kept_on_disk_carry_a_schema():
+    for kind in ("Settings", "ClientState", "Pictures", "Faces"):
+        module = __import__("config" if kind == "Settings" else "client")
+        fields = getattr(module, kind).model_fields
+        assert json.dumps(fields["schema_"].default) == "1"

@@ -1,0 +1,75 @@
+"""The words for every code a record may carry: stages, reasons, findings, verdicts. A code without words fails a test."""
+
+from __future__ import annotations
+
+from dataset import Verdict
+
+from client import Reason, Rejection
+from journey import State
+from language import N_, _
+from training_plan import Fit
+
+STAGES = {
+    "setup": N_("Setting up"),
+    "sample": N_("Drawing the sample client"),
+    "client": N_("Creating the client"),
+    "import-mj": N_("Importing MidJourney images"),
+    "import-photos": N_("Importing photos"),
+    "process": N_("Finding and cropping faces"),
+    "dataset": N_("Building the dataset"),
+    "regularisation": N_("Drawing other people"),
+    "train": N_("Training the LoRA"),
+    "generate": N_("Painting portraits"),
+    "likeness": N_("Measuring the likeness"),
+}
+REASONS = {
+    Reason.UNREADABLE: N_("cannot be read: damaged or cut off"),
+    Reason.EMPTY: N_("the file is empty"),
+    Reason.NOT_A_PICTURE: N_("not a picture, whatever its name says"),
+    Reason.ANIMATED: N_("an animation; only still pictures are used"),
+    Reason.TOO_LARGE: N_("too many pixels to open safely"),
+    Reason.LINK_OUTSIDE: N_("a link that leads out of the folder"),
+    Reason.NO_FACE: N_("no face was found"),
+    Reason.LOW_CONFIDENCE: N_("hardly a face: confidence {measured:.2f}, at least {limit:.2f} is needed"),
+    Reason.FACE_TOO_SMALL: N_("the face is too small: enlarged {measured:.1f} times, at most {limit:.1f}"),
+    Reason.SEVERAL_FACES: N_("several people of similar size: crop it to the client"),
+    Reason.TOO_DARK: N_("too dark: brightness {measured:.0f}, at least {limit:.0f}"),
+    Reason.TOO_BRIGHT: N_("too bright: brightness {measured:.0f}, at most {limit:.0f}"),
+    Reason.BURNT: N_("overexposed: {measured:.0%} of the face is white, at most {limit:.0%}"),
+    Reason.LOW_CONTRAST: N_("too flat: contrast {measured:.0f}, at least {limit:.0f}"),
+    Reason.BLURRED: N_("blurred: measured {measured:.2f}, limit {limit:.2f}"),
+}
+STATES = {State.DONE: N_("done"), State.NEXT: N_("next"), State.OPEN: N_("open"), State.WAITING: N_("waiting")}
+FITS = {Fit.FITS: N_("it fits"), Fit.TIGHT: N_("it is tight"), Fit.NO: N_("it will not fit")}
+VERDICTS = {
+    Verdict.GO: N_("ready to train"),
+    Verdict.WARNINGS: N_("can be trained, with warnings"),
+    Verdict.NO_GO: N_("not ready to train"),
+}
+OUTCOMES = {
+    "checks": N_("{value} checks"),
+    "midjourney": N_("{value} MidJourney images"),
+    "photos": N_("{value} photos"),
+    "client": N_("trigger word {value}"),
+    "added": N_("{value} new"),
+    "here": N_("{value} here"),
+    "duplicates": N_("{value} duplicates"),
+    "refused": N_("{value} refused"),
+    "accepted": N_("{value} accepted"),
+    "rejected": N_("{value} rejected"),
+    "images": N_("{value} pictures"),
+    "share_real": N_("{value:.0%} real"),
+    "steps": N_("{value} steps"),
+    "lora": N_("{value}"),
+    "closed": N_("{value:.0%} of the way to the client"),
+}
+
+
+def reason(rejection: Rejection) -> str:
+    """Why a picture was refused, with the measure and its limit, in the user's language."""
+    return _(REASONS[rejection.reason]).format(measured=rejection.measured or 0.0, limit=rejection.limit or 0.0)
+
+
+def outcome(values: dict[str, int | float | str]) -> str:
+    """What came out of a step, as one short line."""
+    return ", ".join(_(OUTCOMES[name]).format(value=value) for name, value in values.items())
