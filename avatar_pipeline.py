@@ -68,6 +68,11 @@ TEXT = {
 }
 
 
+def text(name: str) -> str:
+    """A text of the program itself, in the user's language."""
+    return _(TEXT[name])
+
+
 # --- running one stage ------------------------------------------------------------------------------------------------
 class Interrupts:
     """Ctrl-C and its kin while a stage runs: the first press stops at the next yield, the second at once.
@@ -84,7 +89,7 @@ class Interrupts:
         """Take a signal."""
         self.presses += 1
         if self.presses == 1:
-            self._say(_(TEXT["stopping"]))
+            self._say(text("stopping"))
         elif self.stage_works:
             raise KeyboardInterrupt
 
@@ -117,10 +122,10 @@ class Watch:
     def __exit__(self, *_error: object) -> None:
         self._bars.stop()
 
-    def say(self, text: str) -> None:
+    def say(self, line: str) -> None:
         """One line, above the bars."""
         if not self._quiet:
-            self._console.print(text)
+            self._console.print(line)
 
     def show(self, event: Event) -> None:
         """Bring the screen up to date with an event."""
@@ -198,18 +203,18 @@ def _wanted_language(words: Sequence[str]) -> str:
 
 def build_parser() -> ArgumentParser:
     """The command line, drawn from the table of actions."""
-    parser = ArgumentParser(prog="avatar_pipeline.py", description=_(TEXT["program"]), allow_abbrev=False)
-    parser.add_argument("--home", help=_(TEXT["home"]))
-    parser.add_argument("--language", choices=(*LANGUAGES, "auto"), help=_(TEXT["language"]))
+    parser = ArgumentParser(prog="avatar_pipeline.py", description=text("program"), allow_abbrev=False)
+    parser.add_argument("--home", help=text("home"))
+    parser.add_argument("--language", choices=(*LANGUAGES, "auto"), help=text("language"))
     rows = parser.add_subparsers(dest="action", metavar=_("ACTION"))
     for action in ACTIONS:
         row = rows.add_parser(action.name, help=_(action.label), description=_(action.label), allow_abbrev=False)
-        row.add_argument("--json", action="store_true", help=_(TEXT["json"]))
-        row.add_argument("--yes", action="store_true", help=_(TEXT["yes"]))
+        row.add_argument("--json", action="store_true", help=text("json"))
+        row.add_argument("--yes", action="store_true", help=text("yes"))
         if action.plan:
-            row.add_argument("--plan", action="store_true", help=_(TEXT["plan"]))
+            row.add_argument("--plan", action="store_true", help=text("plan"))
         if action.needs_client:
-            row.add_argument("--client", required=True, metavar="ID", help=_(TEXT["client"]))
+            row.add_argument("--client", required=True, metavar="ID", help=text("client"))
         for option in action.options:
             row.add_argument(option.flag, help=_(option.help), **option.words())
     return parser
@@ -226,7 +231,7 @@ def _run_action(options: Namespace, home: Path, console: Console) -> int:
         if not options.json:
             console.print(view(plan))
     if not _agreed(action, job, console):
-        console.print(_(TEXT["not_done"]))
+        console.print(text("not_done"))
         return STOPPED
     report = perform(action, job, console, quiet=options.json and not console.is_terminal)
     return _hand_over(report, action.answer(report), options.json, console, action.verdict(report))
@@ -257,9 +262,9 @@ def _agreed(action: Action, job: Job, console: Console) -> bool:
     if job.options.yes or not (action.long or action.grave(job)):
         return True
     if sys.stdin.isatty() and console.is_terminal and not job.options.json:
-        return _ask_yes(_(TEXT["go_ahead"]))
+        return _ask_yes(text("go_ahead"))
     if action.grave(job):
-        console.print(_(TEXT["say_yes"]))
+        console.print(text("say_yes"))
     return not action.grave(job)
 
 
@@ -268,7 +273,7 @@ def guarded(work: Callable[[], int], console: Console, home: Path, answering: bo
     try:
         return work()
     except (Stopped, KeyboardInterrupt):
-        console.print(_(TEXT["stopped"]))
+        console.print(text("stopped"))
         return STOPPED
     except PipelineError as error:
         return _failed(error, answering)
@@ -305,16 +310,16 @@ def _fault(error: Exception, home: Path, answering: bool) -> int:
 def open_menu(options: Namespace, home: Path, console: Console) -> int:
     """The first screen: the clients and the tools. Leaving it anywhere loses nothing."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        console.print(_(TEXT["no_terminal"]))
+        console.print(text("no_terminal"))
         return WRONG_WORDS
     while True:
         _settings(home, options)  # their language may have been changed a moment ago
         clients = list_clients(home)
         console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists()))
         choices = [(client.id, client.id, "") for client in clients]
-        choices += [(NEW, _(TEXT["new_client"]), "")]
+        choices += [(NEW, text("new_client"), "")]
         choices += [(f"tool:{action.name}", _(action.label), "") for action in ACTIONS if action.tool]
-        chosen = _choose(_(TEXT["main_question"]), [*choices, (BACK, _(TEXT["quit"]), "")])
+        chosen = _choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
         if chosen == BACK:
             return DONE
         guarded(lambda: _enter(chosen, options, home, console), console, home)  # noqa: B023 - called at once
@@ -330,10 +335,10 @@ def _enter(chosen: str, options: Namespace, home: Path, console: Console) -> int
 
 
 def _new_client(options: Namespace, home: Path, console: Console) -> int:
-    name = _ask_text(_(TEXT["new_client_name"]))
+    name = _ask_text(text("new_client_name"))
     if not name:
         return DONE
-    word = _choose(_(TEXT["class_word"]), [(word, _(word), "") for word in CLASS_WORDS])
+    word = _choose(text("class_word"), [(word, _(word), "") for word in CLASS_WORDS])
     if word == BACK:
         return DONE
     create_client(home, name, word)
@@ -348,7 +353,7 @@ def client_menu(name: str, options: Namespace, home: Path, console: Console) -> 
         console.print(screens.guided(client, steps))
         choices = [(step.action, _(step.label), _(step.note) if step.state is State.WAITING else "") for step in steps]
         choices += [(action.name, _(action.label), "") for action in ACTIONS if action.extra]
-        chosen = _choose(_(TEXT["client_question"]).format(client=name), [*choices, (BACK, _(TEXT["back"]), "")], next_step(steps))
+        chosen = _choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
         if chosen == BACK:
             return DONE
         guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
@@ -371,8 +376,8 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     job = Job(home, _settings(home, options), answers, client)
     if action.plan:
         console.print(view(action.plan(job)))
-    if (action.plan or action.grave(job)) and not _ask_yes(_(TEXT["go_ahead"])):
-        console.print(_(TEXT["not_done"]))
+    if (action.plan or action.grave(job)) and not _ask_yes(text("go_ahead")):
+        console.print(text("not_done"))
         return DONE
     report = perform(action, job, console)
     return _hand_over(report, {}, False, console, action.verdict(report))
@@ -381,11 +386,11 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
 def _ask_option(option: Option, client: Client | None) -> Any:
     """The value of one option, or None when the user went back."""
-    if option.choices:
+    if option.ask is Ask.CHOICE:
         chosen = _choose(_(option.help), [(str(choice), str(choice), "") for choice in option.choices], option.default)
         return None if chosen == BACK else chosen
-    text = _ask_path(_(option.help)) if option.ask is Ask.FOLDER else _ask_text(_(option.help), str(option.default or ""))
-    return option.read(text) if text else None
+    value = _ask_path(_(option.help)) if option.ask is Ask.PATH else _ask_text(_(option.help), str(option.default or ""))
+    return option.read(value) if value else None
 
 
 def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:
@@ -397,7 +402,7 @@ def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str
         for (value, label, why), key in zip(choices, _shortcuts(len(choices)), strict=True)
     ]
     prompt = questionary.select(
-        question, rows, default=default, use_shortcuts=True, use_jk_keys=False, qmark="", pointer=">", instruction=_(TEXT["keys"])
+        question, rows, default=default, use_shortcuts=True, use_jk_keys=False, qmark="", pointer=">", instruction=text("keys")
     )
     answer = _asked(prompt)
     return BACK if answer is None else str(answer)
@@ -409,7 +414,7 @@ def _shortcuts(count: int) -> list[str | bool]:
 
 
 def _ask_yes(question: str) -> bool:
-    return _choose(question, [("yes", _(TEXT["yes_word"]), ""), (BACK, _(TEXT["no_word"]), "")]) == "yes"
+    return _choose(question, [("yes", text("yes_word"), ""), (BACK, text("no_word"), "")]) == "yes"
 
 
 def _ask_text(question: str, default: str = "") -> str | None:
@@ -421,8 +426,10 @@ def _ask_text(question: str, default: str = "") -> str | None:
 
 def _ask_path(question: str) -> str | None:
     import questionary
+    from prompt_toolkit.completion import PathCompleter
 
-    answer = _asked(questionary.path(question, qmark=""))
+    # Not questionary.path: there, Enter only closes the list of completions while one is open. Here Tab completes, Enter is Enter.
+    answer = _asked(questionary.text(question, qmark="", completer=PathCompleter(expanduser=True), complete_while_typing=False))
     # A folder dragged into a terminal comes quoted, or with a blank behind it.
     return str(answer).strip().strip("\"'") if answer is not None else None
 

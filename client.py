@@ -165,6 +165,16 @@ class Client:
         """The parent folder that Kohya's `--train_data_dir` wants."""
         return self.root / "training_data"
 
+    def dataset_folder(self, repeats: int) -> Path:
+        """The pictures that are seen so often in an epoch, named as Kohya reads it."""
+        return self.training_data / f"{repeats}_{self.id}"
+
+    def dataset_folders(self) -> tuple[Path, ...]:
+        """Every folder of that kind that is there, by name."""
+        named = re.compile(rf"\d+_{re.escape(self.id)}")
+        folders = self.training_data.iterdir() if self.training_data.is_dir() else ()
+        return tuple(sorted(folder for folder in folders if named.fullmatch(folder.name) and folder.is_dir()))
+
     @property
     def metadata(self) -> Path:
         """Records of what was imported and found."""
@@ -244,6 +254,11 @@ class Client:
     def faces_file(self) -> Path:
         """The verdict on every original."""
         return self.metadata / "faces.json"
+
+    @property
+    def captions_file(self) -> Path:
+        """Captions that people wrote, also of pictures that are not in the dataset just now."""
+        return self.metadata / "captions.json"
 
     @property
     def faces_table(self) -> Path:

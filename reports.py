@@ -173,7 +173,7 @@ def _portraits(report: PortraitReport) -> RenderableType:
 def _demo(report: DemoReport) -> RenderableType:
     rows = table("", _("step"), _("what came out"), _("seconds"))
     for step in report.steps:
-        rows.add_row(_(words.STAGES[step.name]), words.outcome(step.outcome), f"{step.seconds:.1f}")
+        rows.add_row(words.stage(step.name), words.outcome(step.outcome), f"{step.seconds:.1f}")
     likeness = report.likeness
     sentence = _(
         "Mean distance to the client's crops: base {base:.1f}, with the LoRA {lora:.1f}, the crops among themselves {crops:.1f}.\n"

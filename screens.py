@@ -45,16 +45,16 @@ def bar_state(event: Event) -> BarState:
     """An event as a bar shows it."""
     if isinstance(event, TrainingTick):
         loss = "" if event.loss is None else _("loss {loss:.3f}").format(loss=event.loss)
-        return BarState("train", _(words.STAGES["train"]), event.step, event.total, loss)
+        return BarState("train", words.stage("train"), event.step, event.total, loss)
     if isinstance(event, StepStarted | StepFinished):
-        return BarState(event.name, _(words.STAGES[event.name]), 0, 0, "")
-    return BarState(event.stage, _(words.STAGES[event.stage]), event.done, event.total, "")
+        return BarState(event.name, words.stage(event.name), 0, 0, "")
+    return BarState(event.stage, words.stage(event.stage), event.done, event.total, "")
 
 
 def heading(event: Event) -> RenderableType | None:
     """The line that a step of a journey begins or ends with; None for any other event."""
     if isinstance(event, StepStarted):
-        return Text(f"[{event.number}/{event.total}] {_(words.STAGES[event.name])}", style="bold")
+        return Text(f"[{event.number}/{event.total}] {words.stage(event.name)}", style="bold")
     if isinstance(event, StepFinished):
         return Text(f"      {words.outcome(event.outcome)} ({event.seconds:.1f} s)", style="green")
     return None
@@ -96,7 +96,7 @@ def failure(error: PipelineError) -> RenderableType:
     return Group(Text(error.text(), style="bold red"), Text(error.cure()))
 
 
-def table(title: RenderableType | str = "", *columns: str) -> Table:
+def table(title: Text | str = "", *columns: str) -> Table:
     """A table as all our screens draw it; without columns it has no header."""
     drawn = Table(title=title or None, title_justify="left", box=box.SIMPLE, show_header=bool(columns), pad_edge=False)
     for column in columns:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataset import Verdict
+from collections.abc import Mapping
 
 from client import Reason, Rejection
+from dataset import Finding, FindingCode, Verdict
 from journey import State
 from language import N_, _
 from training_plan import Fit
@@ -46,6 +47,13 @@ VERDICTS = {
     Verdict.WARNINGS: N_("can be trained, with warnings"),
     Verdict.NO_GO: N_("not ready to train"),
 }
+FINDINGS = {
+    FindingCode.ONLY_MIDJOURNEY: N_("only MidJourney images ({measured:.0f}): the LoRA learns what MidJourney made of the client"),
+    FindingCode.ONLY_PHOTOS: N_("only photos ({measured:.0f}): good, as long as light and background vary"),
+    FindingCode.SHARE_OFF: N_("{measured:.1%} of what is seen is real, {limit:.1%} was wanted: whole repeats come no nearer"),
+    FindingCode.FEW_PICTURES: N_("{measured:.0f} pictures are few; from {limit:.0f} on, less is learned by heart"),
+    FindingCode.ENLARGED: N_("{measured:.0f} crops were enlarged more than {limit:.1f} times and are soft"),
+}
 OUTCOMES = {
     "checks": N_("{value} checks"),
     "midjourney": N_("{value} MidJourney images"),
@@ -65,11 +73,21 @@ OUTCOMES = {
 }
 
 
+def stage(name: str) -> str:
+    """What a stage is doing, in the user's language."""
+    return _(STAGES[name])
+
+
 def reason(rejection: Rejection) -> str:
     """Why a picture was refused, with the measure and its limit, in the user's language."""
     return _(REASONS[rejection.reason]).format(measured=rejection.measured or 0.0, limit=rejection.limit or 0.0)
 
 
-def outcome(values: dict[str, int | float | str]) -> str:
+def finding(found: Finding) -> str:
+    """What is worth knowing of a dataset, with its numbers, in the user's language."""
+    return _(FINDINGS[found.code]).format(measured=found.measured, limit=found.limit)
+
+
+def outcome(values: Mapping[str, int | float | str]) -> str:
     """What came out of a step, as one short line."""
     return ", ".join(_(OUTCOMES[name]).format(value=value) for name, value in values.items())

@@ -1,0 +1,152 @@
+"""What a training leaves in a client's `models/`: which files are whole, which step they are of, and where a cut-off run goes on.
+
+Everything is told from names and files; sd-scripts' names are `NAME-step00000250.safetensors`, `NAME-step00000250-state/` and, at
+the end, `NAME.safetensors`. A run that went on at step 500 adds `-from00000500`, because sd-scripts counts such a run from 0 again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from client import Client
+from training_plan import Resume, TrainingPlan, run_name
+from utils import read_record
+
+_NAME = re.compile(r"(?P<lora>.+_avatar_v(?P<version>\d+))(?:-from(?P<begun>\d{8}))?(?:-step(?P<step>\d{8}))?(?P<state>-state)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A LoRA file: the optimizer step it was saved at, its size in bytes, whether it is whole, and the last of its training."""
+
+    path: Path
+    version: int
+    step: int
+    size: int
+    whole: bool
+    final: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """What a name tells: of which LoRA, and after how many steps; None stands for the last one."""
+
+    lora: str
+    version: int
+    step: int | None
+
+
+def list_checkpoints(client: Client) -> tuple[Checkpoint, ...]:
+    """Every LoRA of a client, oldest version and step first, the finished one last; a torn file is listed as torn."""
+    named = [(path, _read_name(path.stem)) for path in client.models.glob("*.safetensors")]
+    found = [_look_at(path, name) for path, name in named if name is not None]
+    return tuple(sorted(found, key=lambda one: (one.version, one.final, one.step)))
+
+
+def _look_at(path: Path, name: _Named) -> Checkpoint:
+    whole, metadata = _read_header(path)
+    step = name.step if name.step is not None else int(metadata.get("ss_steps", 0))
+    return Checkpoint(path, name.version, step, path.stat().st_size, whole, final=name.step is None)
+
+
+def _read_name(stem: str) -> _Named | None:
+    parts = _NAME.fullmatch(stem)
+    if parts is None:
+        return None
+    begun, step = int(parts["begun"] or 0), parts["step"]
+    return _Named(parts["lora"], int(parts["version"]), begun + int(step) if step else None)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a safetensors file is there and holds every byte its header promises."""
+    return _read_header(path)[0]
+
+
+def _read_header(path: Path) -> tuple[bool, dict[str, str]]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return bool(list(file.keys())), file.metadata() or {}
+    except (SafetensorError, FileNotFoundError):
+        return False, {}
+
+
+def newest_version(client: Client) -> int:
+    """The highest version that files or states in `models/` bear; 0 where there is none."""
+    names = (_read_name(path.stem) for path in _entries(client))
+    return max((name.version for name in names if name is not None), default=0)
+
+
+def _entries(client: Client) -> list[Path]:
+    return sorted(client.models.iterdir()) if client.models.is_dir() else []
+
+
+def read_plan(client: Client) -> TrainingPlan | None:
+    """The plan the last training was started with, None where there was none; raises BrokenFile."""
+    return read_record(client.plan_file, TrainingPlan) if client.plan_file.exists() else None
+
+
+def final_lora(client: Client, plan: TrainingPlan) -> Path:
+    """Where the finished LoRA of a plan lies, or will lie."""
+    return client.models / f"{plan.output_name(client)}.safetensors"
+
+
+# --- states -----------------------------------------------------------------------------------------------------------
+def find_resume(client: Client, plan: TrainingPlan) -> Resume | None:
+    """The newest whole state of an unfinished training of this plan; None where it has to begin from the start."""
+    states = ((path, _read_name(path.name)) for path in _states(client, plan))
+    # The state of the last step is of no use: nothing would be left to train, and so no LoRA would be written.
+    usable = [Resume(path, name.step) for path, name in states if name and name.step and name.step < plan.steps]
+    return next((state for state in sorted(usable, key=lambda one: -one.step) if _is_whole_state(state.state)), None)
+
+
+def _states(client: Client, plan: TrainingPlan) -> list[Path]:
+    lora = plan.output_name(client)
+    return [path for path in _entries(client) if path.name.endswith("-state") and _lora_of(path.name) == lora]
+
+
+def _lora_of(stem: str) -> str:
+    name = _read_name(stem)
+    return name.lora if name else ""
+
+
+def _is_whole_state(folder: Path) -> bool:
+    """Whether accelerate finished writing: weights, optimizer, schedule, and the random numbers, which it writes last."""
+    pickles = [path for path in folder.iterdir() if path.suffix in (".bin", ".pkl", ".pt")]
+    # PyTorch writes zip archives; a torn one lacks the directory at its end.
+    written = {path.name.split(".")[0] for path in pickles if zipfile.is_zipfile(path)}
+    complete = len(written) == len(pickles) and {"optimizer", "scheduler", "random_states_0"} <= written
+    return complete and is_whole(folder / "model.safetensors") and _has_step(folder / "train_state.json")
+
+
+def _has_step(file: Path) -> bool:
+    try:
+        return "current_step" in json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def finish(client: Client, plan: TrainingPlan, resume: Resume | None) -> Path:
+    """Give the LoRA of a run that has ended its final name."""
+    lora = final_lora(client, plan)
+    ended = client.models / f"{run_name(plan, client, resume)}.safetensors"
+    if ended != lora:
+        os.replace(ended, lora)
+    return lora
+
+
+def clear_up(client: Client, plan: TrainingPlan) -> None:
+    """Remove what only an unfinished training needs: its states, and an end that a killed run left under its own name."""
+    for state in _states(client, plan):
+        shutil.rmtree(state)
+    for stray in client.models.glob(f"{plan.output_name(client)}-from*.safetensors"):
+        name = _read_name(stray.stem)
+        if name is not None and name.step is None:
+            stray.unlink()

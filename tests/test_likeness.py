@@ -1,0 +1,138 @@
+"""The measure of a demo, on a small random model: real portraits, real latents, and its arithmetic by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny_sdxl import SIDE_PX, make_base, make_lora
+
+from client import Client, Face, Faces, Source, create_client
+from config import Settings
+from generation import generate, plan_portraits
+from likeness import OTHERS_PROMPTS, Likeness, LikenessReport, measure_likeness
+from recipes import DEFAULT_SEEDS
+from sdxl import latents_of
+from utils import Event, NotReady, write_record
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_base(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_lora(tmp_path_factory.mktemp("loras") / "random.safetensors")
+
+
+@pytest.fixture(autouse=True)
+def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two steps a portrait instead of thirty: what is measured here is arithmetic, not beauty."""
+    import recipes
+    from sdxl import Sampler
+
+    monkeypatch.setattr(recipes, "BASE_RECIPE", recipes.Recipe(2, 1.0, Sampler.OWN))
+
+
+def make_client(home: Path, lora: Path, crops: int = 3) -> Client:
+    client = create_client(home, "demo", "woman")
+    client.models.mkdir()
+    (client.models / "demo_avatar_v1.safetensors").write_bytes(lora.read_bytes())
+    client.processed.mkdir()
+    noise = np.random.default_rng(0)
+    faces = []
+    for number in range(crops):
+        pixels = noise.integers(0, 255, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(pixels).resize((256, 256)).save(client.processed / f"{number}.png")
+        faces.append(
+            Face(file=f"raw_mj/{number}.png", sha256="0" * 64, source=Source.MIDJOURNEY, crop=f"{number}.png", settings="")
+        )
+    write_record(client.faces_file, Faces(faces=tuple(faces)))
+    return client
+
+
+def run(stage: Generator[Event, None, LikenessReport]) -> tuple[list[Event], LikenessReport]:
+    """The events of a stage, and its report."""
+    events = []
+    while True:
+        try:
+            events.append(next(stage))
+        except StopIteration as end:
+            return events, end.value
+
+
+def test_shares_of_the_gap() -> None:
+    likeness = Likeness(base=80.0, lora=70.0, crops=60.0, others_base=90.0, others_lora=88.0)
+    assert likeness.closed == pytest.approx(0.5)
+    assert likeness.others_moved == pytest.approx(0.1)
+    assert likeness.good
+    assert not likeness.model_copy(update={"lora": 71.0}).good, "less than half of the gap"
+    assert not likeness.model_copy(update={"others_lora": 87.0}).good, "others moved by more than a quarter of it"
+    assert not likeness.model_copy(update={"others_lora": 93.0}).good, "away from the client is moved too"
+
+
+def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, lora: Path) -> None:
+    client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
+    _, report = run(measure_likeness(client, settings))
+    likeness = report.likeness
+    assert report.images == 2 * 3 * len(DEFAULT_SEEDS)
+    assert len(list(client.output.glob("portrait_*.png"))) == report.images
+    assert len(list(client.likeness.glob("portrait_*.png"))) == 2 * len(OTHERS_PROMPTS) * len(DEFAULT_SEEDS)
+    with Image.open(report.contact_sheet) as sheet:
+        assert sheet.height > 3 * 192 and sheet.width > 6 * 192
+    files = [path for path in client.root.rglob("*") if path.is_file() and path != report.contact_sheet]
+    before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+    sheet_bytes = report.contact_sheet.read_bytes()
+    _, again = run(measure_likeness(client, settings))
+    assert again.likeness == likeness
+    assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files} == before
+    assert report.contact_sheet.read_bytes() == sheet_bytes
+    assert plan_portraits(client, settings, weights=(0.0, 1.0)).missing == 0, "these are the portraits that generate paints"
+
+
+def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lora: Path) -> None:
+    client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
+    _, report = run(measure_likeness(client, settings))
+    plan = plan_portraits(client, settings, weights=(0.0,))
+    portraits = [image.file for image in _drain(generate(client, settings, plan.requests)).images]
+
+    def latents(files: list[Path]) -> np.ndarray:
+        pictures = [Image.open(file).convert("RGB").resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX) for file in files]
+        return np.asarray(latents_of(base, pictures), np.float64)
+
+    crops = latents(sorted(client.processed.glob("*.png")))
+    apart = [np.linalg.norm(one - other) for one in latents(portraits) for other in crops]
+    among = [np.linalg.norm(crops[i] - crops[j]) for i in range(3) for j in range(3) if i != j]
+    assert report.likeness.base == pytest.approx(np.mean(apart), rel=1e-4)
+    assert report.likeness.crops == pytest.approx(np.mean(among), rel=1e-4)
+    assert report.likeness.lora != report.likeness.base
+
+
+def test_new_crops_are_measured_anew(tmp_path: Path, base: Path, lora: Path) -> None:
+    client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
+    first = run(measure_likeness(client, settings))[1].likeness
+    Image.new("RGB", (256, 256), "white").save(client.processed / "0.png")
+    second = run(measure_likeness(client, settings))[1].likeness
+    assert second.key != first.key and second.crops != first.crops
+
+
+def test_it_waits_for_crops_and_a_lora(tmp_path: Path, base: Path, lora: Path) -> None:
+    settings = Settings(base_model=str(base))
+    with pytest.raises(NotReady):
+        next(measure_likeness(make_client(tmp_path / "one", lora, crops=1), settings))
+    untrained = make_client(tmp_path / "two", lora)
+    (untrained.models / "demo_avatar_v1.safetensors").unlink()
+    with pytest.raises(NotReady):
+        next(measure_likeness(untrained, settings))
+
+
+def _drain(stage: Generator[Event, None, object]) -> object:
+    while True:
+        try:
+            next(stage)
+        except StopIteration as end:
+            return end.value

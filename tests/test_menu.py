@@ -1,0 +1,151 @@
+"""The menu in a real terminal of 80x24: what it opens on, how it is left, what it says when something is wrong."""
+
+import json
+import sys
+
+import pytest
+from PIL import Image
+from terminal import Terminal
+
+from client import create_client, list_clients, open_client
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
+MAIN, NEXT = "What shall we work on?", "Next for ana:"
+
+
+@pytest.fixture
+def home(tmp_path):
+    (tmp_path / "settings.json").write_text("{}")
+    return tmp_path
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 64), (number * 60, 90, 120)).save(folder / f"{number}.png")
+    return folder
+
+
+def test_it_opens_on_clients_and_tools_and_says_what_to_do_first(tmp_path):
+    create_client(tmp_path, "ana")
+    with Terminal(tmp_path) as terminal:
+        screen = terminal.wait_for(MAIN, "1) ana", "New client", "sample client", "0) Quit")
+        assert "First time here?" in screen
+        terminal.press("0", "enter")
+        assert terminal.wait_for_end() == 0
+
+
+@pytest.mark.parametrize("key", ["escape", "ctrl-c"])
+def test_both_keys_lead_back_and_out(home, key):
+    create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press(key)
+        terminal.wait_for("0) Quit")
+        terminal.press(key)
+        assert terminal.wait_for_end() == 0
+
+
+def test_a_client_is_made_and_its_screen_offers_the_next_step(home):
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("1", "enter")
+        terminal.wait_for("Name of the client")
+        terminal.press("ana", "enter")
+        terminal.wait_for("The client is a:")
+        terminal.press("down", "enter")
+        screen = terminal.wait_for(NEXT, "> 3) Import MidJourney images")
+        assert "Find and crop faces (import pictures first)" in screen
+    assert open_client(home, "ana").state().class_word == "woman"
+
+
+def test_a_name_that_cannot_be_is_refused_in_words(home):
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("1", "enter")
+        terminal.wait_for("Name of the client")
+        terminal.press("CON", "enter")
+        terminal.wait_for("The client is a:")
+        terminal.press("enter")
+        terminal.wait_for('"CON" cannot be the name of a client.', MAIN)
+    assert list_clients(home) == ()
+
+
+def test_pictures_are_imported_after_the_plan_is_shown(home, pictures):
+    client = create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press(f"'{pictures}' ", "enter")  # as a folder dragged into the terminal arrives
+        terminal.wait_for("3 pictures", "Go ahead?")
+        assert client.pictures() == ()
+        terminal.press("enter")
+        terminal.wait_for("3 imported", "> 4) Import real photos")
+    assert len(client.pictures()) == 3
+
+
+def test_leaving_a_question_changes_nothing(home, pictures):
+    client = create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press(str(pictures), "enter")
+        terminal.wait_for("Go ahead?")
+        terminal.press("escape")
+        terminal.wait_for("Nothing was done.", NEXT)
+    assert client.pictures() == ()
+
+
+def test_a_folder_that_is_not_there_leads_back_to_the_menu(home):
+    create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press("/nowhere/at/all", "enter")
+        terminal.wait_for("There is no folder or file /nowhere/at/all.", NEXT)
+
+
+def test_settings_change_the_language_at_once(home):
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("5", "enter")
+        terminal.wait_for("NAME=VALUE")
+        terminal.press("language=es", "enter")
+        terminal.wait_for("¿En qué trabajamos?", "0) Salir")
+    assert json.loads((home / "settings.json").read_text())["language"] == "es"
+
+
+def test_it_speaks_spanish_when_the_system_does(home):
+    with Terminal(home, LANG="es_ES.UTF-8") as terminal:
+        terminal.wait_for("¿En qué trabajamos?", "Cliente nuevo")
+
+
+def test_without_colour_there_is_no_colour(home):
+    create_client(home, "ana")
+    with Terminal(home, NO_COLOR="1") as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        colours = [code for code in ("\x1b[3", "\x1b[9", "\x1b[38") for digit in "01234567" if f"{code}{digit}m" in terminal.raw]
+        assert colours == []
+
+
+def test_broken_settings_are_named_and_left_alone(home):
+    (home / "settings.json").write_text('{"language": "xx"}')
+    with Terminal(home) as terminal:
+        terminal.wait_for("cannot be read: line 1: language", "move the file away")
+        assert terminal.wait_for_end() == 1
+    assert (home / "settings.json").read_text() == '{"language": "xx"}'
