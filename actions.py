@@ -12,10 +12,9 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-import dataset
-
 import clients
 import data_preprocessor
+import dataset
 import demo
 import generation
 import image_processor
@@ -183,9 +182,7 @@ _OVERRIDES = ("steps", "dim", "alpha", "resolution", "batch", "learning_rate", "
 
 def _plan_training(job: Job) -> lora_trainer.PreparedTraining:
     overrides = Overrides(**{name: getattr(job.options, name) for name in _OVERRIDES})
-    return lora_trainer.plan_training(
-        job.who, job.settings, gpu=job.options.gpu, preset=job.options.preset, overrides=overrides
-    )
+    return lora_trainer.plan_training(job.who, job.settings, gpu=job.options.gpu, preset=job.options.preset, overrides=overrides)
 
 
 def _plan_training_answer(prepared: lora_trainer.PreparedTraining) -> Answer:

@@ -14,6 +14,7 @@ import shutil
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,7 +107,7 @@ def import_photos(client: Client, folder: Path) -> Generator[Event, None, Import
 
 
 def _import(client: Client, plan: ImportPlan, source: Source, usernames: Sequence[str]) -> Generator[Event, None, ImportReport]:
-    for folder in (client.metadata, client.raw(source)):
+    for folder in (client.metadata, client.raw_mj, client.raw_real):
         sweep_parts(folder)
     originals = Originals(client)
     total = len(plan.pictures)
@@ -114,8 +115,9 @@ def _import(client: Client, plan: ImportPlan, source: Source, usernames: Sequenc
         yield Progress(_STAGES[source], 0, total, path.name)
     run = _Run(client, plan, source, originals)
     try:
-        for done, path in enumerate(run.pictures(), 1):
-            yield Progress(_STAGES[source], done, total, path.name)
+        with closing(run.pictures()) as pictures:  # its threads end before what they left half written is swept
+            for done, path in enumerate(pictures, 1):
+                yield Progress(_STAGES[source], done, total, path.name)
         originals.adopt_strays()
     finally:
         # Whoever stops the import finds what it did in the records; the tables and MidJourney's file follow in the next run.
@@ -143,7 +145,7 @@ class _Run:
     def report(self) -> ImportReport:
         return ImportReport(tuple(self._added), tuple(self._duplicates), tuple(self._refused))
 
-    def pictures(self) -> Iterator[Path]:
+    def pictures(self) -> Generator[Path, None, None]:
         """Import every picture of the plan, in its order; yields each when it is done."""
         with ThreadPoolExecutor(THREADS) as pool:
             try:

@@ -10,12 +10,10 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataset import prepare_dataset
-
 from client import Client, create_client, list_clients, open_client
 from config import Settings
 from data_preprocessor import import_midjourney, import_photos
-from embedded.sample_client import CLASS_WORD, SAMPLE_USERNAME, draw_sample
+from dataset import prepare_dataset
 from image_processor import process_faces
 from installation import set_up
 from likeness import Likeness, measure_likeness
@@ -80,19 +78,25 @@ def _setup(journey: _Journey) -> Generator[Event, None, Outcome]:
 
 
 def _sample(journey: _Journey) -> Generator[Event, None, Outcome]:
+    from embedded.sample_client import draw_sample  # it draws with numpy, which the menu need not wait for
+
     report = yield from draw_sample(journey.pictures)
     return {"midjourney": len(report.midjourney), "photos": len(report.photos)}
 
 
 def _client(journey: _Journey) -> Generator[Event, None, Outcome]:
+    from embedded.sample_client import CLASS_WORD
+
     known = {client.id for client in list_clients(journey.home)}
     here = CLIENT_ID in known
     journey.client = open_client(journey.home, CLIENT_ID) if here else create_client(journey.home, CLIENT_ID, CLASS_WORD)
+    yield from ()  # a step like the others, though it has nothing to wait for
     return {"client": journey.client.id}
-    yield  # a step like the others, though it has nothing to wait for
 
 
 def _import_mj(journey: _Journey) -> Generator[Event, None, Outcome]:
+    from embedded.sample_client import SAMPLE_USERNAME
+
     folder = journey.pictures / "midjourney"
     report = yield from import_midjourney(journey.client, folder, usernames=(SAMPLE_USERNAME,))
     return {"added": len(report.added), "duplicates": len(report.duplicates), "refused": len(report.refused)}

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from dataset import dataset_is_current
-
 from checkpoints import list_checkpoints
 from client import Client, Source
 from config import Settings, settings_file
+from dataset import dataset_is_current
 from image_processor import plan_process
 from language import N_
 from lora_trainer import trained_lora
@@ -120,8 +119,6 @@ def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Find
         "dataset": _Finding(
             dataset > 0 and dataset_is_current(client, settings), dataset, "" if crops else N_("no crop has passed yet")
         ),
-        "train": _Finding(
-            trained_lora(client) is not None, len(checkpoints), "" if dataset else N_("build the dataset first")
-        ),
+        "train": _Finding(trained_lora(client) is not None, len(checkpoints), "" if dataset else N_("build the dataset first")),
         "generate": _Finding(portraits > 0, portraits, "" if checkpoints else N_("train the LoRA first")),
     }

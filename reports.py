@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import singledispatch
 
-from dataset import DatasetPlan, DatasetReport
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from client import Rejection
 from clients import Checkpoints, ClientErased, ClientList, ClientView
 from config import Settings
 from data_preprocessor import ImportPlan, ImportReport
+from dataset import DatasetPlan, DatasetReport
 from demo import DemoReport
 from generation import PortraitPlan, PortraitReport
 from image_processor import FaceReport, ProcessPlan

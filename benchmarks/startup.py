@@ -1,7 +1,7 @@
 """Time to the first prompt of the menu, beside a Python that does nothing: `python benchmarks/startup.py [RUNS]`.
 
-A real pseudo-terminal starts the program, and the clock stops when the first question is on its screen. Both are started RUNS times,
-in turns, so that a busy machine slows both alike; the figures are medians.
+A real pseudo-terminal starts the program; the clock stops when the first question is on its screen. Both are started RUNS times,
+in turns, so that a busy machine slows both alike; medians are printed.
 """
 
 from __future__ import annotations

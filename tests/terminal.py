@@ -1,4 +1,4 @@
-"""A real terminal for tests: the program runs in a pseudo-terminal of 80x24, and its screen is read back as a person would see it."""
+"""A real terminal for tests: the program runs in a pseudo-terminal of 80x24, and its screen is read back as a person sees it."""
 
 import os
 import sys

@@ -17,7 +17,28 @@ def test_good_names_make_a_folder(tmp_path, name):
     assert [known.id for known in list_clients(tmp_path)] == [name]
 
 
-BAD_NAMES = ["", "a", "../x", "x/../y", "/etc", "C:\\x", "CON", "con", "nul", "COM1", "lpt9", "a b", "ñandú", "1ana", ".hidden", "-x", "a" * 41, "x\n", "a.b", "~"]
+BAD_NAMES = [
+    "",
+    "a",
+    "../x",
+    "x/../y",
+    "/etc",
+    "C:\\x",
+    "CON",
+    "con",
+    "nul",
+    "COM1",
+    "lpt9",
+    "a b",
+    "ñandú",
+    "1ana",
+    ".hidden",
+    "-x",
+    "a" * 41,
+    "x\n",
+    "a.b",
+    "~",
+]
 
 
 @pytest.mark.parametrize("name", BAD_NAMES)
@@ -58,7 +79,9 @@ def test_a_broken_state_is_named_and_kept(tmp_path):
 
 def test_records_come_back_as_they_were_written(tmp_path):
     client = create_client(tmp_path, "ana")
-    pictures = Pictures(images=(Picture(file="ñ.png", original="ñ.png", source=Source.MIDJOURNEY, sha256="0" * 64, width=3, height=4),))
+    pictures = Pictures(
+        images=(Picture(file="ñ.png", original="ñ.png", source=Source.MIDJOURNEY, sha256="0" * 64, width=3, height=4),)
+    )
     write_record(client.images_file, pictures)
     assert client.pictures() == pictures.images
     assert '"schema": 1' in client.images_file.read_text(encoding="utf-8")

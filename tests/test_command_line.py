@@ -1,4 +1,4 @@
-"""The command line as a script uses it: exit codes, one JSON object on stdout, and what is said when things go wrong. Real processes."""
+"""The command line as a script uses it: exit codes, one JSON object on stdout, what is said when things go wrong."""
 
 import json
 import os
@@ -39,7 +39,9 @@ def ana(tmp_path):
 def pictures(folder, count, side=64):
     folder.mkdir()
     for number in range(count):
-        Image.effect_noise((side, side), 40 + number % 50).convert("RGB").save(folder / f"{number:04}.png", pnginfo=None, compress_level=0)
+        Image.effect_noise((side, side), 40 + number % 50).convert("RGB").save(
+            folder / f"{number:04}.png", pnginfo=None, compress_level=0
+        )
     return folder
 
 
@@ -93,7 +95,9 @@ def test_errors_stand_on_stderr_with_their_hint(tmp_path):
     assert "Traceback" not in finished.stderr
 
 
-@pytest.mark.parametrize(("action", "word"), [("process", "picture"), ("dataset", "pictures"), ("train", "dataset"), ("generate", "train")])
+@pytest.mark.parametrize(
+    ("action", "word"), [("process", "picture"), ("dataset", "pictures"), ("train", "dataset"), ("generate", "train")]
+)
 def test_a_step_too_early_says_what_it_waits_for(ana, tmp_path, action, word):
     told, code = answer(tmp_path, action, "--client", "ana", "--yes")
     assert code == FAILED
@@ -163,7 +167,9 @@ def test_settings_are_shown_and_changed_and_wrong_ones_refused(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_request_to_stop_keeps_what_is_finished_and_the_next_run_goes_on(ana, tmp_path, number):
     folder = pictures(tmp_path / "many", 400, side=256)
-    child = subprocess.Popen(command(tmp_path, "import-photos", "--client", "ana", folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command(tmp_path, "import-photos", "--client", "ana", folder), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     while len(list(ana.raw_real.glob("[!.]*.png"))) < 5 and child.poll() is None:
         time.sleep(0.01)
     child.send_signal(number)
@@ -180,7 +186,11 @@ def test_a_request_to_stop_keeps_what_is_finished_and_the_next_run_goes_on(ana, 
 def small_disk(tmp_path):
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = sys.platform == "linux" and os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True).returncode == 0
+    mounted = (
+        sys.platform == "linux"
+        and os.geteuid() == 0
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True).returncode == 0
+    )
     if not mounted:
         pytest.skip("a disk of 1 MB can be mounted by root on Linux only")
     yield disk

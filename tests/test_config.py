@@ -4,7 +4,17 @@ import json
 
 import pytest
 
-from config import GPU_PROFILES, PRESETS, QualityControlConfig, Settings, load_settings, program_home, resolve_base, save_settings, settings_file
+from config import (
+    GPU_PROFILES,
+    PRESETS,
+    QualityControlConfig,
+    Settings,
+    load_settings,
+    program_home,
+    resolve_base,
+    save_settings,
+    settings_file,
+)
 from utils import BrokenFile
 
 
@@ -22,7 +32,14 @@ def test_settings_come_back_as_they_were_saved(tmp_path):
 
 
 def test_the_original_plans_quality_keys_are_read(tmp_path):
-    keys = ("face_confidence_threshold", "face_padding_factor", "min_brightness", "max_brightness", "min_contrast", "blur_threshold")
+    keys = (
+        "face_confidence_threshold",
+        "face_padding_factor",
+        "min_brightness",
+        "max_brightness",
+        "min_contrast",
+        "blur_threshold",
+    )
     settings_file(tmp_path).write_text(json.dumps({"quality": dict(zip(keys, (0.8, 1.5, 30, 210, 20, 60), strict=True))}))
     assert load_settings(tmp_path).quality.min_brightness == 30
 

@@ -11,9 +11,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = {path.stem: path for path in ROOT.glob("*.py")}
-HEAVY = ("torch", "tensorflow", "mtcnn", "diffusers", "transformers", "cv2", "skimage", "scipy", "numpy", "PIL", "rawpy", "insightface", "faster_whisper", "onnxruntime")
+HEAVY = (
+    "torch",
+    "tensorflow",
+    "mtcnn",
+    "diffusers",
+    "transformers",
+    "cv2",
+    "skimage",
+    "scipy",
+    "numpy",
+    "PIL",
+    "rawpy",
+    "insightface",
+    "faster_whisper",
+    "onnxruntime",
+)
 STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation"}
-COMMANDS = {"actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness"}
+COMMANDS = {"actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness", "reports", "clients"}
 
 
 def imports_of(path):
@@ -44,14 +59,20 @@ def test_stages_know_nothing_of_screens_and_commands():
 
 def test_only_the_program_prints_or_asks():
     for name, path in MODULES.items():
-        calls = {node.func.id for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+        calls = {
+            node.func.id
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
         if name != "avatar_pipeline":
             assert not calls & {"print", "input"}, name
             assert "questionary" not in imports_of(path), name
 
 
 def test_the_menu_opens_without_a_heavy_library():
-    code = f"import sys, avatar_pipeline; avatar_pipeline.build_parser(); print([name for name in {HEAVY!r} if name in sys.modules])"
+    code = (
+        f"import sys, avatar_pipeline; avatar_pipeline.build_parser(); print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
 
@@ -97,7 +118,9 @@ def test_every_action_has_help_on_the_command_line():
     from actions import ACTIONS
 
     for action in ACTIONS:
-        shown = subprocess.run([sys.executable, "avatar_pipeline.py", action.name, "--help"], cwd=ROOT, capture_output=True, text=True)
+        shown = subprocess.run(
+            [sys.executable, "avatar_pipeline.py", action.name, "--help"], cwd=ROOT, capture_output=True, text=True
+        )
         assert shown.returncode == 0, action.name
         assert "--json" in shown.stdout
 

@@ -21,7 +21,9 @@ def texts_of_the_source():
     keywords = {"_": None, "N_": None, "ngettext": (1, 2)}
     texts = set()
     for path in [*ROOT.glob("*.py"), *(ROOT / "embedded").glob("*.py")]:
-        for _file, _line, text, _comments, _context in extract_from_dir(str(path.parent), [(path.name, "python")], keywords=keywords):
+        for _file, _line, text, _comments, _context in extract_from_dir(
+            str(path.parent), [(path.name, "python")], keywords=keywords
+        ):
             texts.add(text[0] if isinstance(text, tuple) else text)
     return {text for text in texts if text}
 
@@ -33,7 +35,11 @@ def catalogue():
 
 
 def test_every_text_of_the_source_is_translated(catalogue):
-    translated = {(message.id[0] if isinstance(message.id, tuple) else message.id) for message in catalogue if message.id and message.string and not message.fuzzy}
+    translated = {
+        (message.id[0] if isinstance(message.id, tuple) else message.id)
+        for message in catalogue
+        if message.id and message.string and not message.fuzzy
+    }
     assert sorted(texts_of_the_source() - translated) == []
 
 
@@ -70,7 +76,13 @@ def test_the_language_comes_from_the_system(environment, language, monkeypatch):
 
 def help_in(*words, **environment):
     clean = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")}
-    run = subprocess.run([sys.executable, "avatar_pipeline.py", *words, "--help"], cwd=ROOT, env={**clean, **environment}, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "avatar_pipeline.py", *words, "--help"],
+        cwd=ROOT,
+        env={**clean, **environment},
+        capture_output=True,
+        text=True,
+    )
     return run.stdout
 
 

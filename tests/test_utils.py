@@ -12,7 +12,18 @@ import pytest
 from pydantic import BaseModel
 
 import utils
-from utils import BrokenFile, DiskFull, Heartbeat, Line, PipelineError, as_pipeline_error, end_orphan, read_record, replacing, run_child
+from utils import (
+    BrokenFile,
+    DiskFull,
+    Heartbeat,
+    Line,
+    PipelineError,
+    as_pipeline_error,
+    end_orphan,
+    read_record,
+    replacing,
+    run_child,
+)
 
 
 class Note(BaseModel):

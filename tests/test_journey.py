@@ -1,0 +1,101 @@
+"""The path as a person walks it: the real program in a real terminal, from the first screen to the portraits."""
+
+import sys
+
+import pytest
+from PIL import Image
+from terminal import Terminal
+
+from client import open_client
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows"),
+    pytest.mark.timeout(1800),
+]
+NEXT = "Next for ana:"
+
+
+def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR0915 - one walk, told in one go
+    pictures = demo.home / "sample"
+    with Terminal(tmp_path) as terminal:
+        terminal.wait_for("What shall we work on?", "First time here?")
+        terminal.press("3", "enter")
+        terminal.wait_for("Base model", "What shall we work on?")
+        terminal.press("1", "enter")
+        terminal.wait_for("Name of the client")
+        terminal.press("ana", "enter")
+        terminal.wait_for("The client is a:")
+        terminal.press("2", "enter")
+
+        terminal.wait_for(NEXT, "> 3) Import MidJourney images")
+        terminal.press("enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press(str(pictures / "midjourney"), "enter")
+        terminal.wait_for("Go ahead?")
+        terminal.press("enter")
+
+        terminal.wait_for("> 4) Import real photos")
+        terminal.press("enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press(str(pictures / "photos"), "enter")
+        terminal.wait_for("Go ahead?")
+        terminal.press("enter")
+
+        terminal.wait_for("> 5) Find and crop faces", "waiting   no crop has passed yet")
+        terminal.press("enter")
+        terminal.wait_for("19 pictures to look at", "Go ahead?")
+        terminal.press("enter")
+
+        terminal.wait_for("> 6) Build the dataset", seconds=180)
+        terminal.press("enter")
+        terminal.wait_for("is real photos", "Go ahead?")
+        terminal.press("enter")
+
+        terminal.wait_for("> 7) Train the LoRA")
+        terminal.press("enter")
+        terminal.wait_for("How long to train:")
+        terminal.press("1", "enter")
+        terminal.wait_for("150 (quick)", "it fits", "Go ahead?")
+        terminal.press("enter")
+        terminal.wait_for("Training the LoRA", "loss", seconds=120)
+
+        terminal.wait_for("> 8) Paint portraits", seconds=600)
+        terminal.press("enter")
+        terminal.wait_for("Prompt (empty")
+        terminal.press("enter")
+        terminal.wait_for("portraits to paint", "Go ahead?")
+        terminal.press("enter")
+        terminal.wait_for("portraits painted", "8   ✓   Paint portraits", seconds=180)
+        terminal.press("escape")
+        terminal.wait_for("0) Quit")
+        terminal.press("escape")
+        assert terminal.wait_for_end() == 0
+        assert "Traceback" not in terminal.everything()
+    client = open_client(tmp_path, "ana")
+    portraits = sorted(client.output.glob("portrait_*.png"))
+    assert len(portraits) >= 4
+    with Image.open(portraits[0]) as portrait:
+        assert "ana woman" in portrait.text["parameters"]
+    assert (client.output / "contact_sheet.png").is_file()
+
+
+def test_training_is_stopped_by_one_key_and_goes_on_where_it_was(demo, tmp_path):
+    import shutil
+
+    (tmp_path / "clients").mkdir()
+    shutil.copytree(
+        demo.client, tmp_path / "clients" / "demo", ignore=shutil.ignore_patterns("models", "output", "lora_config.json")
+    )
+    shutil.copy(demo.home / "settings.json", tmp_path)
+    client = open_client(tmp_path, "demo")
+    words = ("train", "--client", "demo", "--yes", "--steps", "120")
+    with Terminal(tmp_path, *words) as terminal:
+        terminal.wait_for("Training the LoRA", "loss", seconds=120)
+        terminal.press("ctrl-c")
+        terminal.wait_for("What was finished is kept", seconds=30)
+        assert terminal.wait_for_end() == 130
+    assert not client.trainer_pid.exists()
+    assert list(client.models.rglob("*.part")) == []
+    with Terminal(tmp_path, *words) as terminal:
+        terminal.wait_for("120 steps", seconds=300)
+        assert terminal.wait_for_end() == 0
