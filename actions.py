@@ -76,6 +76,12 @@ class Option:
         """The option's name among the options of a job."""
         return self.flag.lstrip("-").replace("-", "_")
 
+    def answered(self, text: str) -> Any:
+        """The value of an answer given in the menu, as the command line would have read it."""
+        if self.nargs == "*":
+            return [self.read(word) for word in text.split()]
+        return [self.read(text)] if self.nargs == "+" or self.repeatable else self.read(text)
+
     def words(self) -> dict[str, Any]:
         """What argparse wants to know."""
         words: dict[str, Any] = {"type": self.read, "default": self.default}
@@ -131,11 +137,11 @@ def _client(job: Job) -> clients.ClientList | clients.ClientView | clients.Clien
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 def _import_mj(job: Job) -> Stage:
-    return data_preprocessor.import_midjourney(job.who, job.options.folder, usernames=tuple(job.options.username or ()))
+    return data_preprocessor.import_midjourney(job.who, job.options.pictures, usernames=tuple(job.options.username or ()))
 
 
 def _import_photos(job: Job) -> Stage:
-    return data_preprocessor.import_photos(job.who, job.options.folder)
+    return data_preprocessor.import_photos(job.who, job.options.pictures)
 
 
 def _import_answer(report: data_preprocessor.ImportReport) -> Answer:
@@ -276,7 +282,9 @@ def _settings_answer(settings: Settings) -> Answer:
     return settings.model_dump(mode="json", by_alias=True)
 
 
-_FOLDER = Option("folder", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser())
+_PICTURES = Option(
+    "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
+)
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
 _WEIGHT_HELP = N_("weight of the LoRA, 0.7 to 1.0; 0 paints without it; may be given several times")
@@ -298,17 +306,17 @@ ACTIONS = (
     ),
     Action(
         "import-mj", N_("Import MidJourney images"), _import_mj, _import_answer,
-        plan=lambda job: data_preprocessor.plan_import(job.options.folder), plan_answer=_plan_import_answer,
+        plan=lambda job: data_preprocessor.plan_import(job.options.pictures), plan_answer=_plan_import_answer,
         verdict=_nothing_imported,
         options=(
-            _FOLDER,
+            _PICTURES,
             Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
         ),
     ),
     Action(
         "import-photos", N_("Import real photos"), _import_photos, _import_answer,
-        plan=lambda job: data_preprocessor.plan_import(job.options.folder), plan_answer=_plan_import_answer,
-        verdict=_nothing_imported, options=(_FOLDER,),
+        plan=lambda job: data_preprocessor.plan_import(job.options.pictures), plan_answer=_plan_import_answer,
+        verdict=_nothing_imported, options=(_PICTURES,),
     ),
     Action(
         "process", N_("Find and crop faces"), lambda job: image_processor.process_faces(job.who, job.settings), _process_answer,

@@ -369,10 +369,10 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     answers.client = client.id if client else None
     for option in action.options:
         if option.ask:
-            value = _ask_option(option, client)
-            if value is None:
+            text_given = _ask_option(option)
+            if text_given is None:
                 return DONE
-            setattr(answers, option.name, value)
+            setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
     job = Job(home, _settings(home, options), answers, client)
     if action.plan:
         console.print(view(action.plan(job)))
@@ -384,13 +384,14 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
 
 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
-def _ask_option(option: Option, client: Client | None) -> Any:
-    """The value of one option, or None when the user went back."""
+def _ask_option(option: Option) -> str | None:
+    """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
     if option.ask is Ask.CHOICE:
         chosen = _choose(_(option.help), [(str(choice), str(choice), "") for choice in option.choices], option.default)
         return None if chosen == BACK else chosen
-    value = _ask_path(_(option.help)) if option.ask is Ask.PATH else _ask_text(_(option.help), str(option.default or ""))
-    return option.read(value) if value else None
+    if option.ask is Ask.PATH:
+        return _ask_path(_(option.help)) or None
+    return _ask_text(_(option.help), str(option.default or ""))
 
 
 def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:
@@ -399,7 +400,7 @@ def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str
 
     rows = [
         questionary.Choice(label, value, disabled=why or None, shortcut_key=key)
-        for (value, label, why), key in zip(choices, _shortcuts(len(choices)), strict=True)
+        for (value, label, why), key in zip(choices, _shortcuts([value for value, _label, _why in choices]), strict=True)
     ]
     prompt = questionary.select(
         question, rows, default=default, use_shortcuts=True, use_jk_keys=False, qmark="", pointer=">", instruction=text("keys")
@@ -408,9 +409,9 @@ def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str
     return BACK if answer is None else str(answer)
 
 
-def _shortcuts(count: int) -> list[str | bool]:
-    """1, 2, 3 ... and 0 for the last row, which leads back; beyond nine rows the arrows do."""
-    return [str(row) if row < 10 else False for row in range(1, count)] + ["0"]
+def _shortcuts(values: Sequence[str]) -> list[str | bool]:
+    """1, 2, 3 ... and 0 for the row that leads back; beyond nine rows the arrows do."""
+    return ["0" if value == BACK else str(row) if row < 10 else False for row, value in enumerate(values, 1)]
 
 
 def _ask_yes(question: str) -> bool:

@@ -78,32 +78,36 @@ class _Reading:
     result: Picture | Future[_Copy]
 
 
-def plan_import(folder: Path) -> ImportPlan:
-    """Look at a folder, or a single picture; raises FolderMissing or NoPictures."""
-    if not folder.exists():
-        raise FolderMissing(path=folder)
-    folder = folder.absolute()
-    alone = folder.is_file()
-    found = Listing((folder,), ()) if alone else survey(folder)
-    if not found.pictures and not found.refused:
-        raise NoPictures(path=folder, kinds=" ".join(sorted(PICTURE_ENDINGS)))
-    root = folder.parent if alone else folder
-    refused = tuple(_rejection(root, path, reason) for path, reason in found.refused)
-    raw = sum(path.suffix.lower() in RAW_ENDINGS for path in found.pictures)
-    return ImportPlan(root, found.pictures, refused, sum(path.stat().st_size for path in found.pictures), raw)
+def plan_import(given: Sequence[Path]) -> ImportPlan:
+    """Look at folders and single pictures; raises FolderMissing or NoPictures."""
+    paths = [path.absolute() for path in given]
+    for path in paths:
+        if not path.exists():
+            raise FolderMissing(path=path)
+    listings = [Listing((path,), ()) if path.is_file() else survey(path) for path in paths]
+    pictures = tuple(dict.fromkeys(picture for listing in listings for picture in listing.pictures))
+    refused = tuple(dict.fromkeys(refusal for listing in listings for refusal in listing.refused))
+    if not pictures and not refused:
+        raise NoPictures(path=", ".join(map(str, paths)), kinds=" ".join(sorted(PICTURE_ENDINGS)))
+    root = Path(os.path.commonpath([path.parent if path.is_file() else path for path in paths]))
+    raw = sum(path.suffix.lower() in RAW_ENDINGS for path in pictures)
+    refusals = tuple(_rejection(root, path, reason) for path, reason in refused)
+    return ImportPlan(root, pictures, refusals, sum(path.stat().st_size for path in pictures), raw)
 
 
-def import_midjourney(client: Client, folder: Path, *, usernames: Sequence[str] = ()) -> Generator[Event, None, ImportReport]:
+def import_midjourney(
+    client: Client, given: Sequence[Path], *, usernames: Sequence[str] = ()
+) -> Generator[Event, None, ImportReport]:
     """Import MidJourney's pictures and what their names and embedded texts tell; raises FolderMissing, NoPictures or BrokenFile.
 
     `usernames` are MidJourney names of the client's or the studio's accounts: file names begin with them.
     """
-    return (yield from _import(client, plan_import(folder), Source.MIDJOURNEY, usernames))
+    return (yield from _import(client, plan_import(given), Source.MIDJOURNEY, usernames))
 
 
-def import_photos(client: Client, folder: Path) -> Generator[Event, None, ImportReport]:
+def import_photos(client: Client, given: Sequence[Path]) -> Generator[Event, None, ImportReport]:
     """Import photos of the real person; raises FolderMissing, NoPictures or BrokenFile."""
-    return (yield from _import(client, plan_import(folder), Source.REAL, ()))
+    return (yield from _import(client, plan_import(given), Source.REAL, ()))
 
 
 def _import(client: Client, plan: ImportPlan, source: Source, usernames: Sequence[str]) -> Generator[Event, None, ImportReport]:

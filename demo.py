@@ -97,13 +97,12 @@ def _client(journey: _Journey) -> Generator[Event, None, Outcome]:
 def _import_mj(journey: _Journey) -> Generator[Event, None, Outcome]:
     from embedded.sample_client import SAMPLE_USERNAME
 
-    folder = journey.pictures / "midjourney"
-    report = yield from import_midjourney(journey.client, folder, usernames=(SAMPLE_USERNAME,))
+    report = yield from import_midjourney(journey.client, [journey.pictures / "midjourney"], usernames=(SAMPLE_USERNAME,))
     return {"added": len(report.added), "duplicates": len(report.duplicates), "refused": len(report.refused)}
 
 
 def _import_photos(journey: _Journey) -> Generator[Event, None, Outcome]:
-    report = yield from import_photos(journey.client, journey.pictures / "photos")
+    report = yield from import_photos(journey.client, [journey.pictures / "photos"])
     return {"added": len(report.added), "duplicates": len(report.duplicates), "refused": len(report.refused)}
 
 

@@ -89,17 +89,17 @@ def test_plan_counts_what_is_there(given: Path) -> None:
     sizes = [paint(given / "a.png", 1).stat().st_size, paint(given / "deep" / "b.jpg", 2).stat().st_size]
     write_dng(given / "c.dng", np.zeros((32, 48, 3), np.uint8))
     (given / "notes.txt").write_text("not counted")
-    plan = plan_import(given)
+    plan = plan_import([given])
     assert [path.name for path in plan.pictures] == ["a.png", "c.dng", "b.jpg"]
     assert (plan.bytes, plan.raw) == (sum(sizes) + (given / "c.dng").stat().st_size, 1)
 
 
 def test_plan_refuses_what_it_cannot_use(given: Path) -> None:
     with pytest.raises(FolderMissing):
-        plan_import(given / "nowhere")
+        plan_import([given / "nowhere"])
     (given / "notes.txt").write_text("no picture")
     with pytest.raises(NoPictures) as caught:
-        plan_import(given)
+        plan_import([given])
     assert ".nef" in caught.value.cure()
 
 
@@ -112,7 +112,7 @@ def test_originals_are_copied_unchanged_and_recorded(client: Client, given: Path
     Image.new("RGB", (30, 20), "red").save(given / "turned.jpg", exif=exif)
     write_dng(given / "raw.dng", np.full((40, 60, 3), 90, np.uint8), 6, ("Sony", "A7"))
     before = contents(given)
-    report = run(import_photos(client, given))
+    report = run(import_photos(client, [given]))
     assert report == ImportReport(("raw_real/raw.dng", "raw_real/turned.jpg"), (), ())
     assert contents(client.raw_real) == before == contents(given)
     dng, jpeg = client.pictures()
@@ -125,24 +125,24 @@ def test_originals_are_copied_unchanged_and_recorded(client: Client, given: Path
 
 def test_a_single_picture_may_be_named(client: Client, given: Path) -> None:
     paint(given / "other.png", 1)
-    assert run(import_photos(client, paint(given / "one.png", 2))).added == ("raw_real/one.png",)
+    assert run(import_photos(client, [paint(given / "one.png", 2)])).added == ("raw_real/one.png",)
 
 
 def test_the_folder_may_be_named_in_any_way(client: Client, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paint(given / "deep" / "a.png", 1)
     (given.parent / "way").symlink_to(given)
     monkeypatch.chdir(given / "deep")
-    assert run(import_photos(client, Path())).added == ("raw_real/a.png",)
+    assert run(import_photos(client, [Path()])).added == ("raw_real/a.png",)
     for folder in (Path(".."), given / "deep" / "..", given.parent / "way", Path("../../given")):
-        run(import_photos(client, folder))
-        assert run(import_photos(client, folder)).duplicates[0].file == "deep/a.png"
+        run(import_photos(client, [folder]))
+        assert run(import_photos(client, [folder])).duplicates[0].file == "deep/a.png"
     assert [picture.original for picture in client.pictures()] == ["a.png"]
 
 
 def test_every_picture_is_reported_as_it_is_done(client: Client, given: Path) -> None:
     for number in range(30):
         paint(given / f"{number:02}.png", number)
-    events = list(import_photos(client, given))
+    events = list(import_photos(client, [given]))
     assert events == [Progress("import-photos", number + 1, 30, f"{number:02}.png") for number in range(30)]
 
 
@@ -151,9 +151,9 @@ def test_duplicates_say_what_they_repeat(client: Client, given: Path) -> None:
     shutil.copy(given / "mj" / "a.png", given / "mj" / "a (1).png")
     paint(given / "photos" / "b.png", 2)
     shutil.copy(given / "mj" / "a.png", given / "photos" / "also a.png")
-    first = run(import_midjourney(client, given / "mj"))
+    first = run(import_midjourney(client, [given / "mj"]))
     assert first == ImportReport(("raw_mj/a.png",), (Duplicate("a (1).png", "raw_mj/a.png"),), ())
-    second = run(import_photos(client, given / "photos"))
+    second = run(import_photos(client, [given / "photos"]))
     assert second == ImportReport(("raw_real/b.png",), (Duplicate("also a.png", "raw_mj/a.png"),), ())
     assert [picture.file for picture in client.pictures()] == ["a.png", "b.png"]
 
@@ -161,33 +161,33 @@ def test_duplicates_say_what_they_repeat(client: Client, given: Path) -> None:
 def test_importing_again_adds_only_what_is_new(client: Client, given: Path) -> None:
     for number in range(5):
         paint(given / f"{number}.png", number)
-    run(import_midjourney(client, given))
+    run(import_midjourney(client, [given]))
     after = contents(client.root)
     times = {path: path.stat().st_mtime_ns for path in client.root.rglob("*") if path.is_file()}
-    again = run(import_midjourney(client, given))
+    again = run(import_midjourney(client, [given]))
     assert again.added == again.refused == ()
     assert again.duplicates == tuple(Duplicate(f"{number}.png", f"raw_mj/{number}.png", again=True) for number in range(5))
     assert contents(client.root) == after
     assert times == {path: path.stat().st_mtime_ns for path in times}, "not one file was written again"
     paint(given / "5.png", 5)
     os.utime(given / "3.png")
-    assert run(import_midjourney(client, given)).added == ("raw_mj/5.png",)
+    assert run(import_midjourney(client, [given])).added == ("raw_mj/5.png",)
 
 
 def test_a_file_that_changed_under_its_name_is_new(client: Client, given: Path) -> None:
     first = paint(given / "a.png", 1).read_bytes()
-    run(import_photos(client, given))
+    run(import_photos(client, [given]))
     second = paint(given / "a.png", 2).read_bytes()
-    assert run(import_photos(client, given)).added == ("raw_real/a~2.png",)
+    assert run(import_photos(client, [given])).added == ("raw_real/a~2.png",)
     assert contents(client.raw_real) == {"a.png": first, "a~2.png": second}
-    assert run(import_photos(client, given)).added == ()
+    assert run(import_photos(client, [given])).added == ()
 
 
 def test_names_that_meet_are_numbered_in_the_order_of_folders(client: Client, given: Path) -> None:
     wanted = {}
     for number, name in enumerate(["x.png", "X.PNG", "a/x.png", "b/c/x.png"]):
         wanted[name] = paint(given / name, number).read_bytes()
-    report = run(import_midjourney(client, given))
+    report = run(import_midjourney(client, [given]))
     originals = {picture.original: picture.file for picture in client.pictures()}
     assert originals == {"X.PNG": "X.PNG", "x.png": "x~2.png", "a/x.png": "x~3.png", "b/c/x.png": "x~4.png"}
     assert {name: (client.raw_mj / file).read_bytes() for name, file in originals.items()} == wanted
@@ -199,7 +199,7 @@ def test_names_that_other_systems_refuse(client: Client, given: Path) -> None:
     names = ['what? "x": y|z*.png', "line\nfeed.png", "😀 ñandú.png", "n" * 251 + ".png", "con .png", ".hidden.png", "dot. .png"]
     for number, name in enumerate([*names, os.fsdecode(b"not-utf8-\xff.png")]):
         paint(given / name, number)
-    report = run(import_midjourney(client, given))
+    report = run(import_midjourney(client, [given]))
     assert (len(report.added), report.refused) == (8, ())
     stored = {picture.original: picture.file for picture in client.pictures()}
     assert stored['what? "x": y|z*.png'] == "what_ _x__ y_z_.png"
@@ -208,7 +208,7 @@ def test_names_that_other_systems_refuse(client: Client, given: Path) -> None:
     assert stored["n" * 251 + ".png"] == "n" * (NAME_BYTES - 5) + ".png"
     assert (stored["con .png"], stored[".hidden.png"], stored["dot. .png"]) == ("_con.png", "_.hidden.png", "dot.png")
     assert "not-utf8-?.png" in stored
-    assert run(import_midjourney(client, given)).added == ()
+    assert run(import_midjourney(client, [given])).added == ()
 
 
 def test_safe_names_are_safe_and_stay() -> None:
@@ -236,7 +236,7 @@ def test_a_bad_file_never_stops_the_run(client: Client, given: Path, tmp_path: P
     frames[0].save(given / "moves.webp", save_all=True, append_images=frames[1:])
     bomb = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     (given / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + bomb + bytes(4))
-    report = run(import_photos(client, given))
+    report = run(import_photos(client, [given]))
     assert report.added == ("raw_real/good.png", "raw_real/inside.png")
     assert {refused.source: refused.reason for refused in report.refused} == {
         "empty.png": Reason.EMPTY, "text.png": Reason.NOT_A_PICTURE, "cut.png": Reason.UNREADABLE, "cut.jpg": Reason.UNREADABLE,
@@ -249,7 +249,7 @@ def test_a_bad_file_never_stops_the_run(client: Client, given: Path, tmp_path: P
 
 def test_a_folder_of_nothing_but_bad_files_is_reported(client: Client, given: Path) -> None:
     (given / "empty.png").touch()
-    report = run(import_midjourney(client, given))
+    report = run(import_midjourney(client, [given]))
     assert (report.added, [refused.reason for refused in report.refused]) == ((), [Reason.EMPTY])
     assert client.pictures() == ()
 
@@ -260,7 +260,7 @@ def test_names_and_embedded_texts_become_records(client: Client, given: Path) ->
     told = paint(given / f"ana_maria_studio_portrait_of_a_{JOB}_1.png", 1, (48, 32))
     tell(told, Description=said, Author="ana_maria")
     paint(given / "deep" / f"ana_maria_studio_portrait_of_a_{JOB}_0.png", 2, (48, 32))
-    run(import_midjourney(client, given, usernames=("Ana_Maria",)))
+    run(import_midjourney(client, [given], usernames=("Ana_Maria",)))
     zero, one = records(client)
     assert one["embedded_text"] == said
     assert (one["prompt"], one["uuid"], one["variation_index"]) == ("studio portrait of a serene woman, soft light", JOB, 1)
@@ -279,24 +279,24 @@ def test_names_and_embedded_texts_become_records(client: Client, given: Path) ->
 
 def test_a_user_name_told_later_corrects_earlier_records(client: Client, given: Path) -> None:
     paint(given / f"jane_doe_red_hair_--v_7_{JOB}_0.png", 1)
-    run(import_midjourney(client, given))
+    run(import_midjourney(client, [given]))
     assert records(client)[0]["prompt"] == "jane doe red hair"
-    assert run(import_midjourney(client, given, usernames=["jane_doe"])).added == ()
+    assert run(import_midjourney(client, [given], usernames=["jane_doe"])).added == ()
     assert (records(client)[0]["prompt"], records(client)[0]["username"]) == ("red hair", "jane_doe")
     paint(given / f"jane_doe_blue_hair_--v_7_{JOB}_1.png", 2)
-    run(import_midjourney(client, given))
+    run(import_midjourney(client, [given]))
     assert [record["username"] for record in records(client)] == ["jane_doe", "jane_doe"], "it is not forgotten"
 
 
 def test_photos_are_no_midjourney_images(client: Client, given: Path) -> None:
     paint(given / "photo.png", 1)
-    run(import_photos(client, given))
+    run(import_photos(client, [given]))
     assert records(client) == []
 
 
 def test_cells_are_never_formulas(client: Client, given: Path) -> None:
     tell(paint(given / "=cmd.png", 1), Description='=HYPERLINK("http://x")')
-    run(import_midjourney(client, given))
+    run(import_midjourney(client, [given]))
     (image,) = table(client.images_file.with_suffix(".csv"))
     (told,) = table(client.midjourney_file.with_suffix(".csv"))
     assert (image["file"], image["original"], told["prompt"][:3]) == ("'=cmd.png", "'=cmd.png", "'=H")
@@ -307,38 +307,38 @@ def test_cells_are_never_formulas(client: Client, given: Path) -> None:
 def test_a_stopped_import_keeps_what_it_did_and_goes_on(client: Client, given: Path) -> None:
     for number in range(40):
         paint(given / f"{number:02}.png", number)
-    stage = import_midjourney(client, given)
+    stage = import_midjourney(client, [given])
     for _ in range(7):
         next(stage)
     stage.close()
     assert [picture.file for picture in client.pictures()] == [f"{number:02}.png" for number in range(7)]
     assert set(contents(client.raw_mj)) == {f"{number:02}.png" for number in range(7)}, "no half file is left"
-    assert len(run(import_midjourney(client, given)).added) == 33
+    assert len(run(import_midjourney(client, [given])).added) == 33
 
 
 def test_records_follow_the_files(client: Client, given: Path) -> None:
     for number in range(3):
         paint(given / f"{number}.png", number)
-    run(import_midjourney(client, given))
+    run(import_midjourney(client, [given]))
     (client.raw_mj / "1.png").unlink()
     placed = paint(client.raw_mj / "placed.png", 9)
     (client.raw_mj / "notes.txt").write_text("left alone")
-    report = run(import_midjourney(client, given))
+    report = run(import_midjourney(client, [given]))
     assert report.added == ("raw_mj/1.png",)
     assert [picture.file for picture in client.pictures()] == ["0.png", "1.png", "2.png", "placed.png"]
     assert [record["file"] for record in records(client)] == ["0.png", "1.png", "2.png", "placed.png"]
     placed.unlink()
-    run(import_midjourney(client, given))
+    run(import_midjourney(client, [given]))
     assert [record["file"] for record in records(client)] == ["0.png", "1.png", "2.png"]
 
 
 def test_lost_tables_are_made_again(client: Client, given: Path) -> None:
     tell(paint(given / "a.png", 1), Description="a lighthouse --v 7")
-    run(import_midjourney(client, given))
+    run(import_midjourney(client, [given]))
     whole = contents(client.metadata)
     for name in whole:
         (client.metadata / name).unlink()
-        run(import_midjourney(client, given))
+        run(import_midjourney(client, [given]))
         assert contents(client.metadata) == whole, name
     assert read_midjourney_file(client).images[0].embedded_text == "a lighthouse --v 7"
 
@@ -353,13 +353,13 @@ def test_a_full_disk_is_named_and_leaves_nothing_half(client: Client, given: Pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(OSError) as caught:
-            run(import_photos(client, given))
+            run(import_photos(client, [given]))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     error = as_pipeline_error(caught.value)
     assert isinstance(error, DiskFull) and error.facts["path"] == str(client.raw_real / "b.png")
     assert set(contents(client.raw_real)) == {"a.png"}
-    assert run(import_photos(client, given)).added == ("raw_real/b.png",)
+    assert run(import_photos(client, [given])).added == ("raw_real/b.png",)
 
 
 CHILD = """
@@ -367,7 +367,7 @@ import sys
 from pathlib import Path
 from client import Client
 from data_preprocessor import import_midjourney
-stage = import_midjourney(Client(Path(sys.argv[1])), Path(sys.argv[2]), usernames=("ana",))
+stage = import_midjourney(Client(Path(sys.argv[1])), [Path(sys.argv[2])], usernames=("ana",))
 print("ready", flush=True)
 for event in stage:
     pass
@@ -412,8 +412,8 @@ def test_killed_at_any_instant_the_next_run_ends_in_the_same_bytes(client: Clien
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the project's measuring photos are not beside this checkout")
 def test_the_shared_photos_are_imported(client: Client) -> None:
-    generated = run(import_midjourney(client, SHARED / "generated"))
-    real = run(import_photos(client, SHARED / "real"))
+    generated = run(import_midjourney(client, [SHARED / "generated"]))
+    real = run(import_photos(client, [SHARED / "real"]))
     assert (len(generated.added), generated.refused, real.refused) == (20, (), ())
     assert len(client.pictures()) == len(generated.added) + len(real.added)
     assert all(picture.width and picture.height for picture in client.pictures())
