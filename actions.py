@@ -67,6 +67,7 @@ class Option:
     default: Any = None
     read: Callable[[str], Any] = str
     choices: Sequence[str] = ()
+    offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
     repeatable: bool = False
     nargs: str = ""
     metavar: str = ""
@@ -285,6 +286,7 @@ def _settings_answer(settings: Settings) -> Answer:
 _PICTURES = Option(
     "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
 )
+_VERB_HELP = N_("What to do with the client:")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
 _WEIGHT_HELP = N_("weight of the LoRA, 0.7 to 1.0; 0 paints without it; may be given several times")
@@ -298,7 +300,7 @@ ACTIONS = (
         "client", N_("Create, show or erase a client"), at_once(_client), clients.answer, needs_client=False, changes=False,
         grave=lambda job: job.options.verb == "erase",
         options=(
-            Option("verb", N_("What to do with the client:"), Ask.CHOICE, "show", choices=clients.VERBS, nargs="?"),
+            Option("verb", _VERB_HELP, Ask.CHOICE, "show", choices=clients.VERBS, offered=("show", "erase"), nargs="?"),
             Option("name", N_("name of the client"), nargs="?"),
             Option("--client", N_("name of the client"), metavar="ID"),
             Option("--class-word", N_("what the client is, for captions: person, woman, man"), default=CLASS_WORDS[0]),

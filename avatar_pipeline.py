@@ -27,6 +27,7 @@ from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
 import screens
+import words
 from actions import ACTIONS, Action, Answer, Ask, Job, Option
 from client import CLASS_WORDS, Client, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
@@ -131,8 +132,8 @@ class Watch:
         """Bring the screen up to date with an event."""
         if self._quiet:
             return
-        if words := screens.heading(event):
-            self._console.print(words)
+        if headline := screens.heading(event):
+            self._console.print(headline)
         elif self._console.is_terminal:
             self._move_bar(event)
         else:
@@ -181,11 +182,11 @@ def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) 
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
-def main(words: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0 done, 1 failed, 2 wrong words, 130 stopped."""
-    words = sys.argv[1:] if words is None else list(words)
-    speak(_wanted_language(words))
-    options = build_parser().parse_args(words)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    speak(_wanted_language(argv))
+    options = build_parser().parse_args(argv)
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
     answering = bool(options.action and options.json)
     console = Console(stderr=answering, highlight=False)
@@ -194,9 +195,9 @@ def main(words: Sequence[str] | None = None) -> int:
     return guarded(lambda: open_menu(options, home, console), console, home)
 
 
-def _wanted_language(words: Sequence[str]) -> str:
+def _wanted_language(argv: Sequence[str]) -> str:
     """The language asked for on the command line; needed before argparse, whose own texts are translated too."""
-    pairs = zip(words, [*words[1:], ""], strict=True)
+    pairs = zip(argv, [*argv[1:], ""], strict=True)
     wishes = [word.partition("=")[2] or after for word, after in pairs if word.startswith("--language")]
     return wishes[0] if wishes and wishes[0] in LANGUAGES else "auto"
 
@@ -338,7 +339,7 @@ def _new_client(options: Namespace, home: Path, console: Console) -> int:
     name = _ask_text(text("new_client_name"))
     if not name:
         return DONE
-    word = _choose(text("class_word"), [(word, _(word), "") for word in CLASS_WORDS])
+    word = _choose(text("class_word"), [(word, words.choice(word), "") for word in CLASS_WORDS])
     if word == BACK:
         return DONE
     create_client(home, name, word)
@@ -347,8 +348,8 @@ def _new_client(options: Namespace, home: Path, console: Console) -> int:
 
 def client_menu(name: str, options: Namespace, home: Path, console: Console) -> int:
     """The guided screen of a client: its eight steps, read from disk, the next one preselected."""
-    while True:
-        client = open_client(home, name)
+    client = open_client(home, name)
+    while client.state_file.exists():
         steps = read_journey(home, _settings(home, options), client)
         console.print(screens.guided(client, steps))
         choices = [(step.action, _(step.label), _(step.note) if step.state is State.WAITING else "") for step in steps]
@@ -357,6 +358,7 @@ def client_menu(name: str, options: Namespace, home: Path, console: Console) -> 
         if chosen == BACK:
             return DONE
         guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
+    return DONE
 
 
 def _action(name: str) -> Action:
@@ -387,7 +389,9 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
 def _ask_option(option: Option) -> str | None:
     """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
     if option.ask is Ask.CHOICE:
-        chosen = _choose(_(option.help), [(str(choice), str(choice), "") for choice in option.choices], option.default)
+        chosen = _choose(
+            _(option.help), [(choice, words.choice(choice), "") for choice in option.offered or option.choices], option.default
+        )
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         return _ask_path(_(option.help)) or None

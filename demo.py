@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class _Journey:
         self.settings = settings
         self.pictures = sample_folder(home)
         self.client: Client
+        self.held = ExitStack()  # the client, from the moment it is there until the demo ends
         self.likeness: Likeness
         self.contact_sheet: Path
 
@@ -63,12 +65,13 @@ def walk_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoRepo
     """Run every step on the sample client; a second run does only what is missing."""
     journey = _Journey(home, settings)
     done: list[DemoStep] = []
-    for number, (name, step) in enumerate(_STEPS.items(), 1):
-        yield StepStarted(name, number, len(_STEPS))
-        started = time.monotonic()
-        outcome = yield from step(journey)
-        done.append(DemoStep(name, outcome, time.monotonic() - started))
-        yield StepFinished(name, outcome, done[-1].seconds)
+    with journey.held:
+        for number, (name, step) in enumerate(_STEPS.items(), 1):
+            yield StepStarted(name, number, len(_STEPS))
+            started = time.monotonic()
+            outcome = yield from step(journey)
+            done.append(DemoStep(name, outcome, time.monotonic() - started))
+            yield StepFinished(name, outcome, done[-1].seconds)
     return DemoReport(tuple(done), journey.contact_sheet, journey.likeness)
 
 
@@ -90,6 +93,7 @@ def _client(journey: _Journey) -> Generator[Event, None, Outcome]:
     known = {client.id for client in list_clients(journey.home)}
     here = CLIENT_ID in known
     journey.client = open_client(journey.home, CLIENT_ID) if here else create_client(journey.home, CLIENT_ID, CLASS_WORD)
+    journey.held.enter_context(journey.client.lock())
     yield from ()  # a step like the others, though it has nothing to wait for
     return {"client": journey.client.id}
 

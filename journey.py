@@ -86,11 +86,6 @@ def next_step(steps: tuple[Step, ...]) -> str:
     return next((step.action for step in steps if step.state is State.NEXT), "generate")
 
 
-def reason_to_wait(home: Path, settings: Settings, client: Client, action: str) -> str | None:
-    """What a step needs first, or None when it can be run."""
-    return _findings(home, settings, client)[action].needs or None
-
-
 def _state(action: str, finding: _Finding, chosen: bool, imports_are_optional: bool) -> State:
     if finding.done:
         return State.DONE

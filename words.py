@@ -54,6 +54,16 @@ FINDINGS = {
     FindingCode.FEW_PICTURES: N_("{measured:.0f} pictures are few; from {limit:.0f} on, less is learned by heart"),
     FindingCode.ENLARGED: N_("{measured:.0f} crops were enlarged more than {limit:.1f} times and are soft"),
 }
+CHOICES = {
+    "person": N_("person"),
+    "woman": N_("woman"),
+    "man": N_("man"),
+    "show": N_("show it"),
+    "erase": N_("erase it, with everything made for it"),
+    "quick": N_("quick"),
+    "balanced": N_("balanced"),
+    "quality": N_("quality"),
+}
 OUTCOMES = {
     "checks": N_("{value} checks"),
     "midjourney": N_("{value} MidJourney images"),
@@ -76,6 +86,11 @@ OUTCOMES = {
 def stage(name: str) -> str:
     """What a stage is doing, in the user's language."""
     return _(STAGES[name])
+
+
+def choice(name: str) -> str:
+    """A choice of the menu, in the user's language."""
+    return _(CHOICES[name])
 
 
 def reason(rejection: Rejection) -> str:
