@@ -94,7 +94,14 @@ def test_a_moved_folder_works_where_it_lies(tmp_path):
     assert open_client(tmp_path / "two", "ana").state().class_word == "person"
 
 
-HOLDER = "import sys; from pathlib import Path; from client import Client\nwith Client(Path(sys.argv[1])).lock(): print('held', flush=True); sys.stdin.read()"
+HOLDER = """
+import sys
+from pathlib import Path
+from client import Client
+with Client(Path(sys.argv[1])).lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
 
 
 def test_a_second_program_is_told_and_the_lock_dies_with_its_holder(tmp_path):

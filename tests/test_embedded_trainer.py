@@ -179,7 +179,7 @@ def run(argv: list[str], folder: Path) -> Ran:
         encoding="utf-8",
         env=environment(),
         cwd=folder.parent,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     return Ran(ended.returncode, ended.stdout, ended.stderr, folder)
@@ -467,7 +467,7 @@ def test_a_kill_leaves_only_whole_files(place: Path, model: Path, data: Path, nu
             break
     time.sleep(random.random() / 10)
     child.send_signal(number)
-    child.communicate(timeout=60)
+    child.communicate(timeout=300)
     assert child.returncode == -number
     whole = sorted(folder.glob("ana-step*.safetensors"))
     assert len(whole) >= 2

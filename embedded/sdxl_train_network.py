@@ -1,0 +1,77 @@
+"""An SDXL LoRA trainer with sd-scripts' command line, progress line, file names and key format, made of diffusers and peft.
+
+Run by its path, from any folder:
+
+    python embedded/sdxl_train_network.py --pretrained_model_name_or_path FOLDER --train_data_dir PARENT ...
+
+It trains any SDXL-shaped model in diffusers' layout and needs no GPU, no hub and no clone of sd-scripts. Where it differs from
+sd-scripts on purpose: it ends with code 1 when there is nothing to train on (sd-scripts: 0), refuses NaN latents instead of
+training on them, trains the U-Net only, leaves no half-written file when it is killed, and a resumed training gives the same LoRA
+as one that was never stopped.
+
+Exit codes: 0 trained; 1 refused or failed, the last line says why; 2 wrong words; killed by a signal: that signal.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+if __package__ in (None, ""):
+    # Python puts this script's own folder first; the modules beside it are known by the package's name
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from embedded.kohya_dataset import read_dataset
+from embedded.trainer_console import open_log
+from embedded.trainer_flags import Refused, parse_flags
+
+
+class Terminated(BaseException):
+    """SIGTERM came: what is being written is put away before the process dies of it."""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Trains as the command line says; returns the exit code."""
+    signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        flags = parse_flags(argv)
+        open_log(flags.console_log_simple, flags.console_log_file)
+        data = read_dataset(flags)
+        _quiet_libraries()
+        # here, because importing torch and diffusers takes seconds that a wrong command line should not cost
+        from embedded.lora_training import train
+
+        train(flags, data)
+    except Refused as error:
+        print(f"sdxl_train_network.py: {error}", file=sys.stderr, flush=True)
+        return 1
+    except Terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGTERM)
+    return 0
+
+
+def _raise_terminated(number: int, frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def _quiet_libraries() -> None:
+    """Keeps the libraries' own bars and notices out of the log, and the hub out of a training that needs nothing from it."""
+    for name, value in {
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "DIFFUSERS_VERBOSITY": "error",
+        "TOKENIZERS_PARALLELISM": "false",
+    }.items():
+        os.environ.setdefault(name, value)
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
