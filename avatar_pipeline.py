@@ -10,6 +10,7 @@ table in `actions`. This is the only module that prints, asks, or catches an err
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import logging.handlers
@@ -185,6 +186,7 @@ def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0 done, 1 failed, 2 wrong words, 130 stopped."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    _write_utf8()
     speak(_wanted_language(argv))
     options = build_parser().parse_args(argv)
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
@@ -193,6 +195,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.action:
         return guarded(lambda: _run_action(options, home, console), console, home, answering)
     return guarded(lambda: open_menu(options, home, console), console, home)
+
+
+def _write_utf8() -> None:
+    """Into a file or pipe we write UTF-8 on every system; what a terminal cannot show becomes a question mark, not an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="replace")
 
 
 def _wanted_language(argv: Sequence[str]) -> str:
@@ -351,8 +360,8 @@ def client_menu(name: str, options: Namespace, home: Path, console: Console) -> 
     client = open_client(home, name)
     while client.state_file.exists():
         steps = read_journey(home, _settings(home, options), client)
-        console.print(screens.guided(client, steps))
-        choices = [(step.action, _(step.label), _(step.note) if step.state is State.WAITING else "") for step in steps]
+        console.print(screens.headline(client))
+        choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
         choices += [(action.name, _(action.label), "") for action in ACTIONS if action.extra]
         chosen = _choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
         if chosen == BACK:

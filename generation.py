@@ -91,4 +91,4 @@ def _rows(client: Client, images: Sequence[Portrait]) -> list[list[Cell]]:
 
 def portrait_label(image: Portrait) -> str:
     """What stands under a portrait on the sheet."""
-    return f"{image.prompt}\nseed {image.seed}" + (f" · {image.weight:g}" if image.lora else "")
+    return f"{image.prompt}\nseed {image.seed}" + (f", {image.weight:g}" if image.lora else "")

@@ -28,10 +28,13 @@ def language_of_system(environment: Mapping[str, str]) -> str:
     """The first language of ours that the environment or, on Windows, the system's locale asks for; else English."""
     wishes = [environment.get(name, "") for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")]
     wishes.append(locale.getlocale()[0] or "")
-    codes = [code[:2].lower() for wish in wishes for code in wish.split(":") if code]
-    # "Spanish_Spain" is how Windows spells it; its first two letters are not a code of ours.
-    codes = ["es" if wish.lower().startswith("spanish") else code for code, wish in zip(codes, wishes, strict=False)]
+    codes = [_code_of(part) for wish in wishes for part in wish.split(":") if part]
     return next((code for code in codes if code in LANGUAGES), "en")
+
+
+def _code_of(wish: str) -> str:
+    # "Spanish_Spain" is how Windows spells it; its first two letters are not a code of ours.
+    return "es" if wish.lower().startswith("spanish") else wish[:2].lower()
 
 
 def speak(language: str) -> None:

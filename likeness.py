@@ -187,7 +187,7 @@ def _lay_out(sheet: Path, crops: Sequence[Path], sets: _Sets) -> None:
     rows = [
         [Cell(crop) for crop in crops[:columns]],
         [Cell(image.file, f"seed {image.seed}") for image in sets.base],
-        [Cell(image.file, f"seed {image.seed} · {image.weight:g}") for image in sets.lora],
+        [Cell(image.file, f"seed {image.seed}, {image.weight:g}") for image in sets.lora],
     ]
     titles = (_("crops of the client"), _("the base"), _("the same seeds with the LoRA"))
     contact_sheet(rows, sheet, titles=titles, cell_px=CELL_PX)

@@ -18,6 +18,7 @@ from language import _, ngettext
 from utils import Event, PipelineError, StepFinished, StepStarted, TrainingTick
 
 TITLE = "Avatar Pipeline"
+_LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
 
 
@@ -79,6 +80,20 @@ def welcome(home: Path, clients: tuple[Client, ...], first_time: bool) -> Render
     if first_time:
         lines.append(Text(_("First time here? The sample client shows the whole path in a few minutes.")))
     return Group("", *lines)
+
+
+def headline(client: Client) -> RenderableType:
+    """What stands above the steps of a client in the menu."""
+    return Group("", Text.assemble((client.id, "bold"), "  ", (str(client.root), "dim"), overflow="ellipsis", no_wrap=True))
+
+
+def step_row(step: Step) -> str:
+    """A step as a row of the menu; what it waits for is said by the menu itself."""
+    label = f"{_STATE_LOOKS[step.state][0]} {_(step.label)}"
+    if step.state is State.WAITING:
+        return label
+    note = _(step.note).format(count=step.count) if step.note else _(words.STATES[step.state])
+    return f"{label:<{_LABEL_WIDTH}} {note}"
 
 
 def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:

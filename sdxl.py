@@ -102,7 +102,8 @@ class Session:
             raise ModelMissing(model=lora)
         try:
             # diffusers answers a torn file with advice about git; the library itself says what is wrong.
-            safe_open(lora, framework="numpy").keys()
+            with safe_open(lora, framework="numpy"):
+                pass
             self._pipe.load_lora_weights(lora.parent, weight_name=lora.name, adapter_name=ADAPTER, local_files_only=True)
         except (SafetensorError, ValueError) as error:
             raise BrokenFile(path=lora, line=1, reason=str(error).splitlines()[0]) from error

@@ -21,7 +21,7 @@ from embedded.vae_training import new_vae_trainee, picture_importance, picture_l
 if TYPE_CHECKING:
     from embedded.training_set import TrainingSet
 
-COURSE = Course(steps=1_000, batch=8, seed=9, peak_rate=1e-3, warm_up_steps=50, memory=0.99, weight_decay=1e-4)
+COURSE = Course(steps=600, batch=8, seed=9, peak_rate=1e-3, warm_up_steps=50, memory=0.99, weight_decay=1e-4)
 NOISIEST = 300
 """Latest time that guesses are made from: four steps end at 250, eight at 125."""
 TRUE_SHARE = 0.25
@@ -65,18 +65,18 @@ class _Guesses:
         self.schedule, self.kept = schedule, schedule.alphas_cumprod
         self.size = torch.tensor([PICTURE_SIDE, PICTURE_SIDE, 0, 0, PICTURE_SIDE, PICTURE_SIDE], dtype=torch.float32)
 
-    @torch.no_grad()
     def batch(self, random: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Which portraits, and their latents: some true, the rest guessed."""
         rows = torch.randint(len(self.latents), (COURSE.batch,), generator=random)
         clean = self.latents[rows]
         times = torch.randint(NOISIEST, (COURSE.batch,), generator=random)
         noisy = self.schedule.add_noise(clean, torch.randn(clean.shape, generator=random), times)
-        first = self.first_encoder(self.tokens[rows], output_hidden_states=True)
-        second = self.second_encoder(self.tokens[rows], output_hidden_states=True)
-        words = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
-        told = {"text_embeds": second.text_embeds, "time_ids": self.size.repeat(COURSE.batch, 1)}
-        velocity = self.unet(noisy, times, words, added_cond_kwargs=told).sample
+        with torch.no_grad():
+            first = self.first_encoder(self.tokens[rows], output_hidden_states=True)
+            second = self.second_encoder(self.tokens[rows], output_hidden_states=True)
+            words = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
+            told = {"text_embeds": second.text_embeds, "time_ids": self.size.repeat(COURSE.batch, 1)}
+            velocity = self.unet(noisy, times, words, added_cond_kwargs=told).sample
         kept = self.kept[times].view(-1, 1, 1, 1)
         guessed = kept.sqrt() * noisy - (1 - kept).sqrt() * velocity
         true = torch.rand((COURSE.batch, 1, 1, 1), generator=random) < TRUE_SHARE

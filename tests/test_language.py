@@ -79,6 +79,11 @@ def test_the_language_comes_from_the_system(environment, language, monkeypatch):
     assert language_of_system(environment) == language
 
 
+def test_windows_spells_its_locale_another_way(monkeypatch):
+    monkeypatch.setattr("locale.getlocale", lambda: ("Spanish_Spain", "1252"))
+    assert language_of_system({}) == "es"
+
+
 def help_in(*words, **environment):
     clean = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")}
     run = subprocess.run(

@@ -58,7 +58,7 @@ def test_a_client_is_made_and_its_screen_offers_the_next_step(home):
         terminal.press("ana", "enter")
         terminal.wait_for("The client is a:")
         terminal.press("down", "enter")
-        screen = terminal.wait_for(NEXT, "> 3) Import MidJourney images")
+        screen = terminal.wait_for(NEXT, "> 3) → Import MidJourney images")
         assert "Find and crop faces (import pictures first)" in screen
     assert open_client(home, "ana").state().class_word == "woman"
 
@@ -87,7 +87,7 @@ def test_pictures_are_imported_after_the_plan_is_shown(home, pictures):
         terminal.wait_for("3 pictures", "Go ahead?")
         assert client.pictures() == ()
         terminal.press("enter")
-        terminal.wait_for("3 imported", "> 4) Import real photos")
+        terminal.wait_for("3 imported", "> 4) → Import real photos")
     assert len(client.pictures()) == 3
 
 
