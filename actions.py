@@ -189,7 +189,10 @@ _OVERRIDES = ("steps", "dim", "alpha", "resolution", "batch", "learning_rate", "
 
 def _plan_training(job: Job) -> lora_trainer.PreparedTraining:
     overrides = Overrides(**{name: getattr(job.options, name) for name in _OVERRIDES})
-    return lora_trainer.plan_training(job.who, job.settings, gpu=job.options.gpu, preset=job.options.preset, overrides=overrides)
+    options = job.options
+    return lora_trainer.plan_training(
+        job.who, job.settings, gpu=options.gpu, preset=options.preset, overrides=overrides, base_model=options.base or ""
+    )
 
 
 def _plan_training_answer(prepared: lora_trainer.PreparedTraining) -> Answer:
@@ -286,6 +289,7 @@ def _settings_answer(settings: Settings) -> Answer:
 _PICTURES = Option(
     "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
 )
+_BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 _VERB_HELP = N_("What to do with the client:")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
@@ -333,6 +337,7 @@ ACTIONS = (
         long=True,
         options=(
             Option("--gpu", N_("plan for this GPU instead of the one that is here"), metavar="NAME", choices=()),
+            Option("--base", _BASE_HELP, metavar="NAME"),
             Option("--preset", N_("How long to train:"), Ask.CHOICE, choices=tuple(preset.name for preset in PRESETS)),
             Option("--steps", N_("optimizer steps"), read=int, metavar="N"),
             Option("--dim", N_("rank of the LoRA"), read=int, metavar="N"),

@@ -18,6 +18,8 @@ from utils import SettingRefused, read_record, write_record
 
 HOME_VARIABLE = "AVATAR_PIPELINE_HOME"
 EMBEDDED_BASE = "embedded"  # the name of the base model that comes with the program
+SDXL_BASE = "sdxl"  # SDXL 1.0 itself, to plan for before it is on this machine
+SDXL_ID = "stabilityai/stable-diffusion-xl-base-1.0"
 PROGRAM = Path(__file__).resolve().parent
 
 

@@ -35,7 +35,7 @@ from checkpoints import (
     read_plan,
 )
 from client import Client
-from config import GPU_PROFILES, PRESETS, PROGRAM, GPUProfile, Preset, Settings, resolve_base
+from config import GPU_PROFILES, PRESETS, PROGRAM, SDXL_BASE, SDXL_ID, GPUProfile, Preset, Settings, resolve_base
 from diagnosis import diagnose
 from language import N_, _
 from training_cost import Estimate, estimate, refuse
@@ -123,13 +123,14 @@ def plan_training(
     preset: str | None = None,
     steps: int | None = None,
     overrides: Overrides | None = None,
+    base_model: str = "",
 ) -> PreparedTraining:
     """The plan for the dataset on disk; nothing is started or written. `overrides` holds more than `steps` can say.
 
     `gpu` and `preset` are names of `config`, else what the settings say ("auto": what is here). Raises NotReady without a dataset,
     PlanRefused for a wrong choice, ModelMissing, TrainerMissing. A plan that cannot work comes back with the verdict that says so.
     """
-    base = read_base(client, settings)
+    base = read_base(client, settings, base_model)
     plan = make_plan(
         _profile_named(gpu or settings.gpu),
         _preset_named(preset or settings.preset),
@@ -177,9 +178,15 @@ class _ModelConfig(BaseModel):
     sample_size: int  # of a U-Net: latents a side
 
 
-def read_base(client: Client, settings: Settings) -> BaseFacts:
-    """What the client's base model is; raises ModelMissing, TrainerMissing or BrokenFile."""
-    path = resolve_base(client.state().base_model or settings.base_model)
+def read_base(client: Client, settings: Settings, name: str = "") -> BaseFacts:
+    """What the named base model is, else the client's; raises ModelMissing, TrainerMissing or BrokenFile.
+
+    SDXL itself can be planned for by its name, before it or sd-scripts are on this machine.
+    """
+    name = name or client.state().base_model or settings.base_model
+    if name == SDXL_BASE:
+        return BaseFacts(BaseKind.SDXL, Path(SDXL_ID), TrainerKind.SD_SCRIPTS)
+    path = resolve_base(name)
     trainer = find_trainer(settings, path)
     if path.is_file():
         return BaseFacts(BaseKind.SDXL, path, trainer.kind, digest=_digest_of_weights(path))

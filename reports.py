@@ -23,7 +23,7 @@ from installation import Installation
 from language import _
 from lora_trainer import PreparedTraining, TrainingReport
 from screens import guided, table
-from training_cost import REFUSALS
+from training_cost import explain
 
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 
@@ -122,17 +122,17 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     rows.add_row(_("rank, alpha"), f"{plan.dim}, {plan.alpha:g}")
     rows.add_row(_("resolution, batch"), f"{plan.resolution} px, {plan.batch}")
     rows.add_row(_("optimizer"), f"{plan.optimizer}, {plan.learning_rate:g}, {plan.scheduler}")
-    rows.add_row(_("video memory"), f"{estimate.vram_gb:.1f} GB / {plan.gpu.vram_gb:.0f} GB")
+    if plan.gpu.vram_gb:
+        rows.add_row(_("video memory"), f"{estimate.vram_gb:.1f} GB / {plan.gpu.vram_gb:.0f} GB")
     rows.add_row(_("time"), _duration(estimate.seconds))
-    refusals = [Text(f"  {_(REFUSALS[refusal][0]).format(gpu=plan.gpu.name)}") for refusal in estimate.refusals]
-    cures = [Text(_("  It would fit with: {cures}").format(cures=", ".join(map(str, estimate.cures))))] if estimate.cures else []
-    return Group(rows, Text(_(words.FITS[estimate.verdict]), style="bold"), *refusals, *cures)
+    told = [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in estimate.refusals]
+    return Group(rows, Text(_(words.FITS[estimate.verdict]), style="bold"), *told)
 
 
 def _duration(seconds: float) -> str:
     if seconds < 5400:
-        return _("about {minutes:.0f} minutes").format(minutes=max(1, seconds / 60))
-    return _("about {hours:.1f} hours").format(hours=seconds / 3600)
+        return _("about {minutes:.0f} min").format(minutes=max(1, seconds / 60))
+    return _("about {hours:.1f} h").format(hours=seconds / 3600)
 
 
 @view.register

@@ -237,14 +237,18 @@ def find_refusals(plan: TrainingPlan) -> tuple[Refusal, ...]:
     return tuple(refusal for stands, refusal in checks if stands)
 
 
-def refuse(plan: TrainingPlan) -> None:
-    """Raise PlanRefused with the first reason if the plan cannot work."""
-    refusals = find_refusals(plan)
-    if not refusals:
-        return
-    reason, cure = REFUSALS[refusals[0]]
+def explain(plan: TrainingPlan, refusal: Refusal) -> tuple[str, str]:
+    """What is wrong with a plan and what to do, in the user's language."""
     facts = {
         "gpu": plan.gpu.name, "vram": plan.gpu.vram_gb, "need": _total(_vram_parts(plan)), "warmup": plan.warmup,
         "steps": plan.steps, "cures": ", ".join(str(step) for step in _cures(plan)) or _(NOTHING_FITS),
     }  # fmt: skip
-    raise PlanRefused(reason=_(reason).format(**facts), cure=_(cure).format(**facts))
+    reason, cure = REFUSALS[refusal]
+    return _(reason).format(**facts), _(cure).format(**facts)
+
+
+def refuse(plan: TrainingPlan) -> None:
+    """Raise PlanRefused with the first reason if the plan cannot work."""
+    if refusals := find_refusals(plan):
+        reason, cure = explain(plan, refusals[0])
+        raise PlanRefused(reason=reason, cure=cure)

@@ -218,3 +218,41 @@ def test_pictures_without_a_face_end_with_a_reason_each(ana, tmp_path):
     assert {refused["reason"] for refused in told["rejected"]} == {"no_face"}
     assert set(told["rejected"][0]) == {"file", "source", "reason", "measured", "limit"}
     assert told["hint"]
+
+
+@pytest.fixture
+def ready(ana):
+    """A client with a dataset of one picture: enough to plan for."""
+    folder = ana.training_data / "10_ana"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (64, 64)).save(folder / "a.png")
+    (folder / "a.txt").write_text("portrait of ana woman\n")
+    return ana
+
+
+@pytest.mark.parametrize(
+    ("gpu", "more", "verdict"),
+    [
+        ("RTX 3060 12GB", (), "fits"),
+        ("RTX 4090 24GB", ("--preset", "quality"), "fits"),
+        ("RTX 3060 8GB", ("--dim", "96"), "no"),
+        ("GTX 1650 4GB", (), "no"),
+        ("CPU", (), "no"),
+    ],
+)
+def test_a_plan_for_sdxl_needs_neither_gpu_nor_model(ready, tmp_path, gpu, more, verdict):
+    words = ("train", "--client", "ana", "--plan", "--base", "sdxl", "--gpu", gpu, *more)
+    told, code = answer(tmp_path, *words)
+    assert (code, told["verdict"]) == (DONE, verdict)
+    assert told["hours"] > 0
+    assert {"--no_half_vae", "--train_data_dir", "--network_train_unet_only"} <= set(told["argv"])
+    shown = run(tmp_path, *words)
+    assert shown.returncode == DONE
+    assert gpu in shown.stdout
+    assert list(ready.models.glob("*")) == []
+
+
+def test_training_without_the_base_model_says_that_it_is_missing(ready, tmp_path):
+    told, code = answer(tmp_path, "train", "--client", "ana", "--base", "sdxl", "--gpu", "RTX 3060 12GB", "--yes")
+    assert code == FAILED
+    assert "stable-diffusion-xl-base-1.0 is not here" in told["error"]
