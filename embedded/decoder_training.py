@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from embedded.base_model import NOISE_SCHEDULE, PICTURE_SIDE, make_tokenizer
+from embedded.measure_base import load_base
 from embedded.trainee import Course, Progress, Trainee
-from embedded.unet_training import new_unet_trainee, tokens_of
+from embedded.unet_training import new_second_trainee, tokens_of
 from embedded.vae_training import new_vae_trainee, picture_importance, picture_loss
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ TRUE_SHARE = 0.25
 """Share of the batch that is decoded from true latents, so that reconstructions stay as good as they are."""
 
 
-def new_decoder_trainee(work: Path) -> Trainee:
-    """The whole VAE as its own training left it or as the last checkpoint of this one did; only the decoder learns."""
-    vae = new_vae_trainee(work).average
+def new_decoder_trainee(work: Path, base: Path | None) -> Trainee:
+    """The whole VAE as its own training or a finished base has it, or as the last checkpoint left it; only the decoder learns."""
+    vae = load_base(base).vae if base else new_vae_trainee(work).average
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
     vae.decoder.requires_grad_(True)
@@ -38,10 +39,10 @@ def new_decoder_trainee(work: Path) -> Trainee:
     return Trainee(vae, COURSE, work / "decoder.pt")
 
 
-def train_decoder(training_set: TrainingSet, work: Path) -> Iterator[Progress]:
+def train_decoder(training_set: TrainingSet, work: Path, base: Path | None) -> Iterator[Progress]:
     """Train for the fixed number of steps, from the last checkpoint if there is one."""
-    trainee = new_decoder_trainee(work)
-    guesses = _Guesses(training_set, work)
+    trainee = new_decoder_trainee(work, base)
+    guesses = _Guesses(training_set, work, base)
     importance = picture_importance()
     while trainee.learning:
         rows, latents = guesses.batch(trainee.random)
@@ -54,11 +55,11 @@ def train_decoder(training_set: TrainingSet, work: Path) -> Iterator[Progress]:
 class _Guesses:
     """Hands out latents as the finished U-Net guesses them from noisy ones."""
 
-    def __init__(self, training_set: TrainingSet, work: Path) -> None:
+    def __init__(self, training_set: TrainingSet, work: Path, base: Path | None) -> None:
         from diffusers import DDPMScheduler
 
         tokenizer = make_tokenizer(training_set.all_captions())
-        self.unet, self.first_encoder, self.second_encoder = new_unet_trainee(tokenizer, work).average
+        self.unet, self.first_encoder, self.second_encoder = new_second_trainee(tokenizer, work, base).average
         self.latents = training_set.latents
         self.tokens = tokens_of([texts[0] for texts in training_set.captions], tokenizer)
         schedule: Any = DDPMScheduler(**NOISE_SCHEDULE)
