@@ -6,6 +6,7 @@ Knows nothing of clients, prompts or files of portraits. torch and diffusers are
 from __future__ import annotations
 
 import json
+import logging
 import os
 from dataclasses import dataclass
 from enum import StrEnum
@@ -141,6 +142,7 @@ def _hush() -> None:
     """Keep the libraries' bars and advice off the terminal; errors still show."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     import diffusers.utils.logging
     import transformers.utils.logging
 

@@ -14,6 +14,7 @@ Exit codes: 0 trained; 1 refused or failed, the last line says why; 2 wrong word
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -68,9 +69,10 @@ def _quiet_libraries() -> None:
         "TOKENIZERS_PARALLELISM": "false",
     }.items():
         os.environ.setdefault(name, value)
-    from transformers.utils import logging
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from transformers.utils.logging import disable_progress_bar
 
-    logging.disable_progress_bar()
+    disable_progress_bar()
 
 
 if __name__ == "__main__":
