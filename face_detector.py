@@ -5,6 +5,7 @@ TensorFlow is imported by `MtcnnDetector()` and by nothing else.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -104,9 +105,10 @@ def _load_mtcnn() -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.set_visible_devices([], "GPU")
+    with contextlib.suppress(RuntimeError):  # a TensorFlow that is already at work in this process keeps its threads
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.set_visible_devices([], "GPU")
     from mtcnn import MTCNN
     from mtcnn.stages import stage_pnet
 

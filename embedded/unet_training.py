@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from embedded.training_set import TrainingSet
 
 COURSE = Course(steps=6_000, batch=32, seed=7, peak_rate=2e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
-SECOND_COURSE = Course(steps=8_000, batch=32, seed=8, peak_rate=1e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
+SECOND_COURSE = Course(steps=5_000, batch=32, seed=8, peak_rate=1e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
 """From the weights of the first course, with the face counted for more: after the first, eyes and mouths are still smudged."""
 DROP_PROMPT = 0.10
 """Share of the pictures shown with an empty prompt, so that guidance has something to push away from."""
