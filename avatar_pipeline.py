@@ -30,7 +30,7 @@ from rich.progress import TaskID
 import screens
 import words
 from actions import ACTIONS, Action, Answer, Ask, Job, Option
-from client import CLASS_WORDS, Client, create_client, list_clients, open_client
+from client import CLASS_WORDS, Client, check_client_id, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
@@ -348,6 +348,7 @@ def _new_client(options: Namespace, home: Path, console: Console) -> int:
     name = _ask_text(text("new_client_name"))
     if not name:
         return DONE
+    check_client_id(name)  # before the next question, which would be answered in vain
     word = _choose(text("class_word"), [(word, words.choice(word), "") for word in CLASS_WORDS])
     if word == BACK:
         return DONE
