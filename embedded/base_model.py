@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -163,6 +164,18 @@ def assemble(
         # The base has learnt what an empty prompt means; SDXL's zeros would be a foreign input to it.
         force_zeros_for_empty_prompt=False,
         add_watermarker=False,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def load_base(folder: Path) -> StableDiffusionXLPipeline:
+    """Load the base as anyone would, computing in single precision."""
+    import torch
+    from diffusers import StableDiffusionXLPipeline
+
+    pipeline: StableDiffusionXLPipeline = StableDiffusionXLPipeline.from_pretrained(
+        folder, dtype=torch.float32, add_watermarker=False
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

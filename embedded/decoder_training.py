@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from embedded.base_model import NOISE_SCHEDULE, PICTURE_SIDE, make_tokenizer
-from embedded.measure_base import load_base
+from embedded.base_model import NOISE_SCHEDULE, PICTURE_SIDE, load_base, make_tokenizer
 from embedded.trainee import Course, Progress, Trainee
 from embedded.unet_training import new_second_trainee, tokens_of
 from embedded.vae_training import new_vae_trainee, picture_importance, picture_loss

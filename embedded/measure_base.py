@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from embedded.base_model import PICTURE_SIDE
+from embedded.base_model import PICTURE_SIDE, load_base
 from embedded.palette import BACKGROUNDS, HAIR, SCENES
 from embedded.portraits import Picture, Portrait, draw, random_portrait
 
@@ -199,18 +199,6 @@ def measure(pipeline: StableDiffusionXLPipeline, recipe: Recipe, judge: Judge) -
 def measure_drawn(judge: Judge) -> Figures:
     """Judge drawings of the same cases: the best that the measure can give."""
     return judge.figures("drawn, not painted", list(draw(drawn_cases(), PICTURE_SIDE, PICTURE_SIDE)), 0.0)
-
-
-def load_base(folder: Path) -> StableDiffusionXLPipeline:
-    """Load the base as anyone would, computing in single precision."""
-    import torch
-    from diffusers import StableDiffusionXLPipeline
-
-    pipeline: StableDiffusionXLPipeline = StableDiffusionXLPipeline.from_pretrained(
-        folder, torch_dtype=torch.float32, add_watermarker=False
-    )
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
 
 
 def save_grid(rows: Sequence[Sequence[Picture]], path: Path) -> None:

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as functional
 
-from embedded.base_model import MAX_TOKENS, NOISE_SCHEDULE, PATCH_SIDE, PICTURE_SIDE, make_text_encoders, make_tokenizer, make_unet
+from embedded.base_model import (
+    MAX_TOKENS,
+    NOISE_SCHEDULE,
+    PATCH_SIDE,
+    PICTURE_SIDE,
+    load_base,
+    make_text_encoders,
+    make_tokenizer,
+    make_unet,
+)
 from embedded.trainee import Course, Progress, Trainee
 from embedded.vae_training import picture_importance
 
@@ -43,8 +52,6 @@ def new_second_trainee(tokenizer: CLIPTokenizer, work: Path, base: Path | None) 
 
 def load_base_parts(base: Path) -> torch.nn.ModuleList:
     """The U-Net and both text encoders of a finished base, in single precision."""
-    from embedded.measure_base import load_base
-
     pipeline = load_base(base)
     return torch.nn.ModuleList([pipeline.unet, pipeline.text_encoder, pipeline.text_encoder_2])
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from embedded import measure_base
+from embedded.base_model import load_base
 from embedded.portraits import caption, draw, random_portrait
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ FEWEST_OF_16 = 12
 
 @pytest.fixture(scope="module")
 def base() -> StableDiffusionXLPipeline:
-    return measure_base.load_base(BASE)
+    return load_base(BASE)
 
 
 @pytest.fixture(scope="module")
