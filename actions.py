@@ -5,7 +5,7 @@ The menu and the command line are both drawn from this table, so that neither ca
 
 from __future__ import annotations
 
-from argparse import Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -20,10 +20,12 @@ import generation
 import image_processor
 import installation
 import lora_trainer
+import prompts
 from checkpoints import list_checkpoints
 from client import CLASS_WORDS, Client
 from config import GPU_PROFILES, PRESETS, Settings, change_settings
 from gpu import GPUState, find_gpus
+from import_plan import ImportPlan, plan_import
 from language import N_
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
 from training_plan import Overrides
@@ -69,6 +71,7 @@ class Option:
     choices: Sequence[str] = ()
     offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
     repeatable: bool = False
+    switch: bool = False  # a flag without a value
     nargs: str = ""
     metavar: str = ""
 
@@ -85,6 +88,8 @@ class Option:
 
     def words(self) -> dict[str, Any]:
         """What argparse wants to know."""
+        if self.switch:
+            return {"action": "store_true"}
         words: dict[str, Any] = {"type": self.read, "default": self.default}
         words |= {"choices": tuple(self.choices)} if self.choices else {"metavar": self.metavar or None}
         words |= {"nargs": self.nargs} if self.nargs else {}
@@ -97,6 +102,25 @@ def _no_complaint(_report: Any) -> PipelineError | None:
 
 def _never(_job: Job) -> bool:
     return False
+
+
+@dataclass(frozen=True, slots=True)
+class FormRow:
+    """One line of a form: what is asked, and what stands there so far."""
+
+    key: str
+    label: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Questions that are answered on one screen, in any order, or skipped together."""
+
+    title: str
+    rows: tuple[FormRow, ...]
+    options: Callable[[dict[str, str]], dict[str, Any]]  # the answers by key -> options of the action; none: skipped
+    urgent: bool  # whether there is anything the user was never asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +140,8 @@ class Action:
     long: bool = False  # whether the command line asks too before it begins
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    form: Callable[[Job], Form] | None = None  # how the menu asks, instead of option by option
+    then: str = ""  # the action whose form the menu shows afterwards, where it is urgent
     options: tuple[Option, ...] = field(default=())
 
 
@@ -138,11 +164,19 @@ def _client(job: Job) -> clients.ClientList | clients.ClientView | clients.Clien
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 def _import_mj(job: Job) -> Stage:
-    return data_preprocessor.import_midjourney(job.who, job.options.pictures, usernames=tuple(job.options.username or ()))
+    options = job.options
+    return data_preprocessor.import_midjourney(
+        job.who, options.pictures, usernames=tuple(options.username or ()), master_prompt=options.master,
+        split_grids=options.split_grids, move=options.move,
+    )  # fmt: skip
 
 
 def _import_photos(job: Job) -> Stage:
-    return data_preprocessor.import_photos(job.who, job.options.pictures)
+    return data_preprocessor.import_photos(job.who, job.options.pictures, move=job.options.move)
+
+
+def _plan_import(job: Job) -> ImportPlan:
+    return plan_import(job.options.pictures, move=job.options.move)
 
 
 def _import_answer(report: data_preprocessor.ImportReport) -> Answer:
@@ -150,6 +184,10 @@ def _import_answer(report: data_preprocessor.ImportReport) -> Answer:
         "added": list(report.added),
         "duplicates": [asdict(duplicate) for duplicate in report.duplicates],
         "refused": [{"file": refused.file, "reason": refused.reason.value} for refused in report.refused],
+        "notes": [asdict(note) for note in report.notes],
+        "grids": list(report.grids),
+        "told": report.told,
+        "moved": report.moved,
     }
 
 
@@ -157,8 +195,51 @@ def _nothing_imported(report: data_preprocessor.ImportReport) -> PipelineError |
     return None if report.added or report.duplicates else NothingImported(refused=len(report.refused))
 
 
-def _plan_import_answer(plan: data_preprocessor.ImportPlan) -> Answer:
+def _plan_import_answer(plan: ImportPlan) -> Answer:
     return {"pictures": len(plan.pictures), "bytes": plan.bytes, "raw": plan.raw}
+
+
+def _prompts(job: Job) -> prompts.Prompts:
+    options = job.options
+    texts = dict(text.split("=", 1) for text in options.set or ())
+    return prompts.tell(
+        job.who, usernames=options.username or (), master=options.master, texts=texts, lists=options.list or (),
+        skipped=getattr(options, "skipped", ()),
+    )  # fmt: skip
+
+
+def _prompts_answer(found: prompts.Prompts) -> Answer:
+    return {
+        "master_prompt": found.master_prompt, "offered": found.offered, "usernames": list(found.usernames),
+        "username_candidates": list(found.candidates), "unknown": [job.key for job in found.unknown],
+        "jobs": [asdict(job) for job in found.jobs],
+    }  # fmt: skip
+
+
+def _prompts_form(job: Job) -> Form:
+    """All that MidJourney's files did not tell, on one screen: the user name, the master prompt, each unknown prompt."""
+    found = prompts.read_prompts(job.who)
+    names = [FormRow("<username>", N_("user name at the front of the file names"))] if found.candidates else []
+    offered = found.offered if found.master_prompt is None else found.master_prompt
+    rows = [*names, FormRow("<master>", N_("master prompt"), offered)]
+    rows += [FormRow(row.key, f"{row.files[0]} ({len(row.files)})", row.prompt or "") for row in found.unknown]
+
+    def options(answers: dict[str, str]) -> dict[str, Any]:
+        before = {row.key: row.value for row in rows}
+        changed = [f"{key}={answers[key]}" for key in before if key[0] != "<" and answers.get(key, before[key]) != before[key]]
+        return {
+            "username": [answers["<username>"]] if answers.get("<username>") else [], "set": changed,
+            "master": answers.get("<master>", found.master_prompt or ""), "skipped": [row.key for row in found.unknown],
+        }  # fmt: skip
+
+    return Form(N_("What the files do not tell:"), tuple(rows), options, found.open)
+
+
+def _pair(text: str) -> str:
+    """JOB=TEXT, as it is; raises ArgumentTypeError where it is no pair."""
+    if not text.partition("=")[1]:
+        raise ArgumentTypeError(text)
+    return text
 
 
 def _process_answer(report: image_processor.FaceReport) -> Answer:
@@ -289,6 +370,10 @@ def _settings_answer(settings: Settings) -> Answer:
 _PICTURES = Option(
     "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
 )
+_MOVE = Option("--move", N_("take the pictures out of that folder once their copies are verified"), default=False, switch=True)
+_MASTER_HELP = N_("what all prompts of the client have in common")
+_SET_HELP = N_("prompt of a job, which is named by its id or a picture; may be given several times")
+_LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 _VERB_HELP = N_("What to do with the client:")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
@@ -312,17 +397,18 @@ ACTIONS = (
     ),
     Action(
         "import-mj", N_("Import MidJourney images"), _import_mj, _import_answer,
-        plan=lambda job: data_preprocessor.plan_import(job.options.pictures), plan_answer=_plan_import_answer,
-        verdict=_nothing_imported,
+        plan=_plan_import, plan_answer=_plan_import_answer, verdict=_nothing_imported, then="prompts",
         options=(
             _PICTURES,
             Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
+            Option("--master", _MASTER_HELP, metavar="TEXT"),
+            Option("--split-grids", N_("make four pictures of each grid of four"), default=False, switch=True),
+            _MOVE,
         ),
     ),
     Action(
         "import-photos", N_("Import real photos"), _import_photos, _import_answer,
-        plan=lambda job: data_preprocessor.plan_import(job.options.pictures), plan_answer=_plan_import_answer,
-        verdict=_nothing_imported, options=(_PICTURES,),
+        plan=_plan_import, plan_answer=_plan_import_answer, verdict=_nothing_imported, options=(_PICTURES, _MOVE),
     ),
     Action(
         "process", N_("Find and crop faces"), lambda job: image_processor.process_faces(job.who, job.settings), _process_answer,
@@ -362,6 +448,16 @@ ACTIONS = (
     ),
     Action(
         "checkpoints", N_("Show what was trained"), at_once(_checkpoints), _checkpoints_answer, changes=False, extra=True,
+    ),
+    Action(
+        "prompts", N_("Prompts: the master, and what is missing"), at_once(_prompts), _prompts_answer, extra=True,
+        form=_prompts_form,
+        options=(
+            Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
+            Option("--master", _MASTER_HELP, metavar="TEXT"),
+            Option("--set", _SET_HELP, read=_pair, repeatable=True, metavar="JOB=TEXT"),
+            Option("--list", _LIST_HELP, read=lambda text: Path(text).expanduser(), repeatable=True, metavar="FILE"),
+        ),
     ),
     Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
     Action(

@@ -1,7 +1,7 @@
 """`metadata/midjourney.json` and `.csv`: what MidJourney's file names and embedded texts tell of every picture of a client.
 
-The embedded texts and the user names are kept as they were found; all else is worked out of them and the file names anew whenever
-the file is written, so a better reader or one more user name makes every record better.
+The embedded texts are kept as they were found; all else is worked out of them, the file names and what the user told (`told.json`)
+anew whenever the file is written, so a better reader or one more user name makes every record better.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from client import Client, Picture, Source
-from job_groups import group_by_job
-from midjourney import MidJourneyRecord, parse
+from job_groups import JobGroup, PromptDifference, group_by_job, prompt_difference
+from midjourney import MidJourneyRecord, parse, repair_mojibake
 from midjourney_parameters import PARAMETERS
 from pictures import EmbeddedText, UnreadablePicture, read_embedded
 from spreadsheet import write_spreadsheet
+from told import Told
 from traits import Trait, traits_of
 from utils import read_record, replacing
 
 _PARAMETER_COLUMNS = tuple(dict.fromkeys(row.name for row in PARAMETERS))
 _TRAIT_COLUMNS = ("lighting", "expression", "physical")
 _COLUMNS = (
-    "file", "uuid", "variation_index", "username", "source", "truncated", "prompt", "group_prompt", *_PARAMETER_COLUMNS,
-    *_TRAIT_COLUMNS, "uncertain", "sha256",
+    "file", "uuid", "variation_index", "username", "source", "truncated", "prompt", "group_prompt", "added_to_master",
+    "missing_from_master", *_PARAMETER_COLUMNS, *_TRAIT_COLUMNS, "uncertain", "invalid", "unknown", "image_urls", "action",
+    "uuid_conflict", "created", "sha256",
 )  # fmt: skip
 Cell = str | int | float
 
@@ -45,12 +47,11 @@ class KeptText(BaseModel):
 
 
 class MidJourneyFile(BaseModel):
-    """`midjourney.json`, as far as it is read back: the user names given so far, and the embedded text of each picture."""
+    """`midjourney.json`, as far as it is read back: the embedded text of each picture."""
 
     model_config = ConfigDict(frozen=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    usernames: tuple[str, ...] = ()
     images: tuple[KeptText, ...] = ()
 
 
@@ -61,45 +62,51 @@ def read_midjourney_file(client: Client) -> MidJourneyFile:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
-    """All that is known of one picture."""
+class Entry:
+    """One picture and what is kept of it."""
 
     picture: Picture
     text: KeptText
-    record: MidJourneyRecord
-    group_prompt: str | None
-    traits: tuple[Trait, ...]
+    record: MidJourneyRecord  # its gaps filled from its job
 
 
-def write_midjourney_file(
-    client: Client, pictures: Sequence[Picture], texts: Mapping[str, EmbeddedText], kept: MidJourneyFile, usernames: Sequence[str]
-) -> None:
-    """Write `midjourney.json` and `.csv` for these pictures, in their order.
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The pictures of one job, in the order of their variations."""
 
-    `texts` are the embedded texts read in this run, by the hash of the picture; what neither they nor the kept ones have is read
-    from the originals.
+    group: JobGroup
+    entries: tuple[Entry, ...]
+
+    @property
+    def key(self) -> str:
+        """What `told.json` knows it by."""
+        return self.group.uuid or self.entries[0].picture.sha256
+
+    @property
+    def master_words(self) -> str | None:
+        """What counts for the master prompt: a cut prompt lacks words it may share."""
+        return None if self.group.needs_prompt else self.group.prompt
+
+
+def read_jobs(client: Client, told: Told, texts: Mapping[str, EmbeddedText] | None = None) -> tuple[Job, ...]:
+    """Every job among a client's MidJourney pictures, in the order of file names; raises BrokenFile.
+
+    `texts` are the embedded texts read in this run, by the hash of the picture; what neither they nor `midjourney.json` have is
+    read from the originals.
     """
-    known = tuple(sorted({*kept.usernames, *usernames}))
-    stored = {text.sha256: text for text in kept.images}
-    found = [_kept_text(client, picture, texts, stored) for picture in pictures]
-    entries = _entries(pictures, found, [_parse(picture, text, known) for picture, text in zip(pictures, found, strict=True)])
-    _write_json(client, known, entries)
-    write_spreadsheet(client.midjourney_file.with_suffix(".csv"), _COLUMNS, map(_row, entries))
+    stored = {text.sha256: text for text in read_midjourney_file(client).images}
+    pictures = [picture for picture in client.pictures() if picture.source is Source.MIDJOURNEY]
+    kept = [stored.get(picture.sha256) or _kept_text(client, picture, texts or {}) for picture in pictures]
+    authors = {repair_mojibake(text.embedded_author).strip() for text in kept if text.embedded_author}
+    known = tuple(sorted({*told.usernames, *authors}))  # an author whom one picture names is known in the names of all
+    records = [_parse(picture, text, told, known) for picture, text in zip(pictures, kept, strict=True)]
+    return tuple(
+        Job(group, tuple(Entry(pictures[at], kept[at], group.members[n]) for n, at in enumerate(group.positions)))
+        for group in group_by_job(records)
+    )
 
 
-def _entries(pictures: Sequence[Picture], texts: Sequence[KeptText], records: Sequence[MidJourneyRecord]) -> list[_Entry]:
-    """Let the records of each job fill one another's gaps; the entries keep the order of the pictures."""
-    found: dict[int, _Entry] = {}
-    for group in group_by_job(records):
-        for position, member in zip(group.positions, group.members, strict=True):
-            found[position] = _Entry(pictures[position], texts[position], member, group.prompt, traits_of(member))
-    return [found[position] for position in range(len(records))]
-
-
-def _kept_text(client: Client, picture: Picture, texts: Mapping[str, EmbeddedText], stored: Mapping[str, KeptText]) -> KeptText:
-    """The embedded text of a picture, from the first place that has it."""
-    if picture.sha256 in stored:
-        return stored[picture.sha256]
+def _kept_text(client: Client, picture: Picture, texts: Mapping[str, EmbeddedText]) -> KeptText:
     text = texts.get(picture.sha256)
     if text is None:
         try:
@@ -112,37 +119,59 @@ def _kept_text(client: Client, picture: Picture, texts: Mapping[str, EmbeddedTex
     )  # fmt: skip
 
 
-def _parse(picture: Picture, text: KeptText, usernames: tuple[str, ...]) -> MidJourneyRecord:
+def _parse(picture: Picture, text: KeptText, told: Told, usernames: tuple[str, ...]) -> MidJourneyRecord:
+    """Read one picture; what the user told of its job is looked up by the job that the files themselves name."""
     size = (picture.width, picture.height) if picture.width and picture.height else None
+    name, embedded, author = picture.original, text.embedded_text or None, text.embedded_author or None
+    own = parse(name, embedded, known_usernames=usernames, image_size=size, embedded_author=author)
+    supplied, message = told.supplied(picture.sha256, own.uuid), told.message(picture.sha256, own.uuid)
+    if not supplied and not message:
+        return own
     return parse(
-        picture.original.rpartition("/")[2], text.embedded_text or None, known_usernames=usernames, image_size=size,
-        embedded_author=text.embedded_author or None,
+        name, embedded, known_usernames=usernames, image_size=size, embedded_author=author, supplied_text=supplied or None,
+        discord_text=message or None,
     )  # fmt: skip
 
 
-def _write_json(client: Client, usernames: tuple[str, ...], entries: Sequence[_Entry]) -> None:
-    """Write one line an image: memory stays flat, and a difference of two versions shows the images that changed."""
+# --- the files --------------------------------------------------------------------------------------------------------
+def write_midjourney_file(client: Client, told: Told, texts: Mapping[str, EmbeddedText] | None = None) -> None:
+    """Write `midjourney.json` and `.csv`, one line an image in the order of file names."""
+    jobs = read_jobs(client, told, texts)
+    placed = sorted(((entry, job) for job in jobs for entry in job.entries), key=lambda pair: pair[0].picture.file)
+    write_spreadsheet(client.midjourney_file.with_suffix(".csv"), _COLUMNS, (_row(entry, job, told) for entry, job in placed))
     with replacing(client.midjourney_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        file.write('{"schema": 1, "usernames": ' + json.dumps(usernames, ensure_ascii=False) + ', "images": [')
-        for number, entry in enumerate(entries):
-            file.write((",\n" if number else "\n") + json.dumps(_as_json(entry), ensure_ascii=False))
+        master = json.dumps(told.master_prompt, ensure_ascii=False)
+        file.write(f'{{"schema": 1, "master_prompt": {master}, "images": [')
+        for number, (entry, job) in enumerate(placed):
+            # One line each: memory stays flat, and a difference of two versions shows the images that changed.
+            file.write((",\n" if number else "\n") + json.dumps(_as_json(entry, job, told), ensure_ascii=False))
         file.write("\n]}\n")
 
 
-def _as_json(entry: _Entry) -> dict[str, object]:
+def difference(job: Job, told: Told) -> PromptDifference | None:
+    """How the job's prompt departs from the client's master prompt; None where one of them is not known."""
+    if not told.master_prompt or job.group.prompt is None:
+        return None
+    return prompt_difference(job.group.prompt, told.master_prompt)
+
+
+def _as_json(entry: Entry, job: Job, told: Told) -> dict[str, object]:
+    departs = difference(job, told)
     return {
-        "file": entry.picture.file, **entry.text.model_dump(), **entry.record.to_json(), "group_prompt": entry.group_prompt,
-        "traits": [asdict(trait) for trait in entry.traits],
+        "file": entry.picture.file, **entry.text.model_dump(), **entry.record.to_json(), "group_prompt": job.group.prompt,
+        "difference": departs and asdict(departs), "traits": [asdict(trait) for trait in traits_of(entry.record)],
     }  # fmt: skip
 
 
-def _row(entry: _Entry) -> list[Cell]:
-    record = entry.record
+def _row(entry: Entry, job: Job, told: Told) -> list[Cell]:
+    record, departs, found = entry.record, difference(job, told), traits_of(entry.record)
     return [
         entry.picture.file, record.uuid or "", "" if record.variation_index is None else record.variation_index,
-        record.username or "", record.source, str(record.truncated).lower(), record.prompt or "", entry.group_prompt or "",
-        *(_cell(record.params.get(name)) for name in _PARAMETER_COLUMNS), *(_names(entry.traits, kind) for kind in _TRAIT_COLUMNS),
-        ", ".join(record.uncertain), entry.picture.sha256,
+        record.username or "", record.source, str(record.truncated).lower(), record.prompt or "", job.group.prompt or "",
+        *((" ".join(departs.added), " ".join(departs.missing)) if departs else ("", "")),
+        *(_cell(record.params.get(name)) for name in _PARAMETER_COLUMNS), *(_names(found, kind) for kind in _TRAIT_COLUMNS),
+        *(_cell(names) for names in (record.uncertain, record.invalid, record.unknown, record.image_urls)),
+        record.action or "", record.uuid_conflict or "", entry.text.created, entry.picture.sha256,
     ]  # fmt: skip
 
 

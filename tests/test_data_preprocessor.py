@@ -21,8 +21,9 @@ import pytest
 from PIL import Image
 
 from client import Client, Reason, Source, create_client
-from data_preprocessor import Duplicate, ImportReport, import_midjourney, import_photos, plan_import
+from data_preprocessor import Duplicate, ImportReport, import_midjourney, import_photos
 from embedded.camera_raw import write_dng
+from import_plan import plan_import
 from midjourney_records import read_midjourney_file
 from originals import NAME_BYTES, safe_name
 from utils import DiskFull, Event, FolderMissing, NoPictures, Progress, as_pipeline_error, sha256_file
@@ -395,7 +396,7 @@ def test_killed_at_any_instant_the_next_run_ends_in_the_same_bytes(client: Clien
     assert start(undisturbed, given).wait() == 0
     seconds = time.monotonic() - started
     expected = contents(undisturbed)
-    assert len(expected) == 60 + 4 + 1
+    assert len(expected) == 60 + 5 + 1
     kills = int(os.environ.get("IMPORT_KILLS", "4"))
     dice, killed = random.Random(kills), 0
     for turn in range(kills):
