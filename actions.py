@@ -104,6 +104,10 @@ def _never(_job: Job) -> bool:
     return False
 
 
+def _always(_job: Job) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class FormRow:
     """One line of a form: what is asked, and what stands there so far."""
@@ -120,7 +124,6 @@ class Form:
     title: str
     rows: tuple[FormRow, ...]
     options: Callable[[dict[str, str]], dict[str, Any]]  # the answers by key -> options of the action; none: skipped
-    urgent: bool  # whether there is anything the user was never asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,8 @@ class Action:
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
     form: Callable[[Job], Form] | None = None  # how the menu asks, instead of option by option
-    then: str = ""  # the action whose form the menu shows afterwards, where it is urgent
+    then: tuple[str, ...] = ()  # actions that the menu offers afterwards, where they have something to do
+    useful: Callable[[Job], bool] = _always
     options: tuple[Option, ...] = field(default=())
 
 
@@ -232,7 +236,7 @@ def _prompts_form(job: Job) -> Form:
             "master": answers.get("<master>", found.master_prompt or ""), "skipped": [row.key for row in found.unknown],
         }  # fmt: skip
 
-    return Form(N_("What the files do not tell:"), tuple(rows), options, found.open)
+    return Form(N_("What the files do not tell:"), tuple(rows), options)
 
 
 def _pair(text: str) -> str:
@@ -397,7 +401,8 @@ ACTIONS = (
     ),
     Action(
         "import-mj", N_("Import MidJourney images"), _import_mj, _import_answer,
-        plan=_plan_import, plan_answer=_plan_import_answer, verdict=_nothing_imported, then="prompts",
+        plan=_plan_import, plan_answer=_plan_import_answer, verdict=_nothing_imported,
+        then=("grids", "prompts"),
         options=(
             _PICTURES,
             Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
@@ -450,8 +455,12 @@ ACTIONS = (
         "checkpoints", N_("Show what was trained"), at_once(_checkpoints), _checkpoints_answer, changes=False, extra=True,
     ),
     Action(
+        "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), _import_answer,
+        plan=lambda job: data_preprocessor.plan_grids(job.who), useful=lambda job: bool(data_preprocessor.plan_grids(job.who).grids),
+    ),
+    Action(
         "prompts", N_("Prompts: the master, and what is missing"), at_once(_prompts), _prompts_answer, extra=True,
-        form=_prompts_form,
+        form=_prompts_form, useful=lambda job: prompts.read_prompts(job.who).open,
         options=(
             Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
             Option("--master", _MASTER_HELP, metavar="TEXT"),

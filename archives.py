@@ -111,7 +111,7 @@ def _refusal(entry: zipfile.ZipInfo, name: PurePosixPath) -> Reason | None:
     if entry.flag_bits & _LOCKED:
         return Reason.ARCHIVE_LOCKED
     if entry.file_size > MAX_MEMBER_BYTES or entry.file_size > MAX_RATIO * max(entry.compress_size, 1 << 10):
-        return Reason.TOO_LARGE
+        return Reason.ARCHIVE_TOO_LARGE
     return None
 
 

@@ -377,14 +377,12 @@ def _action(name: str) -> Action:
     return next(row for row in ACTIONS if row.name == name)
 
 
-def _from_menu(action: Action, options: Namespace, home: Path, client: Client | None, console: Console, later: bool = False) -> int:
-    """Ask what the action needs to know, show its plan, and run it once the user agrees; `later`: only where it is urgent."""
+def _from_menu(action: Action, options: Namespace, home: Path, client: Client | None, console: Console) -> int:
+    """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
     answers.client = client.id if client else None
     if action.form:
         form = action.form(Job(home, _settings(home, options), answers, client))
-        if later and not form.urgent:
-            return DONE
         vars(answers).update(form.options(_fill_in(form)))
     for option in () if action.form else action.options:
         if option.ask:
@@ -400,7 +398,10 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
         return DONE
     report = perform(action, job, console)
     code = _hand_over(report, {}, False, console, action.verdict(report))
-    return _from_menu(_action(action.then), options, home, client, console, later=True) if action.then and code == DONE else code
+    for name in action.then:
+        if _action(name).useful(job):
+            _from_menu(_action(name), options, home, client, console)
+    return code
 
 
 def _fill_in(form: Form) -> dict[str, str]:

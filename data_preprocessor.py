@@ -140,6 +140,24 @@ def _import(client: Client, plan: ImportPlan, source: Source, wishes: Wishes) ->
     return run.report()
 
 
+@dataclass(frozen=True, slots=True)
+class GridPlan:
+    """The grids of a client that could be split: where they lie, relative to the client's folder."""
+
+    grids: tuple[str, ...]
+
+
+def plan_grids(client: Client) -> GridPlan:
+    """Look for grids whose four pictures are not all here; raises BrokenFile."""
+    return GridPlan(tuple(f"{client.raw_mj.name}/{grid.file}" for grid in Originals(client).unsplit_grids()))
+
+
+def split_grids(client: Client) -> Generator[Event, None, ImportReport]:
+    """Make pictures of their own of the parts of each grid; the grids stay. Raises BrokenFile."""
+    nothing = ImportPlan(client.raw_mj, (), (), 0, 0, {}, ())
+    return (yield from _import(client, nothing, Source.MIDJOURNEY, Wishes(split_grids=True)))
+
+
 class _Run:
     """One import on its way: what was found so far."""
 

@@ -45,8 +45,8 @@ def plan_import(given: Sequence[Path], *, move: bool = False) -> ImportPlan:
     refused = [refusal for listing in listings for refusal in listing.refused]
     for archive in dict.fromkeys(archive for listing in listings for archive in listing.archives):
         contents = list_archive(archive)
-        members |= {archive / member.name.replace("\\", "/"): member for member in contents.pictures}
-        refused += [(archive / name if name else archive, reason) for name, reason in contents.refused]
+        members |= {_inside(archive, member.name): member for member in contents.pictures}
+        refused += [(_inside(archive, name), reason) for name, reason in contents.refused]
     pictures = (*dict.fromkeys(picture for listing in listings for picture in listing.pictures), *members)
     if not pictures and not refused:
         raise NoPictures(path=", ".join(map(str, paths)), kinds=" ".join(sorted({*PICTURE_ENDINGS, ARCHIVE_ENDING})))
@@ -63,6 +63,11 @@ def _listing(path: Path) -> Listing:
     if not path.is_file():
         return survey(path)
     return Listing(archives=(path,)) if path.suffix.lower() == ARCHIVE_ENDING else Listing(pictures=(path,))
+
+
+def _inside(archive: Path, name: str) -> Path:
+    """Where a member would lie, were the archive a folder; a path for people, never opened."""
+    return Path(f"{archive}/{name}".replace("\\", "/") if os.sep == "/" else f"{archive}/{name}")
 
 
 def _size(path: Path) -> int:

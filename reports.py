@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import singledispatch
+from textwrap import shorten
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -14,7 +15,7 @@ from actions import GPUs
 from client import Rejection
 from clients import Checkpoints, ClientErased, ClientList, ClientView
 from config import Settings
-from data_preprocessor import ImportReport
+from data_preprocessor import GridPlan, ImportReport
 from dataset import DatasetPlan, DatasetReport
 from demo import DemoReport
 from generation import PortraitPlan, PortraitReport
@@ -27,6 +28,7 @@ from prompts import JobPrompt, Prompts
 from screens import guided, table
 from training_cost import explain
 
+PROMPT_CHARS = 110  # two lines of a table on 80 columns
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 
 
@@ -79,7 +81,7 @@ def _also(report: ImportReport) -> Iterable[tuple[str, int]]:
     yield _("{count} notes of this kind in all."), len(report.notes) if len(report.notes) > ROWS else 0
     yield _("{count} prompts read from lists and texts beside the pictures."), report.told
     yield _("{count} pictures taken out of your folder."), report.moved
-    grids = _("{count} grids of four, of no use as they are. To make single pictures of them: import-mj with --split-grids")
+    grids = _("{count} grids of four, of no use as they are; the action grids makes single pictures of them.")
     yield grids, len(report.grids)
 
 
@@ -89,11 +91,18 @@ def _shown(name: str) -> str:
 
 
 @view.register
+def _grid_plan(plan: GridPlan) -> RenderableType:
+    sentence = _("{count} grids of four. Each is split into its four pictures; the grids stay as they are.")
+    names = [Text(_shown(f"  {name}")) for name in plan.grids[:ROWS]]
+    return Group(Text(sentence.format(count=len(plan.grids))), *names)
+
+
+@view.register
 def _prompts(report: Prompts) -> RenderableType:
     master = report.master_prompt or _("none; most jobs share: {words}").format(words=report.offered or "-")
     rows = table("", _("job"), _("pictures"), _("prompt, or how it departs from the master"))
     for job in report.jobs[:ROWS]:
-        rows.add_row(job.key[:8], str(len(job.files)), _shown(_departs(job)))
+        rows.add_row(job.key[:8], str(len(job.files)), shorten(_shown(_departs(job)), PROMPT_CHARS, placeholder=" ..."))
     more = [Text(_("  ... and {more} more jobs").format(more=len(report.jobs) - ROWS))] if len(report.jobs) > ROWS else []
     known = _("{known} of {jobs} jobs have a whole prompt.").format(
         known=len(report.jobs) - len(report.unknown), jobs=len(report.jobs)
