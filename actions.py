@@ -456,7 +456,8 @@ ACTIONS = (
     ),
     Action(
         "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), _import_answer,
-        plan=lambda job: data_preprocessor.plan_grids(job.who), useful=lambda job: bool(data_preprocessor.plan_grids(job.who).grids),
+        plan=lambda job: data_preprocessor.plan_grids(job.who),
+        useful=lambda job: bool(data_preprocessor.plan_grids(job.who).grids),
     ),
     Action(
         "prompts", N_("Prompts: the master, and what is missing"), at_once(_prompts), _prompts_answer, extra=True,

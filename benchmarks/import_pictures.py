@@ -1,8 +1,9 @@
 """Import of many MidJourney PNGs beside the plain way: `python benchmarks/import_pictures.py [--count 10000] [--bytes 1000000]`.
 
-The plain way is `shutil.copy2` and a SHA-256 of the copy, file after file, over the same files: once before and once after the import,
-so that neither gains by what the system keeps in memory; their mean counts. The import runs as a child process of its own, whose peak
-memory is compared with that of an import of 100 pictures. Needs twice the size of all pictures on disk, and removes what it made.
+The plain way is `shutil.copy2` and a SHA-256 of the copy, file after file, over the same files: once before and once after the
+import, so that neither gains by what the system keeps in memory; their mean counts. The import runs as a child process of its own,
+whose peak memory is compared with that of an import of 100 pictures. Needs twice the size of all pictures on disk, and removes what
+it made.
 """
 
 from __future__ import annotations
@@ -93,10 +94,11 @@ def measure(home: Path, count: int, size: int) -> Iterator[str]:
     again = import_of(client, home / "many")
     shutil.rmtree(client)
     plain = (before + copy_plainly(home / "many", home / "copies")) / 2
+    ours, peak, least = first["seconds"], first["peak_mb"], few["peak_mb"]
     yield f"plain copy and SHA-256: {count / plain:,.0f} pictures a second ({plain:.1f} s)"
-    yield f"import: {count / first['seconds']:,.0f} pictures a second ({first['seconds']:.1f} s); ratio {plain / first['seconds']:.2f}"
-    yield f"nothing new: {again['seconds']:.2f} s; {first['seconds'] / again['seconds']:.1f} times faster than the first run"
-    yield f"peak memory: {first['peak_mb']:.0f} MB, {few['peak_mb']:.0f} MB with {FEW} pictures: {first['peak_mb'] - few['peak_mb']:.0f} more"
+    yield f"import: {count / ours:,.0f} pictures a second ({ours:.1f} s); ratio {plain / ours:.2f}"
+    yield f"nothing new: {again['seconds']:.2f} s; {ours / again['seconds']:.1f} times faster than the first run"
+    yield f"peak memory: {peak:.0f} MB, {least:.0f} MB with {FEW} pictures: {peak - least:.0f} MB more"
 
 
 def main() -> None:
