@@ -31,6 +31,7 @@ from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
 from training_plan import Overrides
 from utils import Event, NoFaceFound, NothingImported, PipelineError
 
+LABEL_CHARS = 28
 Answer = dict[str, Any]
 Stage = Generator[Event, None, Any]
 
@@ -226,7 +227,7 @@ def _prompts_form(job: Job) -> Form:
     names = [FormRow("<username>", N_("user name at the front of the file names"))] if found.candidates else []
     offered = found.offered if found.master_prompt is None else found.master_prompt
     rows = [*names, FormRow("<master>", N_("master prompt"), offered)]
-    rows += [FormRow(row.key, f"{row.files[0]} ({len(row.files)})", row.prompt or "") for row in found.unknown]
+    rows += [FormRow(row.key, _job_label(row), row.prompt or "") for row in found.unknown]
 
     def options(answers: dict[str, str]) -> dict[str, Any]:
         before = {row.key: row.value for row in rows}
@@ -237,6 +238,12 @@ def _prompts_form(job: Job) -> Form:
         }  # fmt: skip
 
     return Form(N_("What the files do not tell:"), tuple(rows), options)
+
+
+def _job_label(job: prompts.JobPrompt) -> str:
+    """A job by its first picture, short enough to leave room for its prompt on 80 columns, and by how many it has."""
+    name = job.files[0]
+    return f"{name if len(name) <= LABEL_CHARS else f'{name[:LABEL_CHARS]}...'} ({len(job.files)})"
 
 
 def _pair(text: str) -> str:

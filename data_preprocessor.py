@@ -287,7 +287,7 @@ class _Run:
         tables = (client.images_file.with_suffix(".csv"), client.midjourney_file, client.midjourney_file.with_suffix(".csv"))
         if not all(table.exists() and table.stat().st_mtime_ns >= max(sources) for table in tables):
             self.originals.write_table()
-            write_midjourney_file(client, told, self.texts)
+            write_midjourney_file(client, told, self.originals.sorted(), self.texts)
 
     def _read_notes(self) -> Iterator[tuple[Path, TextOf]]:
         """Every text that a list or text file beside the pictures tells, with the folder of that file."""

@@ -7,8 +7,9 @@ anew whenever the file is written, so a better reader or one more user name make
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -45,6 +46,10 @@ class KeptText(BaseModel):
     image_guid: str = ""
     source_type: str = ""
 
+    def text(self) -> EmbeddedText:
+        """The same, as it is when it is read from the picture."""
+        return EmbeddedText(self.embedded_text, self.embedded_author, self.created, self.image_guid, self.source_type)
+
 
 class MidJourneyFile(BaseModel):
     """`midjourney.json`, as far as it is read back: the embedded text of each picture."""
@@ -63,11 +68,11 @@ def read_midjourney_file(client: Client) -> MidJourneyFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One picture and what is kept of it."""
+    """One picture, the text embedded in it, and its record, whose gaps are filled from its job."""
 
     picture: Picture
-    text: KeptText
-    record: MidJourneyRecord  # its gaps filled from its job
+    text: EmbeddedText
+    record: MidJourneyRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,63 +93,92 @@ class Job:
         return None if self.group.needs_prompt else self.group.prompt
 
 
-def read_jobs(client: Client, told: Told, texts: Mapping[str, EmbeddedText] | None = None) -> tuple[Job, ...]:
-    """Every job among a client's MidJourney pictures, in the order of file names; raises BrokenFile.
-
-    `texts` are the embedded texts read in this run, by the hash of the picture; what neither they nor `midjourney.json` have is
-    read from the originals.
-    """
-    stored = {text.sha256: text for text in read_midjourney_file(client).images}
-    pictures = [picture for picture in client.pictures() if picture.source is Source.MIDJOURNEY]
-    kept = [stored.get(picture.sha256) or _kept_text(client, picture, texts or {}) for picture in pictures]
-    authors = {repair_mojibake(text.embedded_author).strip() for text in kept if text.embedded_author}
-    known = tuple(sorted({*told.usernames, *authors}))  # an author whom one picture names is known in the names of all
-    records = [_parse(picture, text, told, known) for picture, text in zip(pictures, kept, strict=True)]
-    return tuple(
-        Job(group, tuple(Entry(pictures[at], kept[at], group.members[n]) for n, at in enumerate(group.positions)))
-        for group in group_by_job(records)
-    )
+def read_jobs(client: Client, told: Told) -> tuple[Job, ...]:
+    """Every job among a client's MidJourney pictures, in the order of file names; raises BrokenFile."""
+    reader = _Reader(client, client.pictures(), told, {})
+    return tuple(reader.job(key) for key in reader.members)
 
 
-def _kept_text(client: Client, picture: Picture, texts: Mapping[str, EmbeddedText]) -> KeptText:
-    text = texts.get(picture.sha256)
-    if text is None:
+class _Reader:
+    """Reads pictures into records, one job at a time: of all pictures only the job of each is kept."""
+
+    def __init__(self, client: Client, pictures: Sequence[Picture], told: Told, texts: Mapping[str, EmbeddedText]) -> None:
+        """`texts` are the embedded texts read in this run, by hash; what nobody has read yet is read from the originals."""
+        self.client = client
+        self.told = told
+        self.pictures = [picture for picture in pictures if picture.source is Source.MIDJOURNEY]
+        self.texts = {**{kept.sha256: kept.text() for kept in read_midjourney_file(client).images}, **texts}
+        for picture in self.pictures:
+            if picture.sha256 not in self.texts:
+                self.texts[picture.sha256] = self._embedded(picture)
+        authors = {repair_mojibake(text.author).strip() for text in self.texts.values() if text.author}
+        self.usernames = tuple(sorted({*told.usernames, *authors}))  # whom one picture names is known in the names of all
+        self.members: dict[str, list[Picture]] = {}
+        for picture in self.pictures:
+            self.members.setdefault(self._parse(picture).uuid or picture.sha256, []).append(picture)
+
+    def _embedded(self, picture: Picture) -> EmbeddedText:
         try:
-            text = read_embedded(client.raw(Source.MIDJOURNEY) / picture.file)
+            return read_embedded(self.client.raw(Source.MIDJOURNEY) / picture.file)
         except UnreadablePicture:
-            text = EmbeddedText()
-    return KeptText(
-        sha256=picture.sha256, embedded_text=text.description, embedded_author=text.author, created=text.created,
-        image_guid=text.image_guid, source_type=text.source_type,
-    )  # fmt: skip
+            return EmbeddedText()
 
+    def _parse(self, picture: Picture) -> MidJourneyRecord:
+        """Read one picture; what the user told of its job is looked up by the job that the files themselves name."""
+        text = self.texts[picture.sha256]
+        read = partial(
+            parse, picture.original, text.description or None, known_usernames=self.usernames, embedded_author=text.author or None,
+            image_size=(picture.width, picture.height) if picture.width and picture.height else None,
+        )  # fmt: skip
+        own = read()
+        message = self.told.message(picture.sha256, own.uuid) or None
+        found = read(discord_text=message) if message else own  # a message may be the first to name the job
+        supplied = self.told.supplied(picture.sha256, own.uuid, found.uuid)
+        return read(supplied_text=supplied, discord_text=message) if supplied else found
 
-def _parse(picture: Picture, text: KeptText, told: Told, usernames: tuple[str, ...]) -> MidJourneyRecord:
-    """Read one picture; what the user told of its job is looked up by the job that the files themselves name."""
-    size = (picture.width, picture.height) if picture.width and picture.height else None
-    name, embedded, author = picture.original, text.embedded_text or None, text.embedded_author or None
-    own = parse(name, embedded, known_usernames=usernames, image_size=size, embedded_author=author)
-    supplied, message = told.supplied(picture.sha256, own.uuid), told.message(picture.sha256, own.uuid)
-    if not supplied and not message:
-        return own
-    return parse(
-        name, embedded, known_usernames=usernames, image_size=size, embedded_author=author, supplied_text=supplied or None,
-        discord_text=message or None,
-    )  # fmt: skip
+    def job(self, key: str) -> Job:
+        """One job in full."""
+        pictures = self.members[key]
+        (group,) = group_by_job([self._parse(picture) for picture in pictures])
+        found = [pictures[position] for position in group.positions]
+        entries = zip(found, group.members, strict=True)
+        return Job(group, tuple(Entry(picture, self.texts[picture.sha256], record) for picture, record in entries))
+
+    def entries(self) -> Iterator[tuple[Entry, Job]]:
+        """Every picture with its job, in the order of file names; a job is forgotten behind its last picture."""
+        waiting: dict[str, dict[str, tuple[Entry, Job]]] = {}
+        keys = {picture.file: key for key, pictures in self.members.items() for picture in pictures}
+        for picture in self.pictures:
+            key = keys[picture.file]
+            if key not in waiting:
+                job = self.job(key)
+                waiting[key] = {entry.picture.file: (entry, job) for entry in job.entries}
+            yield waiting[key].pop(picture.file)
+            if not waiting[key]:
+                del waiting[key]
 
 
 # --- the files --------------------------------------------------------------------------------------------------------
-def write_midjourney_file(client: Client, told: Told, texts: Mapping[str, EmbeddedText] | None = None) -> None:
-    """Write `midjourney.json` and `.csv`, one line an image in the order of file names."""
-    jobs = read_jobs(client, told, texts)
-    placed = sorted(((entry, job) for job in jobs for entry in job.entries), key=lambda pair: pair[0].picture.file)
-    write_spreadsheet(client.midjourney_file.with_suffix(".csv"), _COLUMNS, (_row(entry, job, told) for entry, job in placed))
+def write_midjourney_file(
+    client: Client, told: Told, pictures: Sequence[Picture], texts: Mapping[str, EmbeddedText] | None = None
+) -> None:
+    """Write `midjourney.json` and `.csv` for these pictures, which are in the order of file names: one line an image.
+
+    `texts` are the embedded texts read in this run, by the hash of the picture.
+    """
+    reader = _Reader(client, pictures, told, texts or {})
     with replacing(client.midjourney_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         master = json.dumps(told.master_prompt, ensure_ascii=False)
         file.write(f'{{"schema": 1, "master_prompt": {master}, "images": [')
-        for number, (entry, job) in enumerate(placed):
-            # One line each: memory stays flat, and a difference of two versions shows the images that changed.
-            file.write((",\n" if number else "\n") + json.dumps(_as_json(entry, job, told), ensure_ascii=False))
+
+        def rows() -> Iterator[list[Cell]]:
+            """The rows of the spreadsheet; each picture's entry is written on the way, so that it is worked out once."""
+            for number, (entry, job) in enumerate(reader.entries()):
+                # One line each: memory stays flat, and a difference of two versions shows the images that changed.
+                file.write((",\n" if number else "\n") + json.dumps(_as_json(entry, job, told), ensure_ascii=False))
+                yield _row(entry, job, told)
+
+        write_spreadsheet(client.midjourney_file.with_suffix(".csv"), _COLUMNS, rows())
         file.write("\n]}\n")
 
 
@@ -158,7 +192,9 @@ def difference(job: Job, told: Told) -> PromptDifference | None:
 def _as_json(entry: Entry, job: Job, told: Told) -> dict[str, object]:
     departs = difference(job, told)
     return {
-        "file": entry.picture.file, **entry.text.model_dump(), **entry.record.to_json(), "group_prompt": job.group.prompt,
+        "file": entry.picture.file, "sha256": entry.picture.sha256, "embedded_text": entry.text.description,
+        "embedded_author": entry.text.author, "created": entry.text.created, "image_guid": entry.text.image_guid,
+        "source_type": entry.text.source_type, **entry.record.to_json(), "group_prompt": job.group.prompt,
         "difference": departs and asdict(departs), "traits": [asdict(trait) for trait in traits_of(entry.record)],
     }  # fmt: skip
 

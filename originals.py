@@ -6,6 +6,7 @@ somebody placed it there) is a stray: it gets the record of the picture that is 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -14,11 +15,11 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from client import Client, Picture, Pictures, Source
+from client import Client, Picture, Source
 from grids import part_names, variation_of
 from pictures import PICTURE_ENDINGS, Header, UnreadablePicture, read_header
 from spreadsheet import write_spreadsheet
-from utils import sha256_file, write_record
+from utils import replacing, sha256_file
 
 # Systems allow 255 bytes; what stages add to a name (a number, an ending, a mark of a file being written) has to fit behind it.
 NAME_BYTES = 200
@@ -145,7 +146,13 @@ class Originals:
     def save(self) -> None:
         """Write `images.json`."""
         started = time.monotonic()
-        write_record(self.client.images_file, Pictures(images=self.sorted()))
+        with replacing(self.client.images_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write('{"schema": 1, "images": [')
+            for number, picture in enumerate(self.sorted()):  # line by line: memory stays flat
+                file.write((",\n" if number else "\n") + json.dumps(picture.model_dump(mode="json"), ensure_ascii=False))
+            file.write("\n]}\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._saved_at = time.monotonic()
         self._pause = max(SAVE_SECONDS, (self._saved_at - started) / SAVE_SHARE)
 

@@ -56,6 +56,7 @@ _STARTS = {
 _RAW_TURNED = (5, 6)  # LibRaw's `flip` where width and height change places
 _EXIF_TURNED = (5, 6, 7, 8)
 _ORIENTATION, _MAKE, _MODEL, _DESCRIPTION, _ARTIST = 0x0112, 0x010F, 0x0110, 0x010E, 0x013B
+_BITS, _PLANES = 0x0102, 0x011C
 _EXIF_IFD, _TAKEN, _DIGITIZED, _LENS = 0x8769, 0x9003, 0x9004, 0xA434
 # What Pillow, libheif and the XML reader raise on damaged or hostile files (found by feeding them thousands of those).
 _DAMAGE = (
@@ -295,6 +296,8 @@ def _inspect_other(path: Path) -> tuple[Header, EmbeddedText]:
         animated = image.format in _ANIMATED_FORMATS and getattr(image, "is_animated", False)
         exif, xmp = _exif(image), _read_xmp(image.info.get("xmp", ""))
         if image.format == "TIFF":
+            if exif.get(_PLANES) == 2 and "16" in str(exif.get(_BITS)):
+                raise UnreadablePicture(Reason.UNREADABLE)  # channel after channel in 16 bits: Pillow makes noise of it
             exif.pop(_ORIENTATION, None)  # Pillow turns these itself, and gives the size of the turned picture
         header = _header(image.size, image.format or "", animated, exif)
     description = xmp.description or _lines(exif.get(_DESCRIPTION))

@@ -102,7 +102,7 @@ def tell(
     typed = {_find(jobs, name): text.strip() for name, text in (texts or {}).items()}
     told = told.plus(usernames=usernames, master_prompt=master, typed=typed, listed=listed, discord=discord, skipped=skipped)
     write_told(client, told)
-    write_midjourney_file(client, told)
+    write_midjourney_file(client, told, client.pictures())
     return read_prompts(client)
 
 

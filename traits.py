@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from midjourney import MidJourneyRecord
 from midjourney_parameters import split_parameters
@@ -86,6 +87,7 @@ _PHRASES = {form: key for key, phrases in WORDS.items() for form in _forms(phras
 _LONGEST = max(map(len, _PHRASES))
 
 
+@lru_cache(maxsize=256)  # the pictures of a job share their prompt, and stand side by side
 def traits(text: str, source: str = "prompt", *, cut: bool = False) -> tuple[Trait, ...]:
     """Find the traits that a text states, each once; `cut` says that its last word may be half a word."""
     words, _ = split_parameters(text.replace("_", " ").split())

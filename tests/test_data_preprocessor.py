@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -31,6 +32,7 @@ from utils import DiskFull, Event, FolderMissing, NoPictures, Progress, as_pipel
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "photos"
 JOB = "a7421d2f-b262-44f9-977c-ac23e9c7d3e3"
+OTHER_JOB = "b8532e30-c373-4500-8a8d-bd34fad8e4f4"
 
 
 @pytest.fixture
@@ -59,6 +61,16 @@ def paint(path: Path, seed: int, size: tuple[int, int] = (48, 32)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), np.uint8)
     Image.fromarray(noise).save(path)
+    return path
+
+
+def paint_grid(path: Path, seed: int) -> Path:
+    """Four little pictures in one, each of another colour with a bit of noise."""
+    noise = np.random.default_rng(seed).integers(0, 9, (128, 128, 3))
+    for row in range(2):
+        for column in range(2):
+            noise[row * 64 :, column * 64 :] += 40
+    Image.fromarray(noise.astype(np.uint8)).save(path)
     return path
 
 
@@ -368,7 +380,7 @@ import sys
 from pathlib import Path
 from client import Client
 from data_preprocessor import import_midjourney
-stage = import_midjourney(Client(Path(sys.argv[1])), [Path(sys.argv[2])], usernames=("ana",))
+stage = import_midjourney(Client(Path(sys.argv[1])), [Path(sys.argv[2])], usernames=("ana",), split_grids=True)
 print("ready", flush=True)
 for event in stage:
     pass
@@ -384,19 +396,26 @@ def start(client: Path, given: Path) -> subprocess.Popen[bytes]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_killed_at_any_instant_the_next_run_ends_in_the_same_bytes(client: Client, given: Path, tmp_path: Path) -> None:
-    for number in range(60):
+    count = int(os.environ.get("IMPORT_PICTURES", "60"))
+    for number in range(count):
         tell(
             paint(given / f"{number // 20}" / f"ana_number_{number % 20}.png", number, (300, 200)),
             Description=f"number {number} --v 7",
         )
     shutil.copy(given / "1" / "ana_number_1.png", given / "2" / "copy.png")
     (given / "2" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with zipfile.ZipFile(given / "more.zip", "w") as archive:
+        for number in range(8):
+            archive.write(paint(tmp_path / "packed.png", 1000 + number), f"../deep/ana_{number}.png"[3:])
+    for number, job in enumerate((JOB, OTHER_JOB)):
+        paint_grid(given / f"ana_grid_{job}.png", number)
+    (given / "prompts.csv").write_text("file,prompt\nana_3.png,number three --v 7\n")
     undisturbed = shutil.copytree(client.root, tmp_path / "undisturbed" / "ana")
     started = time.monotonic()
     assert start(undisturbed, given).wait() == 0
     seconds = time.monotonic() - started
     expected = contents(undisturbed)
-    assert len(expected) == 60 + 5 + 1
+    assert len(expected) == count + 8 + 2 * (1 + 4) + 5 + 1
     kills = int(os.environ.get("IMPORT_KILLS", "4"))
     dice, killed = random.Random(kills), 0
     for turn in range(kills):
