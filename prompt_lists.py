@@ -62,13 +62,13 @@ def read_list(path: Path) -> tuple[TextOf, ...]:
 
 
 def read_text(path: Path) -> TextOf | None:
-    """What the text file beside a picture says; None where it is empty, or no prompt by its length. Raises BrokenList."""
+    """What the text file beside a picture says of it; None where it is empty, or no prompt by its length. Raises BrokenList."""
     try:
         with path.open("rb") as file:
             text = _decoded(file.read(MAX_TEXT_BYTES + 1))
     except OSError as error:
         raise BrokenList(str(error)) from error
-    return _text_of(text) if len(text) <= MAX_TEXT_BYTES else None
+    return _text_of(text, path.with_suffix("").name) if len(text) <= MAX_TEXT_BYTES else None
 
 
 def _decoded(data: bytes) -> str:
@@ -178,6 +178,7 @@ def match(lists: Iterable[tuple[Path, TextOf]], pictures: Mapping[Path, str]) ->
     list, then anywhere, where only one picture has it.
     """
     by_name: dict[str, set[str]] = {}
+    stems = {path.with_suffix(""): key for path, key in pictures.items()}
     for path, key in pictures.items():
         for name in {path.name.casefold(), path.stem.casefold()}:
             by_name.setdefault(name, set()).add(key)
@@ -185,7 +186,7 @@ def match(lists: Iterable[tuple[Path, TextOf]], pictures: Mapping[Path, str]) ->
         if told.job:
             yield told.job, told
             continue
-        beside = pictures.get(folder / told.file)
+        beside = pictures.get(folder / told.file) or stems.get(folder / told.file)
         anywhere = by_name.get(PurePosixPath(told.file).name.casefold(), set())
         job = _UUID.search(told.file)
         if beside or len(anywhere) == 1:

@@ -71,7 +71,7 @@ def test_a_broken_list_is_an_error_of_its_own(tmp_path: Path, text: str) -> None
 def test_the_text_beside_a_picture(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text(" a cat --v 7\n")
-    assert read_text(path) == TextOf("a cat --v 7")
+    assert read_text(path) == TextOf("a cat --v 7", file="a")
     path.write_text("")
     assert read_text(path) is None
     path.write_text("word " * 20_000)
