@@ -350,7 +350,7 @@ def username_candidates(filenames: Iterable[str]) -> tuple[str, ...]:
     for filename in filenames:
         name = filename.replace("\\", "/").rpartition("/")[2]
         job = _UUID_IN_NAME.search(name)
-        if job is not None:
+        if job is not None and job.start():
             heads[job[0].lower()] = name[: job.start()].removeprefix("social_").split("_")
     shared: list[str] = []
     for words in zip(*heads.values(), strict=False) if len(heads) > 1 else ():
