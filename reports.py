@@ -22,7 +22,7 @@ from generation import PortraitPlan, PortraitReport
 from image_processor import FaceReport, ProcessPlan
 from import_plan import ImportPlan
 from installation import Installation
-from language import _
+from language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
 from prompts import JobPrompt, Prompts
 from screens import guided, table
@@ -78,11 +78,22 @@ def _import(report: ImportReport) -> RenderableType:
 
 
 def _also(report: ImportReport) -> Iterable[tuple[str, int]]:
-    yield _("{count} notes of this kind in all."), len(report.notes) if len(report.notes) > ROWS else 0
-    yield _("{count} prompts read from lists and texts beside the pictures."), report.told
-    yield _("{count} pictures taken out of your folder."), report.moved
-    grids = _("{count} grids of four, of no use as they are; the action grids makes single pictures of them.")
-    yield grids, len(report.grids)
+    """Sentences with a number, and the number; what is none is not worth a line."""
+    more, told, moved, grids = max(0, len(report.notes) - ROWS), report.told, report.moved, len(report.grids)
+    yield ngettext("{count} more note like these", "{count} more notes like these", more), more
+    yield (
+        ngettext(
+            "{count} prompt read from what lies beside the pictures",
+            "{count} prompts read from what lies beside the pictures",
+            told,
+        ),
+        told,
+    )
+    yield ngettext("{count} picture taken out of your folder", "{count} pictures taken out of your folder", moved), moved
+    yield ngettext(
+        "{count} grid of four pictures, of no use as it is; the action grids makes single pictures of it",
+        "{count} grids of four pictures, of no use as they are; the action grids makes single pictures of them", grids,
+    ), grids  # fmt: skip
 
 
 def _shown(name: str) -> str:
@@ -92,7 +103,10 @@ def _shown(name: str) -> str:
 
 @view.register
 def _grid_plan(plan: GridPlan) -> RenderableType:
-    sentence = _("{count} grids of four. Each is split into its four pictures; the grids stay as they are.")
+    sentence = ngettext(
+        "{count} grid of four, to be split into its pictures; the grid itself stays.",
+        "{count} grids of four, each to be split into its pictures; the grids themselves stay.", len(plan.grids),
+    )  # fmt: skip
     names = [Text(_shown(f"  {name}")) for name in plan.grids[:ROWS]]
     return Group(Text(sentence.format(count=len(plan.grids))), *names)
 
