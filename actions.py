@@ -5,7 +5,7 @@ The menu and the command line are both drawn from this table, so that neither ca
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import Enum
@@ -18,20 +18,20 @@ import dataset
 import demo
 import generation
 import image_processor
+import import_actions
 import installation
 import lora_trainer
 import prompts
 from checkpoints import list_checkpoints
 from client import CLASS_WORDS, Client
 from config import GPU_PROFILES, PRESETS, Settings, change_settings
+from forms import Form
 from gpu import GPUState, find_gpus
-from import_plan import ImportPlan, plan_import
 from language import N_
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
 from training_plan import Overrides
-from utils import Event, NoFaceFound, NothingImported, PipelineError
+from utils import Event, NoFaceFound, PipelineError
 
-LABEL_CHARS = 28
 Answer = dict[str, Any]
 Stage = Generator[Event, None, Any]
 
@@ -110,24 +110,6 @@ def _always(_job: Job) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class FormRow:
-    """One line of a form: what is asked, and what stands there so far."""
-
-    key: str
-    label: str
-    value: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Questions that are answered on one screen, in any order, or skipped together."""
-
-    title: str
-    rows: tuple[FormRow, ...]
-    options: Callable[[dict[str, str]], dict[str, Any]]  # the answers by key -> options of the action; none: skipped
-
-
-@dataclass(frozen=True, slots=True)
 class Action:
     """One row of the table. `answer` is the JSON that scripts rely on; `verdict` says whether the report is a failure."""
 
@@ -168,91 +150,6 @@ def _client(job: Job) -> clients.ClientList | clients.ClientView | clients.Clien
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
-def _import_mj(job: Job) -> Stage:
-    options = job.options
-    return data_preprocessor.import_midjourney(
-        job.who, options.pictures, usernames=tuple(options.username or ()), master_prompt=options.master,
-        split_grids=options.split_grids, move=options.move,
-    )  # fmt: skip
-
-
-def _import_photos(job: Job) -> Stage:
-    return data_preprocessor.import_photos(job.who, job.options.pictures, move=job.options.move)
-
-
-def _plan_import(job: Job) -> ImportPlan:
-    return plan_import(job.options.pictures, move=job.options.move)
-
-
-def _import_answer(report: data_preprocessor.ImportReport) -> Answer:
-    return {
-        "added": list(report.added),
-        "duplicates": [asdict(duplicate) for duplicate in report.duplicates],
-        "refused": [{"file": refused.file, "reason": refused.reason.value} for refused in report.refused],
-        "notes": [asdict(note) for note in report.notes],
-        "grids": list(report.grids),
-        "told": report.told,
-        "moved": report.moved,
-    }
-
-
-def _nothing_imported(report: data_preprocessor.ImportReport) -> PipelineError | None:
-    return None if report.added or report.duplicates else NothingImported(refused=len(report.refused))
-
-
-def _plan_import_answer(plan: ImportPlan) -> Answer:
-    return {"pictures": len(plan.pictures), "bytes": plan.bytes, "raw": plan.raw}
-
-
-def _prompts(job: Job) -> prompts.Prompts:
-    options = job.options
-    texts = dict(text.split("=", 1) for text in options.set or ())
-    return prompts.tell(
-        job.who, usernames=options.username or (), master=options.master, texts=texts, lists=options.list or (),
-        skipped=getattr(options, "skipped", ()),
-    )  # fmt: skip
-
-
-def _prompts_answer(found: prompts.Prompts) -> Answer:
-    return {
-        "master_prompt": found.master_prompt, "offered": found.offered, "usernames": list(found.usernames),
-        "username_candidates": list(found.candidates), "unknown": [job.key for job in found.unknown],
-        "jobs": [asdict(job) for job in found.jobs],
-    }  # fmt: skip
-
-
-def _prompts_form(job: Job) -> Form:
-    """All that MidJourney's files did not tell, on one screen: the user name, the master prompt, each unknown prompt."""
-    found = prompts.read_prompts(job.who)
-    names = [FormRow("<username>", N_("user name at the front of the file names"))] if found.candidates else []
-    offered = found.offered if found.master_prompt is None else found.master_prompt
-    rows = [*names, FormRow("<master>", N_("master prompt"), offered)]
-    rows += [FormRow(row.key, _job_label(row), row.prompt or "") for row in found.unknown]
-
-    def options(answers: dict[str, str]) -> dict[str, Any]:
-        before = {row.key: row.value for row in rows}
-        changed = [f"{key}={answers[key]}" for key in before if key[0] != "<" and answers.get(key, before[key]) != before[key]]
-        return {
-            "username": [answers["<username>"]] if answers.get("<username>") else [], "set": changed,
-            "master": answers.get("<master>", found.master_prompt or ""), "skipped": [row.key for row in found.unknown],
-        }  # fmt: skip
-
-    return Form(N_("What the files do not tell:"), tuple(rows), options)
-
-
-def _job_label(job: prompts.JobPrompt) -> str:
-    """A job by its first picture, short enough to leave room for its prompt on 80 columns, and by how many it has."""
-    name = job.files[0]
-    return f"{name if len(name) <= LABEL_CHARS else f'{name[:LABEL_CHARS]}...'} ({len(job.files)})"
-
-
-def _pair(text: str) -> str:
-    """JOB=TEXT, as it is; raises ArgumentTypeError where it is no pair."""
-    if not text.partition("=")[1]:
-        raise ArgumentTypeError(text)
-    return text
-
-
 def _process_answer(report: image_processor.FaceReport) -> Answer:
     return {
         "accepted": [face.crop for face in report.accepted],
@@ -407,8 +304,9 @@ ACTIONS = (
         ),
     ),
     Action(
-        "import-mj", N_("Import MidJourney images"), _import_mj, _import_answer,
-        plan=_plan_import, plan_answer=_plan_import_answer, verdict=_nothing_imported,
+        "import-mj", N_("Import MidJourney images"), lambda job: import_actions.import_mj(job.who, job.options),
+        import_actions.import_answer, plan=lambda job: import_actions.plan(job.options), plan_answer=import_actions.plan_answer,
+        verdict=import_actions.nothing_imported,
         then=("grids", "prompts"),
         options=(
             _PICTURES,
@@ -419,8 +317,9 @@ ACTIONS = (
         ),
     ),
     Action(
-        "import-photos", N_("Import real photos"), _import_photos, _import_answer,
-        plan=_plan_import, plan_answer=_plan_import_answer, verdict=_nothing_imported, options=(_PICTURES, _MOVE),
+        "import-photos", N_("Import real photos"), lambda job: import_actions.import_photos(job.who, job.options),
+        import_actions.import_answer, plan=lambda job: import_actions.plan(job.options), plan_answer=import_actions.plan_answer,
+        verdict=import_actions.nothing_imported, options=(_PICTURES, _MOVE),
     ),
     Action(
         "process", N_("Find and crop faces"), lambda job: image_processor.process_faces(job.who, job.settings), _process_answer,
@@ -462,17 +361,19 @@ ACTIONS = (
         "checkpoints", N_("Show what was trained"), at_once(_checkpoints), _checkpoints_answer, changes=False, extra=True,
     ),
     Action(
-        "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), _import_answer,
+        "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), import_actions.import_answer,
         plan=lambda job: data_preprocessor.plan_grids(job.who),
         useful=lambda job: bool(data_preprocessor.plan_grids(job.who).grids),
     ),
     Action(
-        "prompts", N_("Prompts: the master, and what is missing"), at_once(_prompts), _prompts_answer, extra=True,
-        form=_prompts_form, useful=lambda job: prompts.read_prompts(job.who).open,
+        "prompts", N_("Prompts: the master, and what is missing"),
+        at_once(lambda job: import_actions.tell_prompts(job.who, job.options)),
+        import_actions.prompts_answer, extra=True, form=lambda job: import_actions.prompts_form(job.who),
+        useful=lambda job: prompts.read_prompts(job.who).open,
         options=(
             Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
             Option("--master", _MASTER_HELP, metavar="TEXT"),
-            Option("--set", _SET_HELP, read=_pair, repeatable=True, metavar="JOB=TEXT"),
+            Option("--set", _SET_HELP, read=import_actions.job_and_text, repeatable=True, metavar="JOB=TEXT"),
             Option("--list", _LIST_HELP, read=lambda text: Path(text).expanduser(), repeatable=True, metavar="FILE"),
         ),
     ),

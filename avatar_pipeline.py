@@ -29,9 +29,10 @@ from rich.progress import TaskID
 
 import screens
 import words
-from actions import ACTIONS, Action, Answer, Ask, Form, Job, Option
+from actions import ACTIONS, Action, Answer, Ask, Job, Option
 from client import CLASS_WORDS, Client, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
+from forms import Form
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
 from reports import view
