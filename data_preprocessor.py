@@ -116,6 +116,7 @@ def _import(client: Client, plan: ImportPlan, source: Source, wishes: Wishes) ->
     for folder in (client.metadata, client.raw_mj, client.raw_real):
         sweep_parts(folder)
     originals = Originals(client)
+    read_told(client)  # a broken one is named now, not when all is copied
     total = len(plan.pictures)
     for path in originals.hash_strays():
         yield Progress(_STAGES[source], 0, total, path.name)
@@ -317,7 +318,9 @@ def _copy(given: Path, member: Member | None, part: Path, with_grids: bool, dura
     """Read a picture's header and text and make a verified copy; raises UnreadablePicture, or OSError where writing fails."""
     try:
         header, text, sha256 = _unpack(member, part) if member else _duplicate(given, part)
-        grid = with_grids and may_be_grid(given.name, header.width, header.height) and is_grid(part)
+        # midjourney.com, which writes the job's id into its files, hands out single pictures only; grids come from Discord.
+        asked = with_grids and "Job ID:" not in text.description and may_be_grid(given.name, header.width, header.height)
+        grid = asked and is_grid(part)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
