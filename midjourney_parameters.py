@@ -168,8 +168,8 @@ def split_parameters(words: Iterable[str]) -> tuple[list[str], list[Mark]]:
 def _is_aside(words: list[str], position: int) -> bool:
     """Whether a long dash opens an aside, as Spanish sets them ("—no muy alto—"): the next of its kind closes it, behind a word."""
     dash = words[position][0]
-    for word in words[position:]:
-        later = word[1:] if word is words[position] else word
+    for at in range(position, len(words)):
+        later = words[at][1:] if at == position else words[at]
         if dash in later:
             return not later.startswith(dash)
     return False
