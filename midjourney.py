@@ -126,10 +126,10 @@ def _read_parameters(reading: _Reading, marks: list[Mark]) -> None:
             _note(reading.unknown, reading, spelled, words)
             continue
         value, used = row.read(row, spelled, words)
-        if row.name in seen:
+        if row.name in seen and row.name not in reading.repeated:
             reading.repeated.append(row.name)
         seen.add(row.name)
-        if spelled in FOREIGN_NAMES:
+        if spelled in FOREIGN_NAMES and spelled not in reading.aliases:
             reading.aliases.append(spelled)
         if value is None:
             _note(reading.invalid, reading, row.name, words)
@@ -156,8 +156,9 @@ def _store(params: dict[str, ParamValue], name: str, value: ParamValue) -> None:
     """Let the last value win, but add lists up; a bare "--p" takes nothing from codes given elsewhere."""
     old = params.get(name)
     if isinstance(old, list):
-        value = old + value if isinstance(value, list) else old
-    params[name] = value
+        old += value if isinstance(value, list) else []  # in place: a hostile text repeats it thousands of times
+    else:
+        params[name] = value
 
 
 def _take_links(words: Iterable[str]) -> tuple[list[str], list[str]]:
