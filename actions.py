@@ -127,7 +127,7 @@ class Action:
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
     form: Callable[[Job], Form] | None = None  # how the menu asks, instead of option by option
-    then: tuple[str, ...] = ()  # actions that the menu offers afterwards, where they have something to do
+    offers: tuple[str, ...] = ()  # actions that the menu offers afterwards, where they have something to do
     useful: Callable[[Job], bool] = _always
     options: tuple[Option, ...] = field(default=())
 
@@ -307,7 +307,7 @@ ACTIONS = (
         "import-mj", N_("Import MidJourney images"), lambda job: import_actions.import_mj(job.who, job.options),
         import_actions.import_answer, plan=lambda job: import_actions.plan(job.options), plan_answer=import_actions.plan_answer,
         verdict=import_actions.nothing_imported,
-        then=("grids", "prompts"),
+        offers=("grids", "prompts"),
         options=(
             _PICTURES,
             Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),

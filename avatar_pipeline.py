@@ -399,7 +399,7 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
         return DONE
     report = perform(action, job, console)
     code = _hand_over(report, {}, False, console, action.verdict(report))
-    for name in action.then:
+    for name in action.offers:
         if _action(name).useful(job):
             _from_menu(_action(name), options, home, client, console)
     return code
