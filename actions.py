@@ -18,16 +18,19 @@ import dataset
 import demo
 import generation
 import image_processor
+import import_actions
 import installation
 import lora_trainer
+import prompts
 from checkpoints import list_checkpoints
 from client import CLASS_WORDS, Client
 from config import GPU_PROFILES, PRESETS, Settings, change_settings
+from forms import Form
 from gpu import GPUState, find_gpus
 from language import N_
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
 from training_plan import Overrides
-from utils import Event, NoFaceFound, NothingImported, PipelineError
+from utils import Event, NoFaceFound, PipelineError
 
 Answer = dict[str, Any]
 Stage = Generator[Event, None, Any]
@@ -69,6 +72,7 @@ class Option:
     choices: Sequence[str] = ()
     offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
     repeatable: bool = False
+    switch: bool = False  # a flag without a value
     nargs: str = ""
     metavar: str = ""
 
@@ -85,6 +89,8 @@ class Option:
 
     def words(self) -> dict[str, Any]:
         """What argparse wants to know."""
+        if self.switch:
+            return {"action": "store_true"}
         words: dict[str, Any] = {"type": self.read, "default": self.default}
         words |= {"choices": tuple(self.choices)} if self.choices else {"metavar": self.metavar or None}
         words |= {"nargs": self.nargs} if self.nargs else {}
@@ -97,6 +103,10 @@ def _no_complaint(_report: Any) -> PipelineError | None:
 
 def _never(_job: Job) -> bool:
     return False
+
+
+def _always(_job: Job) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +126,9 @@ class Action:
     long: bool = False  # whether the command line asks too before it begins
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    form: Callable[[Job], Form] | None = None  # how the menu asks, instead of option by option
+    offers: tuple[str, ...] = ()  # actions that the menu offers afterwards, where they have something to do
+    useful: Callable[[Job], bool] = _always
     options: tuple[Option, ...] = field(default=())
 
 
@@ -137,30 +150,6 @@ def _client(job: Job) -> clients.ClientList | clients.ClientView | clients.Clien
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
-def _import_mj(job: Job) -> Stage:
-    return data_preprocessor.import_midjourney(job.who, job.options.pictures, usernames=tuple(job.options.username or ()))
-
-
-def _import_photos(job: Job) -> Stage:
-    return data_preprocessor.import_photos(job.who, job.options.pictures)
-
-
-def _import_answer(report: data_preprocessor.ImportReport) -> Answer:
-    return {
-        "added": list(report.added),
-        "duplicates": [asdict(duplicate) for duplicate in report.duplicates],
-        "refused": [{"file": refused.file, "reason": refused.reason.value} for refused in report.refused],
-    }
-
-
-def _nothing_imported(report: data_preprocessor.ImportReport) -> PipelineError | None:
-    return None if report.added or report.duplicates else NothingImported(refused=len(report.refused))
-
-
-def _plan_import_answer(plan: data_preprocessor.ImportPlan) -> Answer:
-    return {"pictures": len(plan.pictures), "bytes": plan.bytes, "raw": plan.raw}
-
-
 def _process_answer(report: image_processor.FaceReport) -> Answer:
     return {
         "accepted": [face.crop for face in report.accepted],
@@ -289,6 +278,10 @@ def _settings_answer(settings: Settings) -> Answer:
 _PICTURES = Option(
     "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
 )
+_MOVE = Option("--move", N_("take the pictures out of that folder once their copies are verified"), default=False, switch=True)
+_MASTER_HELP = N_("what all prompts of the client have in common")
+_SET_HELP = N_("prompt of a job, which is named by its id or a picture; may be given several times")
+_LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 _VERB_HELP = N_("What to do with the client:")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
@@ -311,18 +304,22 @@ ACTIONS = (
         ),
     ),
     Action(
-        "import-mj", N_("Import MidJourney images"), _import_mj, _import_answer,
-        plan=lambda job: data_preprocessor.plan_import(job.options.pictures), plan_answer=_plan_import_answer,
-        verdict=_nothing_imported,
+        "import-mj", N_("Import MidJourney images"), lambda job: import_actions.import_mj(job.who, job.options),
+        import_actions.import_answer, plan=lambda job: import_actions.plan(job.options), plan_answer=import_actions.plan_answer,
+        verdict=import_actions.nothing_imported,
+        offers=("grids", "prompts"),
         options=(
             _PICTURES,
             Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
+            Option("--master", _MASTER_HELP, metavar="TEXT"),
+            Option("--split-grids", N_("make four pictures of each grid of four"), default=False, switch=True),
+            _MOVE,
         ),
     ),
     Action(
-        "import-photos", N_("Import real photos"), _import_photos, _import_answer,
-        plan=lambda job: data_preprocessor.plan_import(job.options.pictures), plan_answer=_plan_import_answer,
-        verdict=_nothing_imported, options=(_PICTURES,),
+        "import-photos", N_("Import real photos"), lambda job: import_actions.import_photos(job.who, job.options),
+        import_actions.import_answer, plan=lambda job: import_actions.plan(job.options), plan_answer=import_actions.plan_answer,
+        verdict=import_actions.nothing_imported, options=(_PICTURES, _MOVE),
     ),
     Action(
         "process", N_("Find and crop faces"), lambda job: image_processor.process_faces(job.who, job.settings), _process_answer,
@@ -362,6 +359,23 @@ ACTIONS = (
     ),
     Action(
         "checkpoints", N_("Show what was trained"), at_once(_checkpoints), _checkpoints_answer, changes=False, extra=True,
+    ),
+    Action(
+        "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), import_actions.import_answer,
+        plan=lambda job: data_preprocessor.plan_grids(job.who),
+        useful=lambda job: bool(data_preprocessor.plan_grids(job.who).grids),
+    ),
+    Action(
+        "prompts", N_("Prompts: the master, and what is missing"),
+        at_once(lambda job: import_actions.tell_prompts(job.who, job.options)),
+        import_actions.prompts_answer, extra=True, form=lambda job: import_actions.prompts_form(job.who),
+        useful=lambda job: prompts.read_prompts(job.who).open,
+        options=(
+            Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
+            Option("--master", _MASTER_HELP, metavar="TEXT"),
+            Option("--set", _SET_HELP, read=import_actions.job_and_text, repeatable=True, metavar="JOB=TEXT"),
+            Option("--list", _LIST_HELP, read=lambda text: Path(text).expanduser(), repeatable=True, metavar="FILE"),
+        ),
     ),
     Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
     Action(

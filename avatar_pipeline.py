@@ -32,6 +32,7 @@ import words
 from actions import ACTIONS, Action, Answer, Ask, Job, Option
 from client import CLASS_WORDS, Client, check_client_id, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
+from forms import Form
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
 from reports import view
@@ -39,9 +40,10 @@ from utils import Event, PipelineError, ProgramFault, Stopped, as_pipeline_error
 
 Report = TypeVar("Report")
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
+MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letters
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
 
-BACK, NEW = "<back>", "<new>"  # answers that no client can be named
+BACK, NEW, ALL = "<back>", "<new>", "<all>"  # answers that no client can be named
 
 TEXT = {
     "program": N_("From a folder of pictures to a trained LoRA and finished portraits. Without an action: the menu."),
@@ -67,6 +69,8 @@ TEXT = {
     "stopping": N_("Stopping after this piece; Ctrl-C again stops at once."),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
+    "form_done": N_("Done: keep what stands here"),
+    "form_skip": N_("Skip all of it"),
 }
 
 
@@ -376,10 +380,13 @@ def _action(name: str) -> Action:
 
 
 def _from_menu(action: Action, options: Namespace, home: Path, client: Client | None, console: Console) -> int:
-    """Ask what the action needs to know, show its plan, and run it once the user agrees."""
+    """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
     answers.client = client.id if client else None
-    for option in action.options:
+    if action.form:
+        form = action.form(Job(home, _settings(home, options), answers, client))
+        vars(answers).update(form.options(_fill_in(form)))
+    for option in () if action.form else action.options:
         if option.ask:
             text_given = _ask_option(option)
             if text_given is None:
@@ -392,7 +399,25 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
         console.print(text("not_done"))
         return DONE
     report = perform(action, job, console)
-    return _hand_over(report, {}, False, console, action.verdict(report))
+    code = _hand_over(report, {}, False, console, action.verdict(report))
+    for name in action.offers:
+        if _action(name).useful(job):
+            _from_menu(_action(name), options, home, client, console)
+    return code
+
+
+def _fill_in(form: Form) -> dict[str, str]:
+    """What the user writes into the rows of a form; nothing when the user skips it."""
+    answers = {row.key: row.value for row in form.rows}
+    chosen = ALL
+    while True:
+        rows = [(row.key, f"{_(row.label)}: {answers[row.key] or '-'}", "") for row in form.rows]
+        chosen = _choose(_(form.title), [(ALL, text("form_done"), ""), *rows, (BACK, text("form_skip"), "")], chosen)
+        if chosen in (ALL, BACK):
+            return answers if chosen == ALL else {}
+        label = next(row.label for row in form.rows if row.key == chosen)
+        given = _ask_text(f"{_(label)}:", answers[chosen])
+        answers[chosen] = answers[chosen] if given is None else given
 
 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
@@ -416,8 +441,9 @@ def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str
         questionary.Choice(label, value, disabled=why or None, shortcut_key=key)
         for (value, label, why), key in zip(choices, _shortcuts([value for value, _label, _why in choices]), strict=True)
     ]
+    few = len(rows) <= MOST_SHORTCUTS
     prompt = questionary.select(
-        question, rows, default=default, use_shortcuts=True, use_jk_keys=False, qmark="", pointer=">", instruction=text("keys")
+        question, rows, default=default, use_shortcuts=few, use_jk_keys=False, qmark="", pointer=">", instruction=text("keys")
     )
     answer = _asked(prompt)
     return BACK if answer is None else str(answer)

@@ -43,6 +43,11 @@ class Reason(StrEnum):
     ANIMATED = "animated"
     TOO_LARGE = "too_large"
     LINK_OUTSIDE = "link_outside"
+    ARCHIVE_DAMAGED = "archive_damaged"
+    ARCHIVE_TOO_LARGE = "archive_too_large"
+    ARCHIVE_LOCKED = "archive_locked"
+    ARCHIVE_INSIDE = "archive_inside"
+    LIST_UNREADABLE = "list_unreadable"
     NO_FACE = "no_face"
     LOW_CONFIDENCE = "low_confidence"
     FACE_TOO_SMALL = "face_too_small"
@@ -79,6 +84,8 @@ class Picture(BaseModel):
     height: int = 0
     taken: str = ""  # EXIF date, as the camera wrote it
     camera: str = ""
+    lens: str = ""
+    grid: bool = False  # four pictures in one: MidJourney's first answer in Discord
 
 
 class Pictures(BaseModel):
@@ -249,6 +256,11 @@ class Client:
     def midjourney_file(self) -> Path:
         """What MidJourney's files tell."""
         return self.metadata / "midjourney.json"
+
+    @property
+    def told_file(self) -> Path:
+        """What the user told of MidJourney's pictures: prompts, user names, the master prompt."""
+        return self.metadata / "told.json"
 
     @property
     def faces_file(self) -> Path:

@@ -18,27 +18,21 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from archives import Member, extract
 from client import Client, Picture, Reason, Rejection, Source
-from midjourney_records import read_midjourney_file, write_midjourney_file
+from grids import is_grid, may_be_grid, part_names, parts
+from import_plan import ImportPlan, name_in, plan_import, rejection
+from midjourney_records import write_midjourney_file
 from originals import Originals
-from pictures import PICTURE_ENDINGS, RAW_ENDINGS, EmbeddedText, Header, Listing, UnreadablePicture, inspect, survey
-from utils import PART, Event, FolderMissing, NoPictures, Progress, sweep_parts
+from pictures import EmbeddedText, Header, UnreadablePicture, bears_wrong_ending, inspect, read_header
+from prompt_lists import LIST_ENDINGS, BrokenList, TextOf, match, read_list, read_text
+from told import read_told, write_told
+from utils import PART, Event, Progress, sha256_file, sweep_parts
 
 THREADS = 4  # hashing and copying leave Python's lock; more threads only wait for the disk
 AHEAD = 4 * THREADS  # pictures read before their turn: enough to keep the threads busy, few enough to keep memory flat
 CHUNK_BYTES = 1 << 17
 _STAGES = {Source.MIDJOURNEY: "import-mj", Source.REAL: "import-photos"}
-
-
-@dataclass(frozen=True, slots=True)
-class ImportPlan:
-    """What an import will look at. `bytes` and `raw` are of the pictures; `refused` bears a picture's name in vain."""
-
-    folder: Path
-    pictures: tuple[Path, ...]
-    refused: tuple[Rejection, ...]
-    bytes: int
-    raw: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +45,34 @@ class Duplicate:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """Something worth knowing of a picture that was imported all the same; `words` has a sentence for each code."""
+
+    file: str  # relative to the folder given
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What became of every picture of the folder: each is in exactly one of the three."""
+    """What became of every picture of the folder: each is in exactly one of the first three."""
 
     added: tuple[str, ...]  # relative to the client's folder
     duplicates: tuple[Duplicate, ...]
     refused: tuple[Rejection, ...]
+    notes: tuple[Note, ...] = ()
+    grids: tuple[str, ...] = ()  # originals that are four pictures in one and could be split
+    told: int = 0  # prompts read from lists and texts beside the pictures
+    moved: int = 0  # pictures that were taken out of the folder given, as asked
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a user may ask of an import. `usernames` are MidJourney names of the accounts that made the pictures."""
+
+    usernames: Sequence[str] = ()
+    master_prompt: str | None = None
+    split_grids: bool = False
+    move: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +83,7 @@ class _Copy:
     text: EmbeddedText
     sha256: str
     part: Path
+    grid: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,42 +95,28 @@ class _Reading:
     result: Picture | Future[_Copy]
 
 
-def plan_import(given: Sequence[Path]) -> ImportPlan:
-    """Look at folders and single pictures; raises FolderMissing or NoPictures."""
-    paths = [path.absolute() for path in given]
-    for path in paths:
-        if not path.exists():
-            raise FolderMissing(path=path)
-    listings = [Listing((path,), ()) if path.is_file() else survey(path) for path in paths]
-    pictures = tuple(dict.fromkeys(picture for listing in listings for picture in listing.pictures))
-    refused = tuple(dict.fromkeys(refusal for listing in listings for refusal in listing.refused))
-    if not pictures and not refused:
-        raise NoPictures(path=", ".join(map(str, paths)), kinds=" ".join(sorted(PICTURE_ENDINGS)))
-    root = Path(os.path.commonpath([path.parent if path.is_file() else path for path in paths]))
-    raw = sum(path.suffix.lower() in RAW_ENDINGS for path in pictures)
-    refusals = tuple(_rejection(root, path, reason) for path, reason in refused)
-    return ImportPlan(root, pictures, refusals, sum(path.stat().st_size for path in pictures), raw)
-
-
 def import_midjourney(
-    client: Client, given: Sequence[Path], *, usernames: Sequence[str] = ()
-) -> Generator[Event, None, ImportReport]:
-    """Import MidJourney's pictures and what their names and embedded texts tell; raises FolderMissing, NoPictures or BrokenFile.
+    client: Client, given: Sequence[Path], *, usernames: Sequence[str] = (), master_prompt: str | None = None,
+    split_grids: bool = False, move: bool = False,
+) -> Generator[Event, None, ImportReport]:  # fmt: skip
+    """Import MidJourney's pictures and what their names, embedded texts and the lists beside them tell.
 
-    `usernames` are MidJourney names of the client's or the studio's accounts: file names begin with them.
+    Raises FolderMissing, NoPictures or BrokenFile. The wishes are those of `Wishes`.
     """
-    return (yield from _import(client, plan_import(given), Source.MIDJOURNEY, usernames))
+    wishes = Wishes(usernames, master_prompt, split_grids, move)
+    return (yield from _import(client, plan_import(given, move=move), Source.MIDJOURNEY, wishes))
 
 
-def import_photos(client: Client, given: Sequence[Path]) -> Generator[Event, None, ImportReport]:
+def import_photos(client: Client, given: Sequence[Path], *, move: bool = False) -> Generator[Event, None, ImportReport]:
     """Import photos of the real person; raises FolderMissing, NoPictures or BrokenFile."""
-    return (yield from _import(client, plan_import(given), Source.REAL, ()))
+    return (yield from _import(client, plan_import(given, move=move), Source.REAL, Wishes(move=move)))
 
 
-def _import(client: Client, plan: ImportPlan, source: Source, usernames: Sequence[str]) -> Generator[Event, None, ImportReport]:
+def _import(client: Client, plan: ImportPlan, source: Source, wishes: Wishes) -> Generator[Event, None, ImportReport]:
     for folder in (client.metadata, client.raw_mj, client.raw_real):
         sweep_parts(folder)
     originals = Originals(client)
+    read_told(client)  # a broken one is named now, not when all is copied
     total = len(plan.pictures)
     for path in originals.hash_strays():
         yield Progress(_STAGES[source], 0, total, path.name)
@@ -122,20 +125,45 @@ def _import(client: Client, plan: ImportPlan, source: Source, usernames: Sequenc
         with closing(run.pictures()) as pictures:  # its threads end before what they left half written is swept
             for done, path in enumerate(pictures, 1):
                 yield Progress(_STAGES[source], done, total, path.name)
+        if wishes.split_grids:
+            for path in run.split_grids():
+                yield Progress(_STAGES[source], total, total, path.name)
         originals.adopt_strays()
     finally:
         # Whoever stops the import finds what it did in the records; the tables and MidJourney's file follow in the next run.
         sweep_parts(client.raw(source))
         if originals.changed:
             originals.save()
-    _write_tables(client, originals, run.texts, usernames)
+    run.write_tables(wishes)
+    if wishes.move:
+        for path in run.take_away():
+            yield Progress(_STAGES[source], total, total, path.name)
     return run.report()
 
 
+@dataclass(frozen=True, slots=True)
+class GridPlan:
+    """The grids of a client that could be split: where they lie, relative to the client's folder."""
+
+    grids: tuple[str, ...]
+
+
+def plan_grids(client: Client) -> GridPlan:
+    """Look for grids whose four pictures are not all here; raises BrokenFile."""
+    return GridPlan(tuple(f"{client.raw_mj.name}/{grid.file}" for grid in Originals(client).unsplit_grids()))
+
+
+def split_grids(client: Client) -> Generator[Event, None, ImportReport]:
+    """Make pictures of their own of the parts of each grid; the grids stay. Raises BrokenFile."""
+    nothing = ImportPlan(client.raw_mj, (), (), 0, 0, {}, ())
+    return (yield from _import(client, nothing, Source.MIDJOURNEY, Wishes(split_grids=True)))
+
+
 class _Run:
-    """One import on its way through the pictures of a plan."""
+    """One import on its way: what was found so far."""
 
     def __init__(self, client: Client, plan: ImportPlan, source: Source, originals: Originals) -> None:
+        self.client = client
         self.plan = plan
         self.source = source
         self.originals = originals
@@ -145,10 +173,18 @@ class _Run:
         self._added: list[str] = []
         self._duplicates: list[Duplicate] = []
         self._refused = list(plan.refused)
+        self._notes: list[Note] = []
+        self._hashes: dict[Path, str] = {}  # of every picture of the folder, where there are notes to match or files to move
+        self._own: list[Path] = []  # pictures that are originals now, where they are to be moved
+        self._told = self._moved = 0
 
     def report(self) -> ImportReport:
-        return ImportReport(tuple(self._added), tuple(self._duplicates), tuple(self._refused))
+        grids = tuple(self._place(picture) for picture in self.originals.unsplit_grids())
+        return ImportReport(
+            tuple(self._added), tuple(self._duplicates), tuple(self._refused), tuple(self._notes), grids, self._told, self._moved
+        )
 
+    # --- pictures -----------------------------------------------------------------------------------------------------
     def pictures(self) -> Generator[Path, None, None]:
         """Import every picture of the plan, in its order; yields each when it is done."""
         with ThreadPoolExecutor(THREADS) as pool:
@@ -164,46 +200,152 @@ class _Run:
         """Each picture with what is known of it: the record of an earlier import, or its copy in the making."""
         waiting: deque[_Reading] = deque()
         for number, path in enumerate(self.plan.pictures):
-            name = _name_in(self.plan.folder, path)
-            known = self._unchanged(path, name)
-            waiting.append(_Reading(path, name, known or pool.submit(_copy, path, self._parts / f".{number}{PART}")))
+            name, member = name_in(self.plan.folder, path), self.plan.members.get(path)
+            known = self._unchanged(path, name, member)
+            part = self._parts / f".{number}{PART}"
+            with_grids, durable = self.source is Source.MIDJOURNEY, self.plan.move
+            waiting.append(_Reading(path, name, known or pool.submit(_copy, path, member, part, with_grids, durable)))
             if len(waiting) > AHEAD:
                 yield waiting.popleft()
         yield from waiting
 
-    def _unchanged(self, path: Path, name: str) -> Picture | None:
+    def _unchanged(self, path: Path, name: str, member: Member | None) -> Picture | None:
         try:
-            return self.originals.find_unchanged(self.source, name, path.stat())
+            facts = None if member else path.stat()
         except OSError:
             return None  # gone since it was listed: reading it will say so
+        size, modified = (facts.st_size, facts.st_mtime_ns) if facts else (member.size, member.modified) if member else (0, 0)
+        return self.originals.find_unchanged(self.source, name, size, modified)
 
     def _finish(self, reading: _Reading) -> None:
         """Sort a picture into added, duplicate or refused."""
         name = reading.name
         if isinstance(reading.result, Picture):
             self._duplicates.append(Duplicate(name, self._place(reading.result), again=True))
+            self._remember(reading.path, reading.result.sha256, own=True)
             return
         try:
             copy = reading.result.result()
         except UnreadablePicture as refusal:
-            self._refused.append(_rejection(self.plan.folder, reading.path, refusal.reason))
+            self._refused.append(rejection(self.plan.folder, reading.path, refusal.reason))
             return
         repeated = self.originals.find_content(copy.sha256)
         if repeated:
             copy.part.unlink()
             again = (repeated.source, repeated.original) == (self.source, name)
             self._duplicates.append(Duplicate(name, self._place(repeated), again))
+            self._remember(reading.path, copy.sha256, own=again)
             return
-        picture = self.originals.add(self.source, name, copy.header, copy.sha256, copy.part)
+        picture = self.originals.add(self.source, name, copy.header, copy.sha256, copy.part, grid=copy.grid)
         self.texts[copy.sha256] = copy.text
         self._added.append(self._place(picture))
+        self._remember(reading.path, copy.sha256, own=True)
+        if bears_wrong_ending(name, copy.header.format):
+            self._notes.append(Note(name, "wrong_ending"))
+
+    def _remember(self, path: Path, sha256: str, *, own: bool) -> None:
+        if self.plan.notes or self.plan.move:
+            self._hashes[path] = sha256
+        if self.plan.move and own and path not in self.plan.members:
+            self._own.append(path)
 
     def _place(self, picture: Picture) -> str:
         return f"{self._folders[picture.source]}/{picture.file}"
 
+    def split_grids(self) -> Iterator[Path]:
+        """Make the missing parts of each grid pictures of their own; yields each grid when that is done. The grid stays."""
+        for grid in self.originals.unsplit_grids():
+            path = self.client.raw(grid.source) / grid.file
+            folder = grid.original.rpartition("/")[0]
+            for number, (name, picture) in enumerate(zip(part_names(grid.original), parts(path), strict=True)):
+                part = self._parts / f".{number}{PART}"
+                picture.save(part, "PNG", compress_level=1)
+                sha256 = sha256_file(part)
+                if self.originals.has_variation(name) or self.originals.find_content(sha256):
+                    part.unlink()
+                    continue
+                original = f"{folder}/{name}" if folder else name
+                self._added.append(self._place(self.originals.add(grid.source, original, read_header(part), sha256, part)))
+            yield path
 
-def _copy(given: Path, part: Path) -> _Copy:
+    # --- what is told -------------------------------------------------------------------------------------------------
+    def write_tables(self, wishes: Wishes) -> None:
+        """Bring all that is made of `images.json` and of what the user told up to date, as far as it is not.
+
+        Each file is older than what is made of it, unless a run was ended in between: then it is made again.
+        """
+        client = self.client
+        told = read_told(client).plus(usernames=wishes.usernames, master_prompt=wishes.master_prompt)
+        if self.source is Source.MIDJOURNEY:
+            found = list(match(self._read_notes(), self._hashes))
+            self._told = len(found)
+            told = told.plus(
+                listed={key: text.text for key, text in found if not text.discord},
+                discord={key: text.text for key, text in found if text.discord},
+            )
+        write_told(client, told)
+        sources = [path.stat().st_mtime_ns for path in (client.images_file, client.told_file) if path.exists()]
+        tables = (client.images_file.with_suffix(".csv"), client.midjourney_file, client.midjourney_file.with_suffix(".csv"))
+        if not all(table.exists() and table.stat().st_mtime_ns >= max(sources) for table in tables):
+            self.originals.write_table()
+            write_midjourney_file(client, told, self.originals.sorted(), self.texts)
+
+    def _read_notes(self) -> Iterator[tuple[Path, TextOf]]:
+        """Every text that a list or text file beside the pictures tells, with the folder of that file."""
+        for note in self.plan.notes:
+            try:
+                if note.suffix.lower() in LIST_ENDINGS:
+                    yield from ((note.parent, text) for text in read_list(note))
+                elif text := read_text(note):
+                    yield note.parent, text
+            except BrokenList:
+                self._refused.append(rejection(self.plan.folder, note, Reason.LIST_UNREADABLE))
+
+    # --- moving -------------------------------------------------------------------------------------------------------
+    def take_away(self) -> Iterator[Path]:
+        """Remove each picture that is an original now from the folder given, after one more look that it is the same."""
+        for path in self._own:
+            try:
+                if sha256_file(path) == self._hashes[path]:
+                    path.unlink()
+                    self._moved += 1
+            except OSError:
+                self._notes.append(Note(name_in(self.plan.folder, path), "not_moved"))
+            yield path
+
+
+def _copy(given: Path, member: Member | None, part: Path, with_grids: bool, durable: bool) -> _Copy:
     """Read a picture's header and text and make a verified copy; raises UnreadablePicture, or OSError where writing fails."""
+    try:
+        header, text, sha256 = _unpack(member, part) if member else _duplicate(given, part)
+        # midjourney.com, which writes the job's id into its files, hands out single pictures only; grids come from Discord.
+        asked = with_grids and "Job ID:" not in text.description and may_be_grid(given.name, header.width, header.height)
+        grid = asked and is_grid(part)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if durable:
+        with part.open("rb+") as written:
+            os.fsync(written.fileno())
+    return _Copy(header, text, sha256, part, grid)
+
+
+def _unpack(member: Member, part: Path) -> tuple[Header, EmbeddedText, str]:
+    """Take a picture out of an archive and read it; what was written is hashed once more."""
+    try:
+        sha256 = extract(member, part)
+        if sha256_file(part) != sha256:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+    except OSError as error:
+        error.filename = str(part.parent / Path(member.name).name)
+        raise
+    header, text = inspect(part, Path(member.name).suffix)
+    os.utime(part, ns=(member.modified, member.modified))
+    return header, text, sha256
+
+
+def _duplicate(given: Path, part: Path) -> tuple[Header, EmbeddedText, str]:
+    """Read a picture and copy it."""
     header, text = inspect(given)
     times = given.stat()  # before reading: what is changed meanwhile will differ next time
     try:
@@ -215,7 +357,7 @@ def _copy(given: Path, part: Path) -> _Copy:
         error.filename = str(part.parent / given.name)  # the system names the part, or nothing; people know the picture
         raise
     os.utime(part, ns=(times.st_atime_ns, times.st_mtime_ns))
-    return _Copy(header, text, sha256, part)
+    return header, text, sha256
 
 
 def _verified_hash(given: Path, copy: Path) -> str:
@@ -242,35 +384,3 @@ def _check_readable(given: Path) -> None:
                 pass
     except OSError as error:
         raise UnreadablePicture(Reason.UNREADABLE) from error
-
-
-def _write_tables(client: Client, originals: Originals, texts: dict[str, EmbeddedText], usernames: Sequence[str]) -> None:
-    """Bring all that is made of `images.json` up to date, as far as it is not.
-
-    Each file is older than what is made of it, unless a run was ended in between: then it is made again.
-    """
-    tables = (client.images_file.with_suffix(".csv"), client.midjourney_file, client.midjourney_file.with_suffix(".csv"))
-    fresh = all(table.exists() and table.stat().st_mtime_ns >= client.images_file.stat().st_mtime_ns for table in tables)
-    if fresh and not usernames:
-        return
-    kept = read_midjourney_file(client)
-    if fresh and set(usernames) <= set(kept.usernames):
-        return
-    originals.write_table()
-    pictures = [picture for picture in originals.sorted() if picture.source is Source.MIDJOURNEY]
-    write_midjourney_file(client, pictures, texts, kept, usernames)
-
-
-def _rejection(root: Path, path: Path, reason: Reason) -> Rejection:
-    return Rejection(file=_readable(str(path)), source=_name_in(root, path), reason=reason)
-
-
-def _name_in(root: Path, path: Path) -> str:
-    """How the user knows a picture: its name, with the folders between it and the one given."""
-    # `relative_to` takes four times as long, and an import of what is known already does little else.
-    return _readable(str(path)[len(str(root)) :].replace(os.sep, "/").lstrip("/"))
-
-
-def _readable(name: str) -> str:
-    """The name as text that can be written to a file: Linux allows names that are no text at all."""
-    return name.encode("utf-8", "replace").decode("utf-8")

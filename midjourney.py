@@ -24,6 +24,7 @@ T = TypeVar("T")
 SOURCES = ("supplied_text", "embedded_text", "discord_text", "filename")  # most trusted first
 JOB_TEXTS = frozenset({"embedded_text", "discord_text"})  # MidJourney's own, with every parameter of the job
 VARIATIONS = 4  # pictures of a first grid; every later step (upscale, zoom, pan) is a job of its own
+MOJIBAKE_LAYERS = 3  # how often a text may have been misread; twice is seen
 HEAD_CHARS = 63  # where MidJourney cuts user, prompt and parameters in a name without an index...
 HEAD_CHARS_INDEXED = 61  # ...and in one with "_0".."_3": the stem is never over 100 characters
 
@@ -38,11 +39,16 @@ _LINK_START, _LINK_CHARS = "httpss.mj.run", 24  # 13 characters and a code of 11
 _COPY_MARK = re.compile(r"(?: \([0-9]+\)| - (?:copy|copia)(?: \([0-9]+\))?)$", re.IGNORECASE)
 _EXTENSION = re.compile(r"(?:\.(?:png|jpe?g|webp|mp4|gif|avif|tiff?|bmp|heic)){1,3}$", re.IGNORECASE)
 _RATIO_DIGITS = re.compile(r"[1-9][0-9]{1,8}")
-_JOB_ID = re.compile(rf"(?<!\w)[Jj][Oo][Bb] [Ii][Dd]:\s*(?:({_UUID})|[0-9a-fA-F-]*$)")
+_JOB_ID = re.compile(rf"(?<!\w)[Jj][Oo][Bb] [Ii][Dd]:\s*(?:({_UUID})[.,;]?|[0-9a-fA-F-]*$)")
 _JOB_LINK = re.compile(rf"midjourney\.com/jobs/({_UUID})", re.IGNORECASE)
 _DISCORD_END = re.compile(r"\*\*\s+-\s+|\s-\s(?=[^<]{0,60}<@!?[0-9]+>)")
 _ACTION = re.compile(r"Image #[0-9]|[A-Z][a-z]+(?: [A-Z][a-z]+)*(?: \([^)]{1,20}\)(?= by\b))?")
 _IMAGINE = re.compile(r"/imagine(?:\s+prompt)?:?\s+", re.IGNORECASE)
+# Windows-1252's characters for the bytes 0x80 to 0x9F; Latin-1 has control characters there.
+_AS_BYTES = {ord(bytes([byte]).decode("cp1252")): byte for byte in range(0x80, 0xA0) if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)}
+_LATER = "[\x80-\xbf" + "".join(map(chr, _AS_BYTES)) + "]"
+# Exactly a character of two, three or four bytes: a text that mixes good and bad keeps its good part.
+_MOJIBAKE = re.compile(f"[\xc2-\xdf]{_LATER}|[\xe0-\xef]{_LATER}{{2}}|[\xf0-\xf4]{_LATER}{{3}}")
 _INVISIBLE = dict.fromkeys((0, 0x200B, 0xFEFF, 0x2060))  # NUL, zero-width space, byte order mark, word joiner
 
 
@@ -120,10 +126,10 @@ def _read_parameters(reading: _Reading, marks: list[Mark]) -> None:
             _note(reading.unknown, reading, spelled, words)
             continue
         value, used = row.read(row, spelled, words)
-        if row.name in seen:
+        if row.name in seen and row.name not in reading.repeated:
             reading.repeated.append(row.name)
         seen.add(row.name)
-        if spelled in FOREIGN_NAMES:
+        if spelled in FOREIGN_NAMES and spelled not in reading.aliases:
             reading.aliases.append(spelled)
         if value is None:
             _note(reading.invalid, reading, row.name, words)
@@ -150,8 +156,9 @@ def _store(params: dict[str, ParamValue], name: str, value: ParamValue) -> None:
     """Let the last value win, but add lists up; a bare "--p" takes nothing from codes given elsewhere."""
     old = params.get(name)
     if isinstance(old, list):
-        value = old + value if isinstance(value, list) else old
-    params[name] = value
+        old += value if isinstance(value, list) else []  # in place: a hostile text repeats it thousands of times
+    else:
+        params[name] = value
 
 
 def _take_links(words: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -170,15 +177,19 @@ def _take_links(words: Iterable[str]) -> tuple[list[str], list[str]]:
 
 
 def repair_mojibake(text: str) -> str:
-    """Undo UTF-8 that was stored as Latin-1 or Windows-1252 ("niÃ±o"); other text comes back as it is."""
-    if text.isascii():
-        return text
-    for encoding in ("latin-1", "cp1252"):
-        try:
-            return text.encode(encoding).decode("utf-8")
-        except UnicodeError:
-            continue
+    """Undo UTF-8 that was read as Latin-1 or Windows-1252 ("niÃ±o"), also twice; whatever is no such text stays as it is."""
+    for _ in range(MOJIBAKE_LAYERS):
+        if text.isascii():
+            break
+        text = _MOJIBAKE.sub(_repaired, text)
     return text
+
+
+def _repaired(run: re.Match[str]) -> str:
+    try:
+        return run[0].translate(_AS_BYTES).encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return run[0]
 
 
 def _read_text(text: str, source: str) -> _Reading | None:
@@ -340,7 +351,7 @@ def username_candidates(filenames: Iterable[str]) -> tuple[str, ...]:
     for filename in filenames:
         name = filename.replace("\\", "/").rpartition("/")[2]
         job = _UUID_IN_NAME.search(name)
-        if job is not None:
+        if job is not None and job.start():
             heads[job[0].lower()] = name[: job.start()].removeprefix("social_").split("_")
     shared: list[str] = []
     for words in zip(*heads.values(), strict=False) if len(heads) > 1 else ():

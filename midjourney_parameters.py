@@ -153,15 +153,26 @@ def split_parameters(words: Iterable[str]) -> tuple[list[str], list[Mark]]:
     prose: list[str] = []
     marks: list[Mark] = []
     current = prose
-    for word in words:
+    words = list(words)
+    for position, word in enumerate(words):
         mark = _parameter_mark(word) if word[0] in DASHES else None
-        if mark is None:
+        if mark is None or (word[0] != "-" and _is_aside(words, position)):
             current.append(word)
             continue
         spelled, glued = mark
         current = [glued] if glued else []
         marks.append((spelled, current))
     return prose, marks
+
+
+def _is_aside(words: list[str], position: int) -> bool:
+    """Whether a long dash opens an aside, as Spanish sets them ("—no muy alto—"): the next of its kind closes it, behind a word."""
+    dash = words[position][0]
+    for at in range(position, len(words)):
+        later = words[at][1:] if at == position else words[at]
+        if dash in later:
+            return not later.startswith(dash)
+    return False
 
 
 def _parameter_mark(word: str) -> tuple[str, str] | None:

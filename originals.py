@@ -6,6 +6,7 @@ somebody placed it there) is a stray: it gets the record of the picture that is 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -14,10 +15,11 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from client import Client, Picture, Pictures, Source
+from client import Client, Picture, Source
+from grids import part_names, variation_of
 from pictures import PICTURE_ENDINGS, Header, UnreadablePicture, read_header
 from spreadsheet import write_spreadsheet
-from utils import sha256_file, write_record
+from utils import replacing, sha256_file
 
 # Systems allow 255 bytes; what stages add to a name (a number, an ending, a mark of a file being written) has to fit behind it.
 NAME_BYTES = 200
@@ -25,7 +27,7 @@ SAVE_SECONDS = 5.0
 SAVE_SHARE = 0.02  # of the time of an import that may go into saving the records before its end
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # refused by Windows, or unreadable in a list
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
-_COLUMNS = ("file", "source", "original", "width", "height", "taken", "camera", "sha256")
+_COLUMNS = ("file", "source", "original", "width", "height", "taken", "camera", "lens", "sha256")
 
 
 class Originals:
@@ -40,6 +42,7 @@ class Originals:
             (picture.source, picture.file): picture for picture in known if picture.file in self._files[picture.source]
         }
         self._by_content: dict[str, Picture] = {}
+        self._variations: set[tuple[str, str]] = set()
         self._by_original: dict[tuple[Source, str], list[Picture]] = {}
         for picture in self._records.values():
             self._index(picture)
@@ -51,16 +54,25 @@ class Originals:
         self._pause = SAVE_SECONDS
 
     # --- questions ----------------------------------------------------------------------------------------------------
-    def find_unchanged(self, source: Source, original: str, given: os.stat_result) -> Picture | None:
-        """The picture imported under this name from a file of this size and time to the nanosecond: nobody has to read it again."""
+    def find_unchanged(self, source: Source, original: str, size: int, modified: int) -> Picture | None:
+        """The picture imported under this name from a file of this size and time in ns: nobody has to read it again."""
         for picture in self._by_original.get((source, original), ()):
-            if self._files[source][picture.file] == (given.st_size, given.st_mtime_ns):
+            if self._files[source][picture.file] == (size, modified):
                 return picture
         return None
 
     def find_content(self, sha256: str) -> Picture | None:
         """The picture that has this content."""
         return self._by_content.get(sha256)
+
+    def unsplit_grids(self) -> tuple[Picture, ...]:
+        """The grids of which a part is not among the pictures, in the order in which they are saved."""
+        grids = [picture for picture in self.sorted() if picture.grid]
+        return tuple(grid for grid in grids if not all(map(self.has_variation, part_names(grid.original))))
+
+    def has_variation(self, name: str) -> bool:
+        """Whether the picture of a job that bears this name is here, whatever else stands in its own name."""
+        return variation_of(name) in self._variations
 
     def sorted(self) -> tuple[Picture, ...]:
         """Every record, in the order in which it is saved: by source and name."""
@@ -76,7 +88,7 @@ class Originals:
                     self._strays.setdefault(sha256_file(path), (source, name))
                     yield path
 
-    def add(self, source: Source, original: str, header: Header, sha256: str, copy: Path) -> Picture:
+    def add(self, source: Source, original: str, header: Header, sha256: str, copy: Path, *, grid: bool = False) -> Picture:
         """Give a copy its place among the originals and a record; a stray with this content keeps its own place."""
         place, name = self._strays.pop(sha256, (source, ""))
         if name:
@@ -84,7 +96,7 @@ class Originals:
         else:
             name = self._free_name(source, safe_name(original.rpartition("/")[2]))
             os.replace(copy, self.client.raw(source) / name)
-        return self._remember(place, name, original, header, sha256)
+        return self._remember(place, name, original, header, sha256, grid=grid)
 
     def adopt_strays(self) -> None:
         """Give the strays that nobody imported a record under their own names; what is no picture is left alone."""
@@ -96,10 +108,10 @@ class Originals:
             self._remember(source, name, name, header, sha256)
         self._strays.clear()
 
-    def _remember(self, source: Source, name: str, original: str, header: Header, sha256: str) -> Picture:
+    def _remember(self, source: Source, name: str, original: str, header: Header, sha256: str, *, grid: bool = False) -> Picture:
         picture = Picture(
             file=name, original=original, source=source, sha256=sha256, width=header.width, height=header.height,
-            taken=header.taken, camera=header.camera,
+            taken=header.taken, camera=header.camera, lens=header.lens, grid=grid,
         )  # fmt: skip
         facts = (self.client.raw(source) / name).stat()
         self._files[source][name] = (facts.st_size, facts.st_mtime_ns)
@@ -111,6 +123,8 @@ class Originals:
     def _index(self, picture: Picture) -> None:
         self._by_content.setdefault(picture.sha256, picture)
         self._by_original.setdefault((picture.source, picture.original), []).append(picture)
+        if picture.source is Source.MIDJOURNEY and (variation := variation_of(picture.original)):
+            self._variations.add(variation)
 
     def _free_name(self, source: Source, wanted: str) -> str:
         """The name, or `name~2`, `name~3` ... where another content has it already."""
@@ -132,7 +146,13 @@ class Originals:
     def save(self) -> None:
         """Write `images.json`."""
         started = time.monotonic()
-        write_record(self.client.images_file, Pictures(images=self.sorted()))
+        with replacing(self.client.images_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write('{"schema": 1, "images": [')
+            for number, picture in enumerate(self.sorted()):  # line by line: memory stays flat
+                file.write((",\n" if number else "\n") + json.dumps(picture.model_dump(mode="json"), ensure_ascii=False))
+            file.write("\n]}\n")
+            file.flush()
+            os.fsync(file.fileno())
         self._saved_at = time.monotonic()
         self._pause = max(SAVE_SECONDS, (self._saved_at - started) / SAVE_SHARE)
 

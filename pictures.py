@@ -13,7 +13,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -33,6 +33,13 @@ RAW_ENDINGS = frozenset({
 PICTURE_ENDINGS = RAW_ENDINGS | {
     ".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
 }  # fmt: skip
+ARCHIVE_ENDING = ".zip"
+NOTE_ENDINGS = frozenset({".csv", ".tsv", ".json", ".txt", ".prompt"})
+VIDEO_ENDINGS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+# What the content of a file with this ending is expected to be, where it is not the ending's own word.
+_FORMATS_OF = {
+    ".apng": "PNG", ".heic": "HEIF", ".hif": "HEIF", ".jfif": "JPEG", ".jpe": "JPEG", ".jpg": "JPEG", ".tif": "TIFF",
+}  # fmt: skip
 # A 200 megapixel picture takes 0.6 GB as RGB; the largest sensors of phones and medium-format cameras have 100 to 200.
 MAX_PIXELS = 200_000_000
 # Half a RAW's size needs no demosaicing and is ten times as fast; at 2048 px a crop of half the picture still fills 1024.
@@ -49,6 +56,7 @@ _STARTS = {
 _RAW_TURNED = (5, 6)  # LibRaw's `flip` where width and height change places
 _EXIF_TURNED = (5, 6, 7, 8)
 _ORIENTATION, _MAKE, _MODEL, _DESCRIPTION, _ARTIST = 0x0112, 0x010F, 0x0110, 0x010E, 0x013B
+_BITS, _PLANES = 0x0102, 0x011C
 _EXIF_IFD, _TAKEN, _DIGITIZED, _LENS = 0x8769, 0x9003, 0x9004, 0xA434
 # What Pillow, libheif and the XML reader raise on damaged or hostile files (found by feeding them thousands of those).
 _DAMAGE = (
@@ -99,10 +107,12 @@ class EmbeddedText:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder holds, in the order of names: pictures by their endings, and what bears such an ending in vain."""
+    """What a folder holds, in the order of names, by the endings; `refused` bears such an ending in vain."""
 
-    pictures: tuple[Path, ...]
-    refused: tuple[tuple[Path, Reason], ...]
+    pictures: tuple[Path, ...] = ()
+    refused: tuple[tuple[Path, Reason], ...] = ()
+    archives: tuple[Path, ...] = ()
+    notes: tuple[Path, ...] = ()  # small files that may tell something of the pictures
 
 
 # --- folders ----------------------------------------------------------------------------------------------------------
@@ -112,52 +122,79 @@ def list_pictures(folder: Path) -> tuple[Path, ...]:
 
 
 def survey(folder: Path) -> Listing:
-    """Every picture below `folder`, and the links that lead out of it, folders and devices that are named like pictures.
+    """What lies below `folder`: pictures, archives and notes by their endings, and what bears such an ending in vain.
 
     Links to folders are not followed (they may lead in circles); a folder that cannot be opened is refused as unreadable.
     """
-    pictures: list[Path] = []
-    refused: list[tuple[Path, Reason]] = []
-    root = folder.resolve()
-    folders = [str(folder)]
-    while folders:
-        parent = folders.pop()
+    found = _Survey(folder.resolve(), [str(folder)])
+    while found.folders:
+        parent = found.folders.pop()
         try:
             with os.scandir(parent) as entries:
                 for entry in entries:
-                    _sort_in(entry, root, folders, pictures, refused)
+                    _sort_in(entry, found)
         except OSError:
-            refused.append((Path(parent), Reason.UNREADABLE))
-    return Listing(tuple(sorted(pictures, key=_order)), tuple(sorted(refused)))
+            found.refused.append((Path(parent), Reason.UNREADABLE))
+    return Listing(
+        tuple(sorted(found.pictures, key=_order)), tuple(sorted(found.refused)), tuple(sorted(found.archives)),
+        tuple(sorted(found.notes)),
+    )  # fmt: skip
 
 
-def _sort_in(
-    entry: os.DirEntry[str], root: Path, folders: list[str], pictures: list[Path], refused: list[tuple[Path, Reason]]
-) -> None:
+@dataclass(slots=True)
+class _Survey:
+    """A survey on its way through the folders."""
+
+    root: Path
+    folders: list[str]
+    pictures: list[Path] = field(default_factory=list)
+    refused: list[tuple[Path, Reason]] = field(default_factory=list)
+    archives: list[Path] = field(default_factory=list)
+    notes: list[Path] = field(default_factory=list)
+
+
+def _sort_in(entry: os.DirEntry[str], found: _Survey) -> None:
     """Put one thing that a folder holds where it belongs."""
     # Macs put shadows of every file, with its name, into folders and archives for other systems.
     if entry.name.startswith("._") or entry.name == "__MACOSX":
         return
-    path, named, is_file = Path(entry.path), _ends_like_picture(entry.name), False
+    ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - many thousand names; a Path each is slow
+    named, path, is_file = ending in PICTURE_ENDINGS, Path(entry.path), False
     if entry.is_symlink():
         # Path's own questions raise where a link leads to a closed folder; these only say no.
         is_file = os.path.isfile(path)  # noqa: PTH113
-        outside = not Path(os.path.realpath(path)).is_relative_to(root)
-        if outside and (named or os.path.isdir(path)):  # noqa: PTH112
-            refused.append((path, Reason.LINK_OUTSIDE))
+        outside = not Path(os.path.realpath(path)).is_relative_to(found.root)
+        if outside:
+            if named or ending == ARCHIVE_ENDING or os.path.isdir(path):  # noqa: PTH112
+                found.refused.append((path, Reason.LINK_OUTSIDE))
             return
     elif entry.is_dir():
-        folders.append(entry.path)
+        found.folders.append(entry.path)
     else:
         is_file = entry.is_file()
-    if named and is_file:
-        pictures.append(path)
-    elif named:
-        refused.append((path, Reason.NOT_A_PICTURE))
+    if named and not is_file:
+        found.refused.append((path, Reason.NOT_A_PICTURE))
+    elif is_file and ending in VIDEO_ENDINGS:
+        found.refused.append((path, Reason.ANIMATED))
+    elif is_file and (named or ending == ARCHIVE_ENDING or ending in NOTE_ENDINGS):
+        (found.pictures if named else found.archives if ending == ARCHIVE_ENDING else found.notes).append(path)
 
 
-def _ends_like_picture(name: str) -> bool:
+def bears_picture_name(name: str) -> bool:
+    """Whether a name ends like a picture's."""
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS  # noqa: PTH122 - many thousand names; a Path each is slow
+
+
+def bears_video_name(name: str) -> bool:
+    """Whether a name ends like a video's: MidJourney makes those too."""
+    return os.path.splitext(name)[1].lower() in VIDEO_ENDINGS  # noqa: PTH122
+
+
+def bears_wrong_ending(name: str, kind: str) -> bool:
+    """Whether a name promises another format than the one found (Pillow's name, or "RAW"): such a picture is read all the same."""
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122
+    promised = "RAW" if ending in RAW_ENDINGS else _FORMATS_OF.get(ending, ending[1:].upper())
+    return bool(kind) and promised != {"MPO": "JPEG"}.get(kind, kind)
 
 
 def _order(path: Path) -> tuple[tuple[str, ...], str, str]:
@@ -211,9 +248,9 @@ def _check_size(width: int, height: int) -> None:
         raise UnreadablePicture(Reason.TOO_LARGE)
 
 
-def _is_raw(path: Path, kind: str) -> bool:
+def _is_raw(ending: str, kind: str) -> bool:
     """Whether LibRaw should open it: most RAW files are TIFF files by their content, so the ending decides for those."""
-    return kind == "raw" or (path.suffix.lower() in RAW_ENDINGS and kind in ("", "tiff"))
+    return kind == "raw" or (ending.lower() in RAW_ENDINGS and kind in ("", "tiff"))
 
 
 # --- headers and texts ------------------------------------------------------------------------------------------------
@@ -227,13 +264,13 @@ def read_embedded(path: Path) -> EmbeddedText:
     return inspect(path)[1]
 
 
-def inspect(path: Path) -> tuple[Header, EmbeddedText]:
-    """All that a picture tells without being decoded, in one reading.
+def inspect(path: Path, ending: str = "") -> tuple[Header, EmbeddedText]:
+    """All that a picture tells without being decoded, in one reading; `ending` is its name's where the path does not have it.
 
     Raises UnreadablePicture with EMPTY, NOT_A_PICTURE, UNREADABLE, ANIMATED or TOO_LARGE.
     """
     with _judging(path) as kind:
-        read = _inspect_png if kind == "png" else _inspect_raw if _is_raw(path, kind) else _inspect_other
+        read = _inspect_png if kind == "png" else _inspect_raw if _is_raw(ending or path.suffix, kind) else _inspect_other
         header, text = read(path)
         if header.animated:
             raise UnreadablePicture(Reason.ANIMATED)
@@ -248,8 +285,8 @@ def _inspect_png(path: Path) -> tuple[Header, EmbeddedText]:
         exif.load(png.exif)
     xmp = _read_xmp(png.texts.get("XML:com.adobe.xmp", ""))
     text = replace(
-        xmp, description=png.texts.get("Description") or xmp.description, author=png.texts.get("Author") or xmp.author,
-        created=png.texts.get("Creation Time") or xmp.created,
+        xmp, description=png.texts.get("Description") or xmp.description or _lines(exif.get(_DESCRIPTION)),
+        author=png.texts.get("Author") or xmp.author, created=png.texts.get("Creation Time") or xmp.created,
     )  # fmt: skip
     return _header((png.width, png.height), "PNG", png.frames > 1, exif), text
 
@@ -259,6 +296,8 @@ def _inspect_other(path: Path) -> tuple[Header, EmbeddedText]:
         animated = image.format in _ANIMATED_FORMATS and getattr(image, "is_animated", False)
         exif, xmp = _exif(image), _read_xmp(image.info.get("xmp", ""))
         if image.format == "TIFF":
+            if exif.get(_PLANES) == 2 and "16" in str(exif.get(_BITS)):
+                raise UnreadablePicture(Reason.UNREADABLE)  # channel after channel in 16 bits: Pillow makes noise of it
             exif.pop(_ORIENTATION, None)  # Pillow turns these itself, and gives the size of the turned picture
         header = _header(image.size, image.format or "", animated, exif)
     description = xmp.description or _lines(exif.get(_DESCRIPTION))
@@ -345,7 +384,7 @@ def decode(path: Path, *, max_side: int | None = None) -> Image.Image:
     picture comes in full, but for RAW: developed at half size where that leaves ENOUGH_RAW_PX (or `max_side`) on the longer side.
     """
     with _judging(path) as kind:
-        raw = _is_raw(path, kind)
+        raw = _is_raw(path.suffix, kind)
         image = _develop(path, max_side or ENOUGH_RAW_PX) if raw else _open_upright(path, max_side)
         if max_side:
             image.thumbnail((max_side, max_side), _pillow().Resampling.LANCZOS, reducing_gap=3.0)

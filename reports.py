@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import singledispatch
+from textwrap import shorten
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -14,17 +15,20 @@ from actions import GPUs
 from client import Rejection
 from clients import Checkpoints, ClientErased, ClientList, ClientView
 from config import Settings
-from data_preprocessor import ImportPlan, ImportReport
+from data_preprocessor import GridPlan, ImportReport
 from dataset import DatasetPlan, DatasetReport
 from demo import DemoReport
 from generation import PortraitPlan, PortraitReport
 from image_processor import FaceReport, ProcessPlan
+from import_plan import ImportPlan
 from installation import Installation
-from language import _
+from language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
+from prompts import JobPrompt, Prompts
 from screens import guided, table
 from training_cost import explain
 
+PROMPT_CHARS = 110  # two lines of a table on 80 columns
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 
 
@@ -53,8 +57,9 @@ def _erased(report: ClientErased) -> RenderableType:
 # --- pictures ---------------------------------------------------------------------------------------------------------
 @view.register
 def _import_plan(plan: ImportPlan) -> RenderableType:
-    sentence = _("{count} pictures, {size:.1f} MB, {raw} of them camera RAW. They are copied; yours stay as they are.")
-    return Text(sentence.format(count=len(plan.pictures), size=plan.bytes / 1e6, raw=plan.raw))
+    stay = _("{count} pictures, {size:.1f} MB, {raw} of them camera RAW. They are copied; yours stay as they are.")
+    leave = _("{count} pictures, {size:.1f} MB, {raw} of them camera RAW. They are copied, then taken out of your folder.")
+    return Text((leave if plan.move else stay).format(count=len(plan.pictures), size=plan.bytes / 1e6, raw=plan.raw))
 
 
 @view.register
@@ -64,14 +69,75 @@ def _import(report: ImportReport) -> RenderableType:
     )
     news = [item for item in report.duplicates if not item.again]
     same = _("  {file} is the same picture as {other}")
-    repeats = [Text(same.format(file=item.file, other=item.repeats)) for item in news[:ROWS]]
-    return Group(Text(counts, style="bold"), *repeats, *_refusals(report.refused))
+    repeats = [Text(_shown(same.format(file=item.file, other=item.repeats))) for item in news[:ROWS]]
+    if len(news) > ROWS:
+        repeats.append(Text(_("  ... and {more} more repeat others").format(more=len(news) - ROWS)))
+    notes = [Text(_shown(f"  {note.file}: {_(words.NOTES[note.code])}")) for note in report.notes[:ROWS]]
+    lines = [Text(line.format(count=count)) for line, count in _also(report) if count]
+    return Group(Text(counts, style="bold"), *repeats, *notes, *lines, *_refusals(report.refused))
+
+
+def _also(report: ImportReport) -> Iterable[tuple[str, int]]:
+    """Sentences with a number, and the number; what is none is not worth a line."""
+    more, told, moved, grids = max(0, len(report.notes) - ROWS), report.told, report.moved, len(report.grids)
+    yield ngettext("{count} more note like these", "{count} more notes like these", more), more
+    yield (
+        ngettext(
+            "{count} prompt read from what lies beside the pictures",
+            "{count} prompts read from what lies beside the pictures",
+            told,
+        ),
+        told,
+    )
+    yield ngettext("{count} picture taken out of your folder", "{count} pictures taken out of your folder", moved), moved
+    yield ngettext(
+        "{count} grid of four pictures, of no use as it is; the action grids makes single pictures of it",
+        "{count} grids of four pictures, of no use as they are; the action grids makes single pictures of them", grids,
+    ), grids  # fmt: skip
+
+
+def _shown(name: str) -> str:
+    """A line with a name of somebody else's choosing, without what would move the cursor or break the line."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+@view.register
+def _grid_plan(plan: GridPlan) -> RenderableType:
+    sentence = ngettext(
+        "{count} grid of four, to be split into its pictures; the grid itself stays.",
+        "{count} grids of four, each to be split into its pictures; the grids themselves stay.", len(plan.grids),
+    )  # fmt: skip
+    names = [Text(_shown(f"  {name}")) for name in plan.grids[:ROWS]]
+    return Group(Text(sentence.format(count=len(plan.grids))), *names)
+
+
+@view.register
+def _prompts(report: Prompts) -> RenderableType:
+    master = report.master_prompt or _("none; most jobs share: {words}").format(words=report.offered or "-")
+    rows = table("", _("job"), _("pictures"), _("prompt, or how it departs from the master"))
+    for job in report.jobs[:ROWS]:
+        rows.add_row(job.key[:8], str(len(job.files)), shorten(_shown(_departs(job)), PROMPT_CHARS, placeholder=" ..."))
+    more = [Text(_("  ... and {more} more jobs").format(more=len(report.jobs) - ROWS))] if len(report.jobs) > ROWS else []
+    known = _("{known} of {jobs} jobs have a whole prompt.").format(
+        known=len(report.jobs) - len(report.unknown), jobs=len(report.jobs)
+    )
+    return Group(Text(_("Master prompt: {master}").format(master=_shown(master))), rows, *more, Text(known, style="bold"))
+
+
+def _departs(job: JobPrompt) -> str:
+    if job.prompt is None:
+        return _("unknown")
+    if job.difference is None or not (job.difference.added or job.difference.missing):
+        return job.prompt + (" ..." if job.truncated else "")
+    signs = [f"+ {' '.join(job.difference.added)}" if job.difference.added else ""]
+    signs += [f"- {' '.join(job.difference.missing)}" if job.difference.missing else ""]
+    return "  ".join(filter(None, signs)) + (" ..." if job.truncated else "")
 
 
 def _refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
     """A line a refused picture; where there are too many for a screen, the rest counted by reason."""
     refused = list(refused)
-    lines: list[RenderableType] = [Text(f"  {item.source}: {words.reason(item)}") for item in refused[:ROWS]]
+    lines: list[RenderableType] = [Text(_shown(f"  {item.source}: {words.reason(item)}")) for item in refused[:ROWS]]
     if len(refused) > ROWS:
         counts = Counter(item.reason for item in refused)
         summary = ", ".join(f"{reason.value} {count}" for reason, count in counts.most_common())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -37,9 +37,21 @@ class BarState:
 def progress_columns() -> tuple[ProgressColumn, ...]:
     """The parts of a bar, made for 80 columns."""
     return (
-        TextColumn("{task.description}"), BarColumn(bar_width=None), TaskProgressColumn(show_speed=True), MofNCompleteColumn(),
-        TimeRemainingColumn(compact=True), TextColumn("{task.fields[note]}"),
+        TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
     )  # fmt: skip
+
+
+class _Rate(ProgressColumn):
+    """How fast it goes; slow work is told in seconds a piece."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of the last half minute."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s", style="progress.data.speed")
 
 
 def bar_state(event: Event) -> BarState:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from midjourney import MidJourneyRecord
 from midjourney_parameters import split_parameters
@@ -17,7 +18,7 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-NEGATIONS = _set("no not without never sin nunca ni nor")
+NEGATIONS = _set("no not non without never nor lacking excluding avoid avoiding sin nunca ni evita evitar evitando")
 NEGATION_REACH = 5  # words: "without any trace of harsh dramatic light"
 # A negation ends sooner where something is granted: "sin barba con luz suave"; so does it at punctuation.
 NEGATION_ENDS = _set("but with in on at under pero con en bajo sino")
@@ -41,21 +42,21 @@ WORDS: dict[tuple[str, str], str] = {
     ("lighting", "cinematic"): "cinematic|cinematic light|cinematic lighting|filmic|cinematografic@|cinematic@|"
     "iluminacion cinematografica|luz de cine|iluminacion de cine",
     ("expression", "confident"): "confident|confidently|self confident|self assured|assertive|with confidence|confiad@|"
-    "segur@ de si|segur@ de si mism@|con confianza|con seguridad",
-    ("expression", "serene"): "serene|serenely|calm|calmly|tranquil|seren@|tranquil@|calmad@|sosegad@|apacible",
+    "self confidence|segur@ de si|segur@ de si mism@|con confianza|con seguridad",
+    ("expression", "serene"): "serene|serenely|serenity|serenidad|calm|calmly|tranquil|seren@|tranquil@|calmad@|sosegad@|apacible",
     ("expression", "trustworthy"): "trustworthy|reliable|dependable|honest|confiable|confiables|fiable|honest@|"
     "dign@ de confianza|de confianza|inspira confianza|transmite confianza",
     ("expression", "wise"): "wise|wisely|wisdom|sabi@|sabiduria|sagaz",
     ("expression", "professional"): "professional|professionally|businesslike|corporate|profesional|profesionales|"
-    "corporativ@|ejecutiv@",
+    "corporativ@|ejecutiv@|professionalism|profesionalidad|profesionalismo",
     ("physical", "clean_shaven"): "clean shaven|cleanshaven|clean shave|smooth shaven|freshly shaven|afeitad@|"
     "bien afeitad@|recien afeitad@|rasurad@|bien rasurad@",
     ("physical", "stubble"): "stubble|stubbled|stubbly|unshaven|scruff|five oclock shadow|5 oclock shadow|"
-    "barba de tres dias|barba de 3 dias|barba de varios dias|barba incipiente|mal afeitad@|sin afeitar",
+    "three day beard|3 day beard|barba de tres dias|barba de 3 dias|barba de varios dias|barba incipiente|mal afeitad@|sin afeitar",
     ("physical", "well_groomed"): "well groomed|groomed|neatly groomed|bien arreglad@|bien cuidad@|bien peinad@|"
-    "pulcr@|asead@|acicalad@",
+    "pulcr@|asead@|acicalad@|aspecto cuidado|barba cuidada",
     ("physical", "refined"): "refined|elegant|polished|sophisticated|distinguished|refinad@|elegante|elegantes|"
-    "distinguid@|sofisticad@",
+    "distinguid@|sofisticad@|elegance|elegancia",
 }
 
 _WEIGHT = re.compile(r"-?[0-9.]*")
@@ -86,6 +87,7 @@ _PHRASES = {form: key for key, phrases in WORDS.items() for form in _forms(phras
 _LONGEST = max(map(len, _PHRASES))
 
 
+@lru_cache(maxsize=256)  # the pictures of a job share their prompt, and stand side by side
 def traits(text: str, source: str = "prompt", *, cut: bool = False) -> tuple[Trait, ...]:
     """Find the traits that a text states, each once; `cut` says that its last word may be half a word."""
     words, _ = split_parameters(text.replace("_", " ").split())

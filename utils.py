@@ -10,6 +10,8 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── FolderMissing      a folder the user named is not there
     ├── NoPictures         the folder holds nothing that can be imported
     ├── NothingImported    every picture was refused
+    ├── ListRefused        a list of prompts cannot be read
+    ├── UnknownJob         no job, or several, of that name
     ├── SettingRefused     a setting cannot have that name or value
     ├── BrokenFile         settings, state or a record cannot be read
     ├── DiskFull           no room left
@@ -167,6 +169,20 @@ class NothingImported(PipelineError):
 
     message = N_("None of the {refused} pictures could be imported.")
     hint = N_("The reason of each is listed; JPEG, PNG, WebP, TIFF, HEIC, AVIF and camera RAW can be read.")
+
+
+class ListRefused(PipelineError):
+    """Facts: path, reason."""
+
+    message = N_("The list {path} cannot be read: {reason}")
+    hint = N_("A CSV or JSON file with a column for the picture (file) or the job (uuid) and one for its prompt can be read.")
+
+
+class UnknownJob(PipelineError):
+    """Facts: job."""
+
+    message = N_('"{job}" names no job of this client, or several.')
+    hint = N_("Name it by its id or by one of its pictures, as they are listed by: prompts")
 
 
 class SettingRefused(PipelineError):

@@ -24,12 +24,17 @@ STAGES = {
     "likeness": N_("Measuring the likeness"),
 }
 REASONS = {
-    Reason.UNREADABLE: N_("cannot be read: damaged or cut off"),
-    Reason.EMPTY: N_("the file is empty"),
-    Reason.NOT_A_PICTURE: N_("not a picture, whatever its name says"),
-    Reason.ANIMATED: N_("an animation; only still pictures are used"),
-    Reason.TOO_LARGE: N_("too many pixels to open safely"),
-    Reason.LINK_OUTSIDE: N_("a link that leads out of the folder"),
+    Reason.UNREADABLE: N_("cannot be read: damaged or cut off. Copy or download it again"),
+    Reason.EMPTY: N_("the file is empty. Copy or download it again"),
+    Reason.NOT_A_PICTURE: N_("not a picture, whatever its name says. Leave it out, or download the picture itself"),
+    Reason.ANIMATED: N_("an animation or video. Save one picture of it and import that"),
+    Reason.TOO_LARGE: N_("too many pixels to open safely. Make it smaller than 200 megapixels"),
+    Reason.LINK_OUTSIDE: N_("leads out of the folder given. Import the place it leads to, if it is yours"),
+    Reason.ARCHIVE_DAMAGED: N_("not a .zip that can be opened. Download it again, or unpack it and import the folder"),
+    Reason.ARCHIVE_TOO_LARGE: N_("holds more than an archive of pictures should. If it is yours, unpack it and import the folder"),
+    Reason.ARCHIVE_LOCKED: N_("locked with a password. Unpack it and import the folder"),
+    Reason.ARCHIVE_INSIDE: N_("an archive inside an archive. Unpack the outer one and import the folder"),
+    Reason.LIST_UNREADABLE: N_("a list that cannot be read. Save it again as CSV or JSON in UTF-8"),
     Reason.NO_FACE: N_("no face was found"),
     Reason.LOW_CONFIDENCE: N_("hardly a face: confidence {measured:.2f}, at least {limit:.2f} is needed"),
     Reason.FACE_TOO_SMALL: N_("the face is too small: enlarged {measured:.1f} times, at most {limit:.1f}"),
@@ -39,6 +44,10 @@ REASONS = {
     Reason.BURNT: N_("overexposed: {measured:.0%} of the face is white, at most {limit:.0%}"),
     Reason.LOW_CONTRAST: N_("too flat: contrast {measured:.0f}, at least {limit:.0f}"),
     Reason.BLURRED: N_("blurred: measured {measured:.2f}, limit {limit:.2f}"),
+}
+NOTES = {
+    "wrong_ending": N_("imported, though its name promises another kind of file"),
+    "not_moved": N_("imported, but it could not be taken out of your folder"),
 }
 STATES = {State.DONE: N_("done"), State.NEXT: N_("next"), State.OPEN: N_("open"), State.WAITING: N_("waiting")}
 FITS = {Fit.FITS: N_("it fits"), Fit.TIGHT: N_("it is tight"), Fit.NO: N_("it will not fit")}

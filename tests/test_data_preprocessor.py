@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import time
+import zipfile
 import zlib
 from collections.abc import Generator
 from pathlib import Path
@@ -21,8 +22,18 @@ import pytest
 from PIL import Image
 
 from client import Client, Reason, Source, create_client
-from data_preprocessor import Duplicate, ImportReport, import_midjourney, import_photos, plan_import
+from data_preprocessor import (
+    Duplicate,
+    GridPlan,
+    ImportReport,
+    Note,
+    import_midjourney,
+    import_photos,
+    plan_grids,
+    split_grids,
+)  # fmt: skip
 from embedded.camera_raw import write_dng
+from import_plan import plan_import
 from midjourney_records import read_midjourney_file
 from originals import NAME_BYTES, safe_name
 from utils import DiskFull, Event, FolderMissing, NoPictures, Progress, as_pipeline_error, sha256_file
@@ -30,6 +41,7 @@ from utils import DiskFull, Event, FolderMissing, NoPictures, Progress, as_pipel
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "photos"
 JOB = "a7421d2f-b262-44f9-977c-ac23e9c7d3e3"
+OTHER_JOB = "b8532e30-c373-4500-8a8d-bd34fad8e4f4"
 
 
 @pytest.fixture
@@ -58,6 +70,16 @@ def paint(path: Path, seed: int, size: tuple[int, int] = (48, 32)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     noise = np.random.default_rng(seed).integers(0, 255, (size[1], size[0], 3), np.uint8)
     Image.fromarray(noise).save(path)
+    return path
+
+
+def paint_grid(path: Path, seed: int) -> Path:
+    """Four little pictures in one, each of another colour with a bit of noise."""
+    noise = np.random.default_rng(seed).integers(0, 9, (128, 128, 3))
+    for row in range(2):
+        for column in range(2):
+            noise[row * 64 :, column * 64 :] += 40
+    Image.fromarray(noise.astype(np.uint8)).save(path)
     return path
 
 
@@ -367,7 +389,7 @@ import sys
 from pathlib import Path
 from client import Client
 from data_preprocessor import import_midjourney
-stage = import_midjourney(Client(Path(sys.argv[1])), [Path(sys.argv[2])], usernames=("ana",))
+stage = import_midjourney(Client(Path(sys.argv[1])), [Path(sys.argv[2])], usernames=("ana",), split_grids=True)
 print("ready", flush=True)
 for event in stage:
     pass
@@ -383,19 +405,26 @@ def start(client: Path, given: Path) -> subprocess.Popen[bytes]:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_killed_at_any_instant_the_next_run_ends_in_the_same_bytes(client: Client, given: Path, tmp_path: Path) -> None:
-    for number in range(60):
+    count = int(os.environ.get("IMPORT_PICTURES", "60"))
+    for number in range(count):
         tell(
             paint(given / f"{number // 20}" / f"ana_number_{number % 20}.png", number, (300, 200)),
             Description=f"number {number} --v 7",
         )
     shutil.copy(given / "1" / "ana_number_1.png", given / "2" / "copy.png")
     (given / "2" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with zipfile.ZipFile(given / "more.zip", "w") as archive:
+        for number in range(8):
+            archive.write(paint(tmp_path / "packed.png", 1000 + number), f"../deep/ana_{number}.png"[3:])
+    for number, job in enumerate((JOB, OTHER_JOB)):
+        paint_grid(given / f"ana_grid_{job}.png", number)
+    (given / "prompts.csv").write_text("file,prompt\nana_3.png,number three --v 7\n")
     undisturbed = shutil.copytree(client.root, tmp_path / "undisturbed" / "ana")
     started = time.monotonic()
     assert start(undisturbed, given).wait() == 0
     seconds = time.monotonic() - started
     expected = contents(undisturbed)
-    assert len(expected) == 60 + 4 + 1
+    assert len(expected) == count + 8 + 2 * (1 + 4) + 5 + 1
     kills = int(os.environ.get("IMPORT_KILLS", "4"))
     dice, killed = random.Random(kills), 0
     for turn in range(kills):
@@ -417,3 +446,133 @@ def test_the_shared_photos_are_imported(client: Client) -> None:
     assert (len(generated.added), generated.refused, real.refused) == (20, (), ())
     assert len(client.pictures()) == len(generated.added) + len(real.added)
     assert all(picture.width and picture.height for picture in client.pictures())
+
+
+# --- archives ---------------------------------------------------------------------------------------------------------
+def test_pictures_in_archives_are_imported_once_and_nothing_is_written_elsewhere(
+    client: Client, given: Path, tmp_path: Path
+) -> None:
+    said = tell(paint(tmp_path / "told.png", 1), Description=f"a red kite --v 7 Job ID: {JOB}").read_bytes()
+    with zipfile.ZipFile(given / "midjourney_session (1).zip", "w") as archive:
+        archive.writestr(f"midjourney_session/a_red_kite_{JOB}_0.png", said)
+        archive.write(paint(tmp_path / "other.png", 2), f"midjourney_session/a_red_kite_{JOB}_1.png")
+        archive.write(tmp_path / "other.png", f"midjourney_session/a_red_kite_{JOB}_1 (1).png")
+        write_dng(tmp_path / "raw.dng", np.full((40, 60, 3), 90, np.uint8))
+        archive.write(tmp_path / "raw.dng", "raw.dng")
+        archive.writestr("../../evil.png", said + b"x")
+        archive.writestr("text.png", "a letter")
+    before = {path for path in tmp_path.rglob("*") if client.root not in path.parents}
+    report = run(import_midjourney(client, [given]))
+    assert report.added == ("raw_mj/raw.dng", f"raw_mj/a_red_kite_{JOB}_0.png", f"raw_mj/a_red_kite_{JOB}_1.png")
+    assert [item.repeats for item in report.duplicates] == [f"raw_mj/a_red_kite_{JOB}_1.png"]
+    assert {item.source.rpartition("/")[2]: item.reason for item in report.refused} == {
+        "evil.png": Reason.LINK_OUTSIDE, "text.png": Reason.NOT_A_PICTURE
+    }  # fmt: skip
+    assert {path for path in tmp_path.rglob("*") if client.root not in path.parents} == before
+    assert (client.raw_mj / f"a_red_kite_{JOB}_0.png").read_bytes() == said
+    assert [record["prompt"] for record in records(client)][:2] == ["a red kite", "a red kite"]
+    again = run(import_midjourney(client, [given / "midjourney_session (1).zip"]))
+    assert (again.added, [item.again for item in again.duplicates]) == ((), [True, True, True, False])
+
+
+def test_archives_that_are_none_are_refused_and_the_rest_imported(client: Client, given: Path) -> None:
+    paint(given / "a.png", 1)
+    (given / "bad.zip").write_bytes(b"PK no")
+    report = run(import_photos(client, [given]))
+    assert (report.added, [(item.source, item.reason) for item in report.refused]) == (
+        ("raw_real/a.png",), [("bad.zip", Reason.ARCHIVE_DAMAGED)]
+    )  # fmt: skip
+
+
+# --- grids ------------------------------------------------------------------------------------------------------------
+def test_grids_are_told_and_split_when_asked(client: Client, given: Path) -> None:
+    (given / "deep").mkdir()
+    paint_grid(given / "deep" / f"u1234567890_a_cat_{JOB}.png", 1)
+    one = paint(given / f"u1234567890_a_cat_{JOB}_2.png", 5)
+    assert run(import_midjourney(client, [given])).grids == (f"raw_mj/u1234567890_a_cat_{JOB}.png",)
+    assert plan_grids(client) == GridPlan((f"raw_mj/u1234567890_a_cat_{JOB}.png",))
+    report = run(split_grids(client))
+    assert report.added == tuple(f"raw_mj/u1234567890_a_cat_{JOB}_{index}.png" for index in (0, 1, 3)), "the third is here"
+    assert report.grids == () and plan_grids(client).grids == ()
+    assert (client.raw_mj / one.name).read_bytes() == one.read_bytes()
+    with Image.open(client.raw_mj / f"u1234567890_a_cat_{JOB}_3.png") as corner:
+        assert corner.size == (64, 64) and min(low for low, _high in corner.getextrema()) >= 80
+    assert [(record["prompt"], record["variation_index"]) for record in records(client)] == [
+        ("a cat", None), ("a cat", 0), ("a cat", 1), ("a cat", 2), ("a cat", 3)
+    ]  # fmt: skip
+    assert run(split_grids(client)).added == run(import_midjourney(client, [given], split_grids=True)).added == ()
+
+
+# --- moving -----------------------------------------------------------------------------------------------------------
+def test_pictures_are_moved_only_when_asked_and_only_what_is_safe(client: Client, given: Path) -> None:
+    kept = {name: paint(given / name, number).read_bytes() for number, name in enumerate(("a.png", "b.png"))}
+    shutil.copy(given / "a.png", given / "z copy.png")
+    (given / "broken.png").write_bytes(b"\x89PNG")
+    run(import_photos(client, [given]))
+    assert len(list(given.iterdir())) == 4
+    plan = plan_import([given], move=True)
+    assert plan.move
+    facts = (given / "b.png").stat()
+    (given / "b.png").write_bytes(kept["b.png"][:-1] + b"?")  # changed behind our back, with the same size and time
+    os.utime(given / "b.png", ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    report = run(import_photos(client, [given], move=True))
+    assert (report.moved, report.added) == (1, ())
+    assert sorted(path.name for path in given.iterdir()) == ["b.png", "broken.png", "z copy.png"]
+    assert {name: (client.raw_real / name).read_bytes() for name in kept} == kept
+
+
+# --- what is told -----------------------------------------------------------------------------------------------------
+def test_lists_and_texts_beside_the_pictures_tell_their_prompts(client: Client, given: Path) -> None:
+    tell(paint(given / f"{JOB}_0.png", 1), Description="embedded words --v 6 --chaos 3")
+    paint(given / f"{JOB}_1.png", 2)
+    paint(given / "plain.png", 3)
+    paint(given / "deep" / "chat.png", 4)
+    (given / "prompts.csv").write_text(f"file,prompt\n{JOB}_1.png,the user's words --v 7\n")
+    (given / "plain.txt").write_text("un retrato sereno, luz suave --ar 2:3")
+    message = f"**a chat --v 7** - Upscaled by <@1> [(x)](<https://midjourney.com/jobs/{OTHER_JOB}>) (fast)"
+    chat = {"messages": [{"content": message, "attachments": [{"fileName": "chat.png"}]}]}
+    (given / "deep" / "export.json").write_text(json.dumps(chat))
+    (given / "broken.json").write_text("{")
+    (given / "unrelated.csv").write_text("a,b\n1,2\n")
+    report = run(import_midjourney(client, [given]))
+    assert report.told == 3
+    assert [(item.source, item.reason) for item in report.refused] == [("broken.json", Reason.LIST_UNREADABLE)]
+    zero, one, chatted, plain = records(client)
+    assert zero["prompt"] == one["prompt"] == "the user's words"
+    assert zero["params"] == {"v": "7", "chaos": 3}, "field by field: the list says nothing of chaos"
+    assert (zero["sources"]["params.v"], zero["sources"]["params.chaos"]) == ("supplied_text", "embedded_text")
+    assert (chatted["prompt"], chatted["uuid"], chatted["action"], chatted["source"]) == (
+        "a chat", OTHER_JOB, "upscaled", "discord_text"
+    )  # fmt: skip
+    assert (plain["prompt"], plain["params"]) == ("un retrato sereno, luz suave", {"ar": "2:3"})
+    assert {trait["name"]: trait["source"] for trait in plain["traits"]} == {"serene": "supplied_text", "soft": "supplied_text"}
+    after = contents(client.root)
+    run(import_midjourney(client, [given]))
+    assert contents(client.root) == after
+
+
+def test_an_author_whom_one_picture_names_is_known_in_the_names_of_all(client: Client, given: Path) -> None:
+    tell(paint(given / f"jane_doe_a_cat_{JOB}_0.png", 1), Author="jane_doe")
+    paint(given / f"jane_doe_a_dog_{OTHER_JOB}_0.png", 2)
+    run(import_midjourney(client, [given]))
+    assert [(record["prompt"], record["username"]) for record in records(client)] == [("a cat", "jane_doe"), ("a dog", "jane_doe")]
+
+
+def test_each_prompt_is_told_from_the_master(client: Client, given: Path) -> None:
+    paint(given / f"studio_portrait_smiling_--v_7_{JOB}_0.png", 1)
+    run(import_midjourney(client, [given], master_prompt="studio  portrait, serene"))
+    assert records(client)[0]["difference"] == {"added": ["smiling"], "missing": ["serene"]}
+    (row,) = table(client.midjourney_file.with_suffix(".csv"))
+    assert (row["added_to_master"], row["missing_from_master"]) == ("smiling", "serene")
+
+
+def test_notes_and_the_lens_are_kept(client: Client, given: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0xA434] = "RF85mm F2"
+    Image.new("RGB", (30, 20), "red").save(given / "a.jpg", exif=exif)
+    (given / "a.jpg").rename(given / "really_a_jpeg.png")
+    (given / "clip.MP4").write_bytes(b"\0\0\0\x20ftypmp42")
+    report = run(import_photos(client, [given]))
+    assert report.notes == (Note("really_a_jpeg.png", "wrong_ending"),)
+    assert [(item.source, item.reason) for item in report.refused] == [("clip.MP4", Reason.ANIMATED)]
+    assert client.pictures()[0].lens == "RF85mm F2"

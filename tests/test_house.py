@@ -28,7 +28,19 @@ HEAVY = (
     "onnxruntime",
 )
 STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation"}
-COMMANDS = {"actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness", "reports", "clients"}
+COMMANDS = {
+    "actions",
+    "demo",
+    "journey",
+    "screens",
+    "words",
+    "installation",
+    "avatar_pipeline",
+    "likeness",
+    "reports",
+    "clients",
+    "import_actions",
+}
 
 
 def imports_of(path):

@@ -33,6 +33,8 @@ def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR091
         terminal.press(str(pictures / "midjourney"), "enter")
         terminal.wait_for("Go ahead?")
         terminal.press("enter")
+        terminal.wait_for("What the files do not tell:", "> 1) Done", "master prompt: ")
+        terminal.press("enter")
 
         terminal.wait_for("> 4) → Import real photos")
         terminal.press("enter")

@@ -85,8 +85,65 @@ def test_pictures_are_imported_after_the_plan_is_shown(home, pictures):
         terminal.wait_for("3 pictures", "Go ahead?")
         assert client.pictures() == ()
         terminal.press("enter")
-        terminal.wait_for("3 imported", "> 4) → Import real photos")
+        terminal.wait_for("3 imported", "What the files do not tell:", "master prompt: -", "0.png (1): -")
+        terminal.press("escape")
+        terminal.wait_for("0 of 3 jobs have a whole prompt.", "> 4) → Import real photos")
     assert len(client.pictures()) == 3
+
+
+def test_what_the_files_do_not_tell_is_filled_in_on_one_screen_and_asked_once(home, pictures):
+    client = create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        for folder in (pictures, pictures):
+            terminal.wait_for(NEXT)
+            terminal.press("3", "enter")
+            terminal.wait_for("Folder of the pictures")
+            terminal.press(str(folder), "enter")
+            terminal.wait_for("Go ahead?")
+            terminal.press("enter")
+            if client.told_file.exists():
+                break
+            terminal.wait_for("What the files do not tell:")
+            terminal.press("2", "enter")
+            terminal.wait_for("master prompt:")
+            terminal.press("studio portrait", "enter")
+            terminal.wait_for("master prompt: studio portrait", "Skip all of it")
+            terminal.press("3", "enter")
+            terminal.wait_for("0.png (1):")
+            terminal.press("studio portrait, smiling --v 7", "enter")
+            terminal.wait_for("0.png (1): studio portrait, smiling --v 7", "Skip all of it")
+            terminal.press("1", "enter")
+            terminal.wait_for("1 of 3 jobs have a whole prompt.")
+        screen = terminal.wait_for("3 here already", NEXT)
+        assert "What the files do not tell" not in screen.rpartition("3 here already")[2]
+    first = json.loads(client.midjourney_file.read_text())["images"][0]
+    assert (first["prompt"], first["params"], first["difference"]["added"]) == ("studio portrait, smiling", {"v": "7"}, ["smiling"])
+
+
+def test_a_grid_is_offered_to_be_split(home, tmp_path):
+    client = create_client(home, "ana")
+    grid = Image.new("RGB", (128, 128), "black")
+    for number, colour in enumerate(("red", "green", "blue", "white")):
+        grid.paste(Image.new("RGB", (64, 64), colour), (number % 2 * 64, number // 2 * 64))
+    (tmp_path / "grids").mkdir()
+    grid.save(tmp_path / "grids" / "a_cat_a7421d2f-b262-44f9-977c-ac23e9c7d3e3.png")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press(str(tmp_path / "grids"), "enter")
+        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.press("enter")
+        terminal.wait_for("1 grid of four, to be split", "Go ahead?")
+        terminal.press("enter")
+        terminal.wait_for("4 imported", "master prompt: a cat")
+        terminal.press("enter")
+        terminal.wait_for("1 of 1 jobs have a whole prompt.", NEXT)
+    assert len(client.pictures()) == 5
 
 
 def test_leaving_a_question_changes_nothing(home, pictures):

@@ -170,3 +170,34 @@ def test_no_input_raises() -> None:
 def test_a_very_long_input_is_read_to_its_end(piece: str) -> None:
     long = piece * 20_000
     assert midjourney.parse(long, long, known_usernames=("a_a_a", "b"), discord_text=long).source in (*midjourney.SOURCES, "none")
+
+
+@pytest.mark.parametrize(
+    ("damaged", "meant"),
+    [
+        ("niÃƒÂ±o", "niño"), ("â€œquotedâ€\x9d", "“quoted”"), ("Ã\x81vila", "Ávila"), ("niÃ±o 北京", "niño 北京"), ("ðŸ˜€", "😀"),
+        ("COÛT à façade", "COÛT à façade"), ("É è ç à ñ", "É è ç à ñ"), ("São", "São"),
+    ],
+)  # fmt: skip
+def test_each_misread_character_is_repaired_by_itself(damaged: str, meant: str) -> None:
+    assert midjourney.repair_mojibake(damaged) == meant
+    assert midjourney.parse("x.png", f"{damaged} --v 7").prompt == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "prompt", "params"),
+    [
+        ("un hombre —no muy alto— mira —ar 2:3", "un hombre —no muy alto— mira", {"ar": "2:3"}),
+        ("un gato —no— duerme", "un gato —no— duerme", {}),
+        ("p —no hats —v 7", "p", {"no": ["hats"], "v": "7"}),
+        ("p –s 50 – end", "p – end", {"stylize": 50}),
+    ],
+)
+def test_an_aside_between_long_dashes_is_prose(text: str, prompt: str, params: dict[str, Any]) -> None:
+    record = midjourney.parse("x.png", text)
+    assert (record.prompt, record.params) == (prompt, params)
+
+
+def test_a_job_id_may_end_a_sentence() -> None:
+    record = midjourney.parse("x.png", f"a cat --v 7 Job ID: {JOB}.")
+    assert (record.prompt, record.params, record.uuid) == ("a cat", {"v": "7"}, JOB)

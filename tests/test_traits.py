@@ -83,3 +83,15 @@ def test_hostile_text_neither_raises_nor_takes_long() -> None:
     pieces = ["::", "::-", ":", "--no", " ", ",", "sin ", "soft", "luz ", "de ", "\ud800", "é", "İ", "ﬃ", "'", "_", "\r\n", "٣"]
     for size in [*range(0, 60), 20_000]:
         traits("".join(chance.choices(pieces, k=size)), cut=bool(size % 2))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("non-dramatic lighting, avoid studio light", set()),
+        ("three-day beard, serenity and elegance", {"stubble", "serene", "refined"}),
+        ("aspecto cuidado, elegancia y serenidad, profesionalidad", {"well_groomed", "refined", "serene", "professional"}),
+    ],
+)
+def test_nouns_and_further_negations(text: str, names: set[str]) -> None:
+    assert {trait.name for trait in traits(text)} == names
