@@ -120,6 +120,7 @@ class Watch:
         self._bars = Bars(*screens.progress_columns(), console=console, disable=quiet or not console.is_terminal, expand=True)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
+        self._last_state: screens.BarState | None = None
 
     def __enter__(self) -> Watch:
         self._bars.start()
@@ -154,9 +155,10 @@ class Watch:
         now, state = time.monotonic(), screens.bar_state(event)
         if state.stage not in self._tasks:
             self._tasks[state.stage] = TaskID(0)
-            self._stage_started, self._line_printed = now, now - LINE_SECONDS
-        if now - self._line_printed >= LINE_SECONDS or state.done == state.total:
-            self._line_printed = now
+            self._stage_started, self._line_printed, self._last_state = now, now - LINE_SECONDS, None
+        due = now - self._line_printed >= LINE_SECONDS or state.done == state.total
+        if due and state != self._last_state:
+            self._line_printed, self._last_state = now, state
             self._console.print(screens.plain_line(state, now - self._stage_started))
 
 

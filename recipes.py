@@ -30,7 +30,9 @@ class Recipe:
     sampler: Sampler
 
 
-EMBEDDED_RECIPE = Recipe(steps=12, guidance=2.0, sampler=Sampler.OWN)
+# Little guidance: a LoRA also moves what an empty prompt paints toward the client, and guidance pushes other people away from that.
+# Measured with the demo's LoRA: they move by -30 % of the gap at 2.0, by -22 % at 1.5, by 1 % without guidance.
+EMBEDDED_RECIPE = Recipe(steps=12, guidance=1.25, sampler=Sampler.OWN)
 BASE_RECIPE = Recipe(steps=30, guidance=7.0, sampler=Sampler.EULER_A)  # the original plan: 20 to 30 steps, CFG 7 to 8
 FEW_STEP_RECIPE = Recipe(steps=4, guidance=0.0, sampler=Sampler.EULER_TRAILING)
 

@@ -79,7 +79,7 @@ class Figures:
     seconds_per_picture: float
 
 
-RECIPES = (Recipe("8 steps, guidance 2.5", 8, 2.5), Recipe("4 steps, no guidance", 4, 0.0))
+RECIPES = (Recipe("8 steps, guidance 2", 8, 2.0), Recipe("4 steps, no guidance", 4, 0.0))
 CASES = (
     Case("woman", "long", "red", "smiling", "beach"),
     Case("man", "short", "black", "serious", "white"),
