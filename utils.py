@@ -16,6 +16,8 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── NotWritable        the system refuses to write there
     ├── NotReady           an earlier step is missing
     ├── NoFaceFound        not one picture passed
+    ├── PictureMissing     a picture the user named is not the client's
+    ├── FaceMissing        a picture has no such face
     ├── TooFewPictures     a dataset needs more
     ├── PlanRefused        the training cannot work as asked
     ├── TrainerMissing     no trainer fits the base model
@@ -209,6 +211,22 @@ class NoFaceFound(PipelineError):
 
     message = N_("Not one of {pictures} pictures passed: none can be used for training.")
     hint = N_("The reason of each is listed; use larger, sharper pictures with the whole face in view.")
+
+
+class PictureMissing(PipelineError):
+    """Facts: name, client."""
+
+    message = N_('"{client}" has no picture "{name}".')
+    hint = N_("Name it as the list does: rejected --client {client}")
+
+
+class FaceMissing(PipelineError):
+    """Facts: name, number, faces."""
+
+    message = N_('In "{name}" there is no face number {number}: {faces} were found.')
+    hint = N_(
+        "Faces are counted from the left, as numbered in the picture in the folder rejected. Without a face nothing can be cut."
+    )
 
 
 class TooFewPictures(PipelineError):

@@ -17,6 +17,7 @@ STAGES = {
     "import-mj": N_("Importing MidJourney images"),
     "import-photos": N_("Importing photos"),
     "process": N_("Finding and cropping faces"),
+    "verdicts": N_("Putting the pictures where they belong"),
     "dataset": N_("Building the dataset"),
     "regularisation": N_("Drawing other people"),
     "train": N_("Training the LoRA"),
@@ -33,12 +34,18 @@ REASONS = {
     Reason.NO_FACE: N_("no face was found"),
     Reason.LOW_CONFIDENCE: N_("hardly a face: confidence {measured:.2f}, at least {limit:.2f} is needed"),
     Reason.FACE_TOO_SMALL: N_("the face is too small: enlarged {measured:.1f} times, at most {limit:.1f}"),
-    Reason.SEVERAL_FACES: N_("several people of similar size: crop it to the client"),
+    Reason.SEVERAL_FACES: N_("{measured:.0f} people, and nothing tells which is the client: point at the face"),
     Reason.TOO_DARK: N_("too dark: brightness {measured:.0f}, at least {limit:.0f}"),
     Reason.TOO_BRIGHT: N_("too bright: brightness {measured:.0f}, at most {limit:.0f}"),
     Reason.BURNT: N_("overexposed: {measured:.0%} of the face is white, at most {limit:.0%}"),
     Reason.LOW_CONTRAST: N_("too flat: contrast {measured:.0f}, at least {limit:.0f}"),
     Reason.BLURRED: N_("blurred: measured {measured:.2f}, limit {limit:.2f}"),
+    Reason.NOISY: N_("too noisy: noise of {measured:.1f} grey levels, at most {limit:.1f}"),
+    Reason.CRUSHED: N_("shadows without detail: {measured:.0%} of the face is black, at most {limit:.0%}"),
+    Reason.CUT_OFF: N_("the head is cut off: {measured:.0%} of the square lies in the picture, at least {limit:.0%}"),
+    Reason.TURNED_AWAY: N_("turned away: {measured:.2f} of the distance of the eyes, at most {limit:.2f}"),
+    Reason.FEW_PIXELS: N_("the face is too small: {measured:.0f} pixels, at least {limit:.0f}"),
+    Reason.SOMEONE_ELSE: N_("someone else: distance {measured:.2f} from the client, at most {limit:.2f}"),
 }
 STATES = {State.DONE: N_("done"), State.NEXT: N_("next"), State.OPEN: N_("open"), State.WAITING: N_("waiting")}
 FITS = {Fit.FITS: N_("it fits"), Fit.TIGHT: N_("it is tight"), Fit.NO: N_("it will not fit")}
