@@ -10,6 +10,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
+from client import Face
+from config import DETAIL_KINDS, DetailKind
+
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
@@ -46,6 +49,20 @@ _WORTH_KEEPING = re.compile(
     r"|\w+ lighting|\w+ light$|backlit|golden hour|(?:luz|iluminacion) (?:de )?\w+|contraluz|hora dorada"
     r"|\w+ background|fondo (?:de )?\w+|black and white|blanco y negro)\b"
 )
+# In the order in which they are tried: "smiling in soft light" is said once, under the first.
+_KINDS: dict[DetailKind, re.Pattern[str]] = {
+    "background": re.compile(r"\b(?:background|backdrop|fondo|indoors?|outdoors?|street|beach|city|forest|park|office|room|calle|playa"
+                             r"|ciudad|bosque|parque|oficina|interior|exterior)\b"),
+    "light": re.compile(r"\b(?:light|lights|lighting|lit|backlit|golden hour|sunlight|daylight|shadows?|luz|iluminacion|contraluz"
+                        r"|hora dorada|black and white|blanco y negro|sombras?)\b"),
+    "framing": re.compile(r"\b(?:close-?\s?up|head-?\s?shot|(?:half|full|upper)[- ]body|waist[- ]up|(?:medium|wide|long) shot|angle"
+                          r"|view|looking|turned to the side|primer plano|plano|cuerpo entero|medio cuerpo|contrapicado|perfil)\b"),
+    "clothes": re.compile(r"\b(?:wearing|dressed|shirt|coat|jacket|suit|dress|sweater|hat|scarf|tie|t-shirt|jeans|blouse|uniform|glasses"
+                          r"|camisa|abrigo|chaqueta|traje|vestido|jersey|sombrero|bufanda|corbata|blusa|uniforme|gafas|vestid[oa])\b"),
+    "expression": re.compile(r"\b(?:smil\w+|laugh\w+|grinning|frowning|crying|serious|surprised|angry|sad|happy|calm|serene|confident"
+                             r"|pensive|trustworthy|wise|professional|expression|expresion|sonri\w+|sonrisa|riendo|seri[oa]|sorprendid[oa]"
+                             r"|enfadad[oa]|triste|feliz|seren[oa]|tranquil[oa]|pensativ[oa]|segur[oa])\b"),
+}  # fmt: skip
 _PIECES = re.compile(r"[,;|\n]|\.(?=\s|$)")
 _UNWANTED = re.compile(r"[^,;:]*::-[\d.]+")  # a negative weight takes its piece away
 _WEIGHT = re.compile(r"::[\d.]*")
@@ -72,12 +89,48 @@ def details_of(prompt: str, *, cut: bool = False) -> tuple[str, ...]:
     return tuple(details.values())
 
 
-def caption(template: str, trigger: str, class_word: str, details: Iterable[str]) -> str:
-    """One line from a template over {trigger}, {class_word} and {details}; what is empty leaves no comma behind."""
-    values = {"{trigger}": trigger, "{class_word}": class_word, "{details}": ", ".join(details)}
+def caption(
+    template: str, trigger: str, class_word: str, details: Iterable[str], order: Sequence[DetailKind] = DETAIL_KINDS
+) -> str:
+    """One line from a template; what is empty leaves no comma behind.
+
+    Places in it: {trigger}, {class_word}, {details} (all of them, in the order given), and one for each kind, such as {light}.
+    A kind that has a place of its own is left out of {details}; one that the order does not name is said nowhere else.
+    """
+    kinds: dict[str, list[str]] = {kind: [] for kind in DETAIL_KINDS}
+    for detail in details:
+        kinds[kind_of(detail)].append(detail)
+    values = {"{trigger}": trigger, "{class_word}": class_word}
+    values |= {f"{{{kind}}}": ", ".join(said) for kind, said in kinds.items()}
+    rest = [detail for kind in order if f"{{{kind}}}" not in template for detail in kinds[kind]]
+    values["{details}"] = ", ".join(rest)
     text = re.sub("|".join(map(re.escape, values)), lambda found: values[found.group()], template)
     pieces = (" ".join(piece.split()) for piece in text.split(","))
     return ", ".join(piece for piece in pieces if piece) or trigger
+
+
+def kind_of(detail: str) -> DetailKind:
+    """Which of the changeable things a detail speaks of; clothes by their names, else other."""
+    folded = _fold(detail)
+    return next((kind for kind, pattern in _KINDS.items() if pattern.search(folded)), "other")
+
+
+def measured_details(face: Face, turned_from: float) -> tuple[str, ...]:
+    """What was measured of a picture in words, as far as it stands out: ordinary light and framing are not worth a word."""
+    if face.analysis is None:
+        return ()
+    light = [_LIGHTS.get(face.analysis.light, ""), _CASTS.get(face.analysis.colour_cast, "")]
+    words = [
+        _BACKGROUNDS.get(face.background, ""),
+        *light,
+        "turned to the side" if face.measures.get("turn", 0) > turned_from else "",
+    ]
+    return tuple(word for word in words if word)
+
+
+_LIGHTS = {"dark": "low light", "dim": "dim light", "bright": "bright light", "hard": "hard light"}
+_CASTS = {"warm": "warm light", "cool": "cool light", "grey": "black and white"}
+_BACKGROUNDS = {"plain": "plain background", "busy": "busy background"}
 
 
 def _details_of_piece(piece: str) -> Iterator[str]:

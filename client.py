@@ -357,6 +357,11 @@ class Client:
         return self.metadata / "captions.json"
 
     @property
+    def descriptions_file(self) -> Path:
+        """What a model said of photos, for captions."""
+        return self.metadata / "descriptions.json"
+
+    @property
     def decisions_file(self) -> Path:
         """What a person decided about pictures."""
         return self.metadata / "decisions.json"

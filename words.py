@@ -18,6 +18,7 @@ STAGES = {
     "import-photos": N_("Importing photos"),
     "process": N_("Finding and cropping faces"),
     "verdicts": N_("Putting the pictures where they belong"),
+    "describe": N_("Describing the photos"),
     "dataset": N_("Building the dataset"),
     "regularisation": N_("Drawing other people"),
     "train": N_("Training the LoRA"),
@@ -59,6 +60,9 @@ FINDINGS = {
     FindingCode.ONLY_PHOTOS: N_("only photos ({measured:.0f}): good, as long as light and background vary"),
     FindingCode.SHARE_OFF: N_("{measured:.1%} of what is seen is real, {limit:.1%} was wanted: whole repeats come no nearer"),
     FindingCode.FEW_PICTURES: N_("{measured:.0f} pictures are few; from {limit:.0f} on, less is learned by heart"),
+    FindingCode.HELD_BACK: N_("{measured:.0f} photos of {limit:.0f} scenes are held back in exam, to measure the LoRA with"),
+    FindingCode.EXAM_ONE_SCENE: N_("no photo is held back: all {measured:.0f} belong to too few scenes; add photos of other days"),
+    FindingCode.EXAM_TWINS: N_("{measured:.0f} pictures are left out: they nearly repeat a photo that is held back"),
     FindingCode.ENLARGED: N_("{measured:.0f} crops were enlarged more than {limit:.1f} times and are soft"),
 }
 CHOICES = {
