@@ -15,19 +15,22 @@ from typing import Any
 import clients
 import data_preprocessor
 import dataset
+import dataset_doctor
 import demo
 import generation
 import image_processor
 import installation
 import lora_trainer
+import review
+import words
 from checkpoints import list_checkpoints
 from client import CLASS_WORDS, Client
 from config import GPU_PROFILES, PRESETS, Settings, change_settings
 from gpu import GPUState, find_gpus
-from language import N_
+from language import N_, _
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
 from training_plan import Overrides
-from utils import Event, NoFaceFound, NothingImported, PipelineError
+from utils import DatasetRefused, Event, NoFaceFound, NothingImported, PipelineError
 
 Answer = dict[str, Any]
 Stage = Generator[Event, None, Any]
@@ -71,6 +74,10 @@ class Option:
     repeatable: bool = False
     nargs: str = ""
     metavar: str = ""
+    several: bool = False  # a row that is offered may stand for several values, blanks between them
+    switch: bool = False  # given or not, without a value
+    offer: Callable[[Job], Sequence[tuple[str, str]]] | None = None  # rows (value, label) the menu offers; none: no question
+    suggest: Callable[[Job], str] | None = None  # what stands in the line to be edited
 
     @property
     def name(self) -> str:
@@ -79,12 +86,14 @@ class Option:
 
     def answered(self, text: str) -> Any:
         """The value of an answer given in the menu, as the command line would have read it."""
-        if self.nargs == "*":
+        if self.nargs == "*" or (self.nargs == "+" and self.several):
             return [self.read(word) for word in text.split()]
         return [self.read(text)] if self.nargs == "+" or self.repeatable else self.read(text)
 
     def words(self) -> dict[str, Any]:
         """What argparse wants to know."""
+        if self.switch:
+            return {"action": "store_true"}
         words: dict[str, Any] = {"type": self.read, "default": self.default}
         words |= {"choices": tuple(self.choices)} if self.choices else {"metavar": self.metavar or None}
         words |= {"nargs": self.nargs} if self.nargs else {}
@@ -93,6 +102,10 @@ class Option:
 
 def _no_complaint(_report: Any) -> PipelineError | None:
     return None
+
+
+def _nothing(_report: Any) -> str:
+    return ""
 
 
 def _never(_job: Job) -> bool:
@@ -111,11 +124,13 @@ class Action:
     changes: bool = True  # whether the client is held for this program alone
     tool: bool = False  # stands on the first screen
     extra: bool = False  # stands on a client's screen, below the eight steps
+    more: bool = False  # stands one list further, so that the screen has room for what came out last
     plan: Callable[[Job], Any] | None = None  # what is shown before anything happens
     plan_answer: Callable[[Any], Answer] = asdict
     long: bool = False  # whether the command line asks too before it begins
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    then: Callable[[Any], str] = _nothing  # the action that the menu goes on with after this report
     options: tuple[Option, ...] = field(default=())
 
 
@@ -161,11 +176,8 @@ def _plan_import_answer(plan: data_preprocessor.ImportPlan) -> Answer:
     return {"pictures": len(plan.pictures), "bytes": plan.bytes, "raw": plan.raw}
 
 
-def _process_answer(report: image_processor.FaceReport) -> Answer:
-    return {
-        "accepted": [face.crop for face in report.accepted],
-        "rejected": [refused.model_dump(mode="json") for refused in report.rejected],
-    }
+def _point_next(report: image_processor.FaceReport) -> str:
+    return "who" if report.undecided and report.identity != "known" else ""
 
 
 def _nothing_accepted(report: image_processor.FaceReport) -> PipelineError | None:
@@ -181,6 +193,26 @@ def _dataset_answer(report: dataset.DatasetReport) -> Answer:
         "verdict": report.verdict.value,
         "findings": [asdict(finding) for finding in report.findings],
     }
+
+
+def _doctor_answer(report: dataset_doctor.Examination) -> Answer:
+    return {
+        "verdict": report.verdict.value, "reason": words.symptom(report.reason) if report.reason else "",
+        "findings": [words.told(symptom, report.names) for symptom in report.symptoms], "images": report.images,
+        "effective": report.effective, "share_real": round(report.share_real, 4), "spread": asdict(report.spread),
+    }  # fmt: skip
+
+
+def _quarantine_next(report: dataset_doctor.Examination) -> str:
+    return "quarantine" if any(symptom.cure_by_removing for symptom in report.symptoms) else ""
+
+
+def _offer_quarantine(job: Job) -> Sequence[tuple[str, str]]:
+    rows = review.can_be_taken_out(job.who, dataset_doctor.examine(job.who, job.settings))
+    labels = (
+        f"{words.sign(sign)}: {names}" if sign else _("put back: {names}").format(names=names) for _stems, sign, names in rows
+    )
+    return [(" ".join(stems), label) for (stems, _sign, _names), label in zip(rows, labels, strict=True)]
 
 
 # --- training and portraits -------------------------------------------------------------------------------------------
@@ -206,6 +238,10 @@ def _plan_training_answer(prepared: lora_trainer.PreparedTraining) -> Answer:
 
 
 def _train(job: Job) -> Stage:
+    """Train, unless the doctor says no-go and nobody insists."""
+    report = dataset_doctor.examine(job.who, job.settings)
+    if report.verdict is dataset.Verdict.NO_GO and report.reason and report.images and not job.options.anyway:
+        raise DatasetRefused(reason=words.symptom(report.reason), cure=words.remedy(report.reason))
     return lora_trainer.train(job.who, job.settings, _plan_training(job).plan)
 
 
@@ -293,6 +329,8 @@ _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers 
 _VERB_HELP = N_("What to do with the client:")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
+_FACE_HELP = N_("this face is the client: file and number, counted from the left; may be given several times")
+_LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30 (empty: show them):")
 _WEIGHT_HELP = N_("weight of the LoRA, 0.7 to 1.0; 0 paints without it; may be given several times")
 
 ACTIONS = (
@@ -325,12 +363,14 @@ ACTIONS = (
         verdict=_nothing_imported, options=(_PICTURES,),
     ),
     Action(
-        "process", N_("Find and crop faces"), lambda job: image_processor.process_faces(job.who, job.settings), _process_answer,
-        plan=lambda job: image_processor.plan_process(job.who, job.settings), verdict=_nothing_accepted,
+        "process", N_("Find and crop faces"),
+        lambda job: review.point_and_process(job.who, job.settings, job.options.face or ()), review.verdicts_answer,
+        plan=lambda job: image_processor.plan_process(job.who, job.settings), verdict=_nothing_accepted, then=_point_next,
+        options=(Option("--face", _FACE_HELP, repeatable=True, metavar="FILE:N"),),
     ),
     Action(
         "dataset", N_("Build the dataset"), lambda job: dataset.prepare_dataset(job.who, job.settings), _dataset_answer,
-        plan=lambda job: dataset.plan_dataset(job.who, job.settings),
+        plan=lambda job: dataset.plan_dataset(job.who, job.settings), then=lambda _report: "doctor",
     ),
     Action(
         "train", N_("Train the LoRA"), _train, _train_answer, plan=_plan_training, plan_answer=_plan_training_answer,
@@ -348,6 +388,7 @@ ACTIONS = (
             Option("--optimizer", N_("AdamW, AdamW8bit or Adafactor"), metavar="NAME"),
             Option("--precision", N_("no, fp16 or bf16"), metavar="NAME"),
             Option("--seed", N_("seed of the training"), read=int, metavar="N"),
+            Option("--anyway", N_("train although the dataset doctor says no-go"), read=bool, default=False, switch=True),
         ),
     ),
     Action(
@@ -358,6 +399,65 @@ ACTIONS = (
             Option("--lora", N_("checkpoint to use; see: checkpoints"), metavar="NAME"),
             Option("--weight", _WEIGHT_HELP, read=float, repeatable=True, metavar="X"),
             Option("--seed", N_("seed of a portrait; may be given several times"), read=int, repeatable=True, metavar="N"),
+        ),
+    ),
+    Action(
+        "rejected", N_("Look at what was rejected"), at_once(lambda job: review.rejected(job.who)), review.rejected_answer,
+        changes=False, more=True,
+    ),
+    Action(
+        "accept", N_("Accept a picture by hand"),
+        lambda job: review.accept_pictures(job.who, job.settings, job.options.pictures), review.verdicts_answer, more=True,
+        options=(
+            Option(
+                "pictures", N_("Picture to accept (undo:NAME takes it back):"), Ask.CHOICE, nargs="+",
+                offer=lambda job: review.can_be_accepted(job.who),
+            ),
+        ),
+    ),
+    Action(
+        "who", N_("Point at the client's face"),
+        lambda job: review.point_and_process(job.who, job.settings, job.options.faces), review.verdicts_answer, more=True,
+        options=(
+            Option(
+                "faces", N_("Which face is the client? Counted from the left, numbered in rejected/:"), Ask.CHOICE, nargs="+",
+                metavar="FILE:N", offer=lambda job: review.can_be_pointed_at(job.who),
+            ),
+        ),
+    ),
+    Action(
+        "limits", N_("Move the limits of quality"),
+        lambda job: review.move_limits(job.home, job.who, job.settings, job.options.changes), review.verdicts_answer, more=True,
+        plan=lambda job: review.preview_limits(job.who, job.settings, job.options.changes), plan_answer=review.limits_answer,
+        options=(Option("changes", _LIMITS_HELP, Ask.TEXT, default=[], nargs="*", metavar="NAME=VALUE"),),
+    ),
+    Action(
+        "captions", N_("Read or change captions"),
+        at_once(lambda job: review.captions(job.who, job.options.picture or "", job.options.text or "")), review.captions_answer,
+        more=True,
+        options=(
+            Option(
+                "picture", N_("Whose caption?"), Ask.CHOICE, nargs="?", metavar="FILE",
+                offer=lambda job: review.can_be_edited(job.who),
+            ),
+            Option(
+                "--text", N_("Caption, on one line:"), Ask.TEXT, metavar="TEXT",
+                suggest=lambda job: review.caption_now(job.who, job.options.picture or ""),
+            ),
+        ),
+    ),
+    Action(
+        "doctor", N_("Examine the dataset"), at_once(lambda job: dataset_doctor.examine(job.who, job.settings)), _doctor_answer,
+        changes=False, more=True, then=_quarantine_next,
+    ),
+    Action(
+        "quarantine", N_("Take pictures out of training"),
+        at_once(lambda job: review.quarantine(job.who, job.options.pictures)), asdict, more=True,
+        options=(
+            Option(
+                "pictures", N_("What to take out or put back (undo:NAME puts back):"), Ask.CHOICE, nargs="+",
+                several=True, offer=_offer_quarantine,
+            ),
         ),
     ),
     Action(

@@ -41,7 +41,7 @@ Report = TypeVar("Report")
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
 
-BACK, NEW = "<back>", "<new>"  # answers that no client can be named
+BACK, NEW, MORE = "<back>", "<new>", "<more>"  # answers that no client can be named
 
 TEXT = {
     "program": N_("From a folder of pictures to a trained LoRA and finished portraits. Without an action: the menu."),
@@ -58,6 +58,7 @@ TEXT = {
     "new_client": N_("New client"),
     "new_client_name": N_("Name of the client (also the trigger word):"),
     "class_word": N_("The client is a:"),
+    "more": N_("Pictures, limits, captions, dataset doctor ..."),
     "back": N_("Back"),
     "quit": N_("Quit"),
     "go_ahead": N_("Go ahead?"),
@@ -67,6 +68,7 @@ TEXT = {
     "stopping": N_("Stopping after this piece; Ctrl-C again stops at once."),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
+    "nothing_to_choose": N_("There is nothing to choose from."),
 }
 
 
@@ -362,11 +364,16 @@ def client_menu(name: str, options: Namespace, home: Path, console: Console) -> 
         steps = read_journey(home, _settings(home, options), client)
         console.print(screens.headline(client))
         choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
+        choices += [(MORE, text("more"), "")]
         choices += [(action.name, _(action.label), "") for action in ACTIONS if action.extra]
         chosen = _choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
         if chosen == BACK:
             return DONE
-        guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
+        if chosen == MORE:
+            rows = [(action.name, _(action.label), "") for action in ACTIONS if action.more]
+            chosen = _choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
+        if chosen != BACK:
+            guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
     return DONE
 
 
@@ -378,25 +385,34 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     """Ask what the action needs to know, show its plan, and run it once the user agrees."""
     answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
     answers.client = client.id if client else None
+    job = Job(home, _settings(home, options), answers, client)
     for option in action.options:
         if option.ask:
-            text_given = _ask_option(option)
+            text_given = _ask_option(option, job, console)
             if text_given is None:
                 return DONE
             setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
-    job = Job(home, _settings(home, options), answers, client)
     if action.plan:
         console.print(view(action.plan(job)))
     if (action.plan or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = perform(action, job, console)
-    return _hand_over(report, {}, False, console, action.verdict(report))
+    code = _hand_over(report, {}, False, console, action.verdict(report))
+    following = action.then(report)
+    return _from_menu(_action(following), options, home, client, console) if following else code
 
 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
-def _ask_option(option: Option) -> str | None:
+def _ask_option(option: Option, job: Job, console: Console) -> str | None:
     """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
+    if option.offer:
+        rows = [(value, label, "") for value, label in option.offer(job)]
+        if not rows:
+            console.print(text("nothing_to_choose"))
+            return None
+        chosen = _choose(_(option.help), [*rows, (BACK, text("back"), "")])
+        return None if chosen == BACK else chosen
     if option.ask is Ask.CHOICE:
         chosen = _choose(
             _(option.help), [(choice, words.choice(choice), "") for choice in option.offered or option.choices], option.default
@@ -404,7 +420,7 @@ def _ask_option(option: Option) -> str | None:
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         return _ask_path(_(option.help)) or None
-    return _ask_text(_(option.help), str(option.default or ""))
+    return _ask_text(_(option.help), option.suggest(job) if option.suggest else str(option.default or ""))
 
 
 def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:

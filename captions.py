@@ -18,7 +18,7 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-# Written as `_fold` leaves them: lower case, no accents.
+# Written as `fold` leaves them: lower case, no accents.
 FACE_WORDS = _set(
     "hair hairs haired hairstyle haircut bald balding blond blonde brunette redhead redheaded ginger ponytail braid braids braided "
     "bun bangs fringe curls curly wavy eye eyes eyed eyebrow eyebrows brow brows eyelash eyelashes lashes iris irises skin skinned "
@@ -51,17 +51,17 @@ _WORTH_KEEPING = re.compile(
 )
 # In the order in which they are tried: "smiling in soft light" is said once, under the first.
 _KINDS: dict[DetailKind, re.Pattern[str]] = {
-    "background": re.compile(r"\b(?:background|backdrop|fondo|indoors?|outdoors?|street|beach|city|forest|park|office|room|calle|playa"
-                             r"|ciudad|bosque|parque|oficina|interior|exterior)\b"),
+    "background": re.compile(r"\b(?:background|backdrop|fondo|indoors?|outdoors?|street|beach|city|forest|park|office|room|calle"
+                             r"|playa|ciudad|bosque|parque|oficina|interior|exterior)\b"),
     "light": re.compile(r"\b(?:light|lights|lighting|lit|backlit|golden hour|sunlight|daylight|shadows?|luz|iluminacion|contraluz"
                         r"|hora dorada|black and white|blanco y negro|sombras?)\b"),
     "framing": re.compile(r"\b(?:close-?\s?up|head-?\s?shot|(?:half|full|upper)[- ]body|waist[- ]up|(?:medium|wide|long) shot|angle"
                           r"|view|looking|turned to the side|primer plano|plano|cuerpo entero|medio cuerpo|contrapicado|perfil)\b"),
-    "clothes": re.compile(r"\b(?:wearing|dressed|shirt|coat|jacket|suit|dress|sweater|hat|scarf|tie|t-shirt|jeans|blouse|uniform|glasses"
-                          r"|camisa|abrigo|chaqueta|traje|vestido|jersey|sombrero|bufanda|corbata|blusa|uniforme|gafas|vestid[oa])\b"),
-    "expression": re.compile(r"\b(?:smil\w+|laugh\w+|grinning|frowning|crying|serious|surprised|angry|sad|happy|calm|serene|confident"
-                             r"|pensive|trustworthy|wise|professional|expression|expresion|sonri\w+|sonrisa|riendo|seri[oa]|sorprendid[oa]"
-                             r"|enfadad[oa]|triste|feliz|seren[oa]|tranquil[oa]|pensativ[oa]|segur[oa])\b"),
+    "clothes": re.compile(r"\b(?:wearing|dressed|shirt|coat|jacket|suit|dress|sweater|hat|scarf|tie|t-shirt|jeans|blouse|uniform"
+                          r"|glasses|camisa|abrigo|chaqueta|traje|vestido|jersey|sombrero|bufanda|corbata|blusa|uniforme|gafas|vestid[oa])\b"),
+    "expression": re.compile(r"\b(?:smil\w+|laugh\w+|grinning|frowning|crying|serious|surprised|angry|sad|happy|calm|serene"
+                             r"|confident|pensive|trustworthy|wise|professional|expression|expresion|sonri\w+|sonrisa|riendo"
+                             r"|seri[oa]|sorprendid[oa]|enfadad[oa]|triste|feliz|seren[oa]|tranquil[oa]|pensativ[oa]|segur[oa])\b"),
 }  # fmt: skip
 _PIECES = re.compile(r"[,;|\n]|\.(?=\s|$)")
 _UNWANTED = re.compile(r"[^,;:]*::-[\d.]+")  # a negative weight takes its piece away
@@ -85,7 +85,7 @@ def details_of(prompt: str, *, cut: bool = False) -> tuple[str, ...]:
     details: dict[str, str] = {}
     for piece in _PIECES.split(prose):
         for detail in _details_of_piece(" ".join(piece.split())):
-            details.setdefault(_fold(detail), detail)
+            details.setdefault(fold(detail), detail)
     return tuple(details.values())
 
 
@@ -111,7 +111,7 @@ def caption(
 
 def kind_of(detail: str) -> DetailKind:
     """Which of the changeable things a detail speaks of; clothes by their names, else other."""
-    folded = _fold(detail)
+    folded = fold(detail)
     return next((kind for kind, pattern in _KINDS.items() if pattern.search(folded)), "other")
 
 
@@ -135,7 +135,7 @@ _BACKGROUNDS = {"plain": "plain background", "busy": "busy background"}
 
 def _details_of_piece(piece: str) -> Iterator[str]:
     """What is worth keeping of a piece between two commas: nothing, parts of it, or all."""
-    folded = _fold(piece)
+    folded = fold(piece)
     subject = next((word for word in re.finditer(r"\w+", folded) if word.group() in SUBJECT_WORDS), None)
     if subject:
         yield from _kept_parts(piece[: subject.start()])
@@ -147,13 +147,13 @@ def _details_of_piece(piece: str) -> Iterator[str]:
 
 
 def _kept_parts(text: str) -> Sequence[str]:
-    return [text[found.start() : found.end()] for found in _WORTH_KEEPING.finditer(_fold(text))]
+    return [text[found.start() : found.end()] for found in _WORTH_KEEPING.finditer(fold(text))]
 
 
 def _words(folded: str) -> list[str]:
     return re.findall(r"\w+", folded)
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
     """The text in lower case without accents, letter for letter, so that places in it are places in the text."""
     return "".join(unicodedata.normalize("NFKD", letter)[:1].lower()[:1] or letter for letter in text)

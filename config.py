@@ -166,6 +166,13 @@ def save_settings(home: Path, settings: Settings) -> None:
 
 def change_settings(home: Path, settings: Settings, changes: Sequence[str]) -> Settings:
     """Write the settings with `section.name=value` changes; raises SettingRefused, and nothing is written then."""
+    changed = with_changes(settings, changes)
+    save_settings(home, changed)
+    return changed
+
+
+def with_changes(settings: Settings, changes: Sequence[str]) -> Settings:
+    """The settings with `section.name=value` changes; raises SettingRefused."""
     values = settings.model_dump(by_alias=True)
     for change in changes:
         name, _equals, value = change.partition("=")
@@ -177,12 +184,10 @@ def change_settings(home: Path, settings: Settings, changes: Sequence[str]) -> S
             raise SettingRefused(name=name, problem=_("there is no such setting"))
         section[key] = value.split(",") if isinstance(section[key], list | tuple) else value
     try:
-        changed = Settings.model_validate(values)
+        return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingRefused(name=".".join(map(str, first["loc"])), problem=first["msg"]) from error
-    save_settings(home, changed)
-    return changed
 
 
 def resolve_base(name: str) -> Path:

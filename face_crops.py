@@ -1,6 +1,6 @@
 """What lies on disk of a verdict: the crop in `processed/`, or the reason and a picture in `rejected/`, and the contact sheets.
 
-Every file takes its name when it is complete, and what was seen of an original is written last: it never promises what is not there.
+Every file takes its name when it is complete; what was seen of an original is written last: it never promises what is not there.
 """
 
 from __future__ import annotations
@@ -149,6 +149,8 @@ def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[F
     accepted, refused = [], []
     for face in faces:
         name = names[face.source, face.file]
+        if face.crop and not (client.processed / face.crop).is_file():
+            continue  # taken out of training by a person
         if face.rejection is None:
             accepted.append(
                 Cell(client.processed / face.crop, f"{name}\n{_verdict(face)}", Tone.PLAIN if face.warnings else Tone.GOOD)

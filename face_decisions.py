@@ -52,7 +52,7 @@ def point_at(client: Client, words: Sequence[str]) -> Decisions:
 
 
 def accept(client: Client, names: Sequence[str]) -> Decisions:
-    """Remember that pictures are good enough whatever the limits say; raises PictureMissing, or FaceMissing where none was found."""
+    """Remember that pictures are good enough whatever the limits say; raises PictureMissing, or FaceMissing without a face."""
     pictures = [find_picture(client, name) for name in names]
     for picture in pictures:
         look = read_look(client, picture)

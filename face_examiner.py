@@ -12,7 +12,7 @@ from face_detector import LOOK_PX, Detection, Detector
 from face_geometry import Box, Square, crop_square, cut, levelling, take, turn_of, upright_box
 from face_quality import measure
 from identity import ROOM, FaceRecogniser
-from photo_analysis import analyse, background_of, perceptual_hash
+from photo_analysis import analyse, background_colour, background_of, perceptual_hash
 from pictures import RAW_ENDINGS, UnreadablePicture
 
 if TYPE_CHECKING:
@@ -57,9 +57,10 @@ class Examiner:
         box = upright_box(face.box, angle)
         square = crop_square(image.width, image.height, box, self.quality.face_padding_factor, angle)
         crop, own = cut(image, square), _alone(image, box, angle)
+        yaw = turn_of(face.landmarks) if face.landmarks else 0.0
         measures = {
             "confidence": face.confidence, "face_px": float(max(box[2:])), "upscale": square.upscale, "inside": square.inside,
-            "turn": abs(turn_of(face.landmarks)) if face.landmarks else 0.0, **measure(own, crop),
+            "turn": abs(yaw), "yaw": yaw, **measure(own, crop), **background_colour(crop),
         }  # fmt: skip
         return SeenFace(
             box=face.box, landmarks=face.landmarks, confidence=face.confidence,

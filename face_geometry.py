@@ -91,7 +91,7 @@ def levelling(points: Points) -> float:
 
 
 def turn_of(points: Points) -> float:
-    """How far the head is turned to a side: the nose's way from the middle of the eyes, in distances of the eyes, roll taken out."""
+    """How far the head is turned to a side: the nose's way from the middle of the eyes, in distances of the eyes."""
     (left_x, left_y), (right_x, right_y), (nose_x, nose_y) = points["left_eye"], points["right_eye"], points["nose"]
     eyes = hypot(right_x - left_x, right_y - left_y)
     if eyes < 1:

@@ -1,4 +1,4 @@
-"""Quality control of a face, pure: pixels -> measures, measures and limits -> the first reason to refuse it, and what would help."""
+"""Quality control of a face, pure: pixels -> measures, measures and limits -> the first reason to refuse it, and its cure."""
 
 from __future__ import annotations
 
@@ -149,8 +149,8 @@ def _grey(image: Image.Image) -> Grey:
 def noise_of(grey: Grey) -> float:
     """Standard deviation of the noise, measured where there is nothing else: in the flattest blocks of the middle.
 
-    Immerkaer's mask (Computer Vision and Image Understanding 64(2), 1996) takes away whatever is flat or a slope; the flattest fifth
-    of the blocks reads 6 % low on pure noise.
+    Immerkaer's mask (Computer Vision and Image Understanding 64(2), 1996) takes away whatever is flat or a slope; the flattest
+    fifth of the blocks reads 6 % low on pure noise.
     """
     import numpy as np
 

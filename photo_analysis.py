@@ -81,12 +81,24 @@ def cast_of(colour: Pixels) -> str:
 
 def background_of(crop: Image.Image) -> str:
     """What lies around the face of a crop: plain, soft (out of focus) or busy."""
+    return _word(sum(_step(side.mean(axis=2)) for side in _sides(crop)) / 3)
+
+
+def background_colour(crop: Image.Image) -> dict[str, float]:
+    """The mean colour around the face of a crop, as measures."""
     import numpy as np
 
-    small = np.asarray(crop.resize((256, 256), reducing_gap=2.0).convert("L"), dtype=np.float32)
+    colour = np.concatenate([side.reshape(-1, 3) for side in _sides(crop)]).mean(axis=0)
+    return {f"background_{name}": float(level) for name, level in zip(("red", "green", "blue"), colour, strict=True)}
+
+
+def _sides(crop: Image.Image) -> tuple[Pixels, Pixels, Pixels]:
+    """What lies left, right and above the face; below are clothes."""
+    import numpy as np
+
+    small = np.asarray(crop.resize((256, 256), reducing_gap=2.0).convert("RGB"), dtype=np.float32)
     edge = round(BORDER * 256)
-    sides = (small[: 256 * 5 // 8, :edge], small[: 256 * 5 // 8, -edge:], small[:edge, edge:-edge])  # below are clothes
-    return _word(float(np.mean([_step(side) for side in sides])))
+    return small[: 256 * 5 // 8, :edge], small[: 256 * 5 // 8, -edge:], small[:edge, edge:-edge]
 
 
 def _texture(grey: Pixels) -> str:

@@ -19,6 +19,7 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── PictureMissing     a picture the user named is not the client's
     ├── FaceMissing        a picture has no such face
     ├── TooFewPictures     a dataset needs more
+    ├── DatasetRefused     the dataset doctor says no-go
     ├── PlanRefused        the training cannot work as asked
     ├── TrainerMissing     no trainer fits the base model
     ├── TrainerFailed      the trainer died
@@ -234,6 +235,13 @@ class TooFewPictures(PipelineError):
 
     message = N_("{found} pictures passed; a dataset needs at least {needed}.")
     hint = N_("Import more pictures of the client, or look at the rejected ones, and run process again.")
+
+
+class DatasetRefused(PipelineError):
+    """Facts: reason, cure."""
+
+    message = N_("The dataset doctor says no-go: {reason}")
+    hint = N_("{cure} To train all the same, add --anyway.")
 
 
 class PlanRefused(PipelineError):
