@@ -11,7 +11,7 @@ from client import Client, Face, Source
 from config import Settings
 from utils import read_record
 
-PHOTO = "photo"  # that a picture is one stays changeable
+PHOTO = "photo"  # tells photos from MidJourney's pictures, where there are both
 
 
 class _Trait(BaseModel):
@@ -43,12 +43,14 @@ def details(client: Client, faces: Iterable[Face], settings: Settings, described
     """
     path = client.midjourney_file
     prompts = {prompt.sha256: prompt for prompt in (read_record(path, _Prompts).images if path.exists() else ())}
+    faces = tuple(faces)
+    mixed = any(face.source is Source.MIDJOURNEY for face in faces)
     said = {}
     for face in faces:
         prompt = prompts.get(face.sha256)
         words = _of_prompt(prompt) if prompt and face.source is Source.MIDJOURNEY else ()
         words += details_of(described.get(face.sha256, ""))
-        words += (PHOTO,) if face.source is Source.REAL else ()
+        words += (PHOTO,) if mixed and face.source is Source.REAL else ()
         said[face.sha256] = _completed(words, measured_details(face, settings.quality.warn_turn))
     return said
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from client import Face
 from config import DETAIL_KINDS, DetailKind
+from photo_analysis import light_of
 
 
 def _set(words: str) -> frozenset[str]:
@@ -119,7 +120,8 @@ def measured_details(face: Face, turned_from: float) -> tuple[str, ...]:
     """What was measured of a picture in words, as far as it stands out: ordinary light and framing are not worth a word."""
     if face.analysis is None:
         return ()
-    light = [_LIGHTS.get(face.analysis.light, ""), _CASTS.get(face.analysis.colour_cast, "")]
+    of_face = light_of(face.measures.get("brightness", 128.0), face.measures.get("contrast", 45.0))
+    light = [_LIGHTS.get(of_face, ""), _CASTS.get(face.analysis.colour_cast, "")]
     words = [
         _BACKGROUNDS.get(face.background, ""),
         *light,

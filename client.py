@@ -82,9 +82,10 @@ class Analysis(BaseModel):
     width: int  # upright
     height: int
     phash: str  # 64 bits of perceptual hash as 16 hexadecimal digits
-    sharpness: float  # variance of the Laplacian at 512 px
+    sharpness: float  # variance of the Laplacian at 256 px
     brightness: float  # mean grey, 0 to 255
     contrast: float  # standard deviation of the grey
+    clipped: float  # share of pixels >= 250
     light: str  # dark, dim, even, bright or hard
     colour_cast: str  # none, warm, cool, green, magenta or grey
     background: str  # plain, soft or busy: what lies around the face, or everything where there is none

@@ -50,9 +50,11 @@ class QualityLimits(BaseModel):
     # Good photos reach 163 and more, at a third of their light 84 at most. Off while min_brightness is 0.
     min_highlight: float = Field(default=90, ge=0, le=255)
     max_clipped: float = Field(default=0.08, ge=0, le=1)  # share of face pixels >= 250; good: up to 0.03, burnt: from 0.07
+    max_clipped_picture: float = Field(default=0.4, ge=0, le=1)  # the same of a whole picture, where so much white hides any face
     max_crushed: float = Field(default=0.2, ge=0, le=1)  # share of face pixels <= 8; good: up to 0.05
-    # Longer side of the face box on the original. With the padding above, 160 px are enlarged 4 times: this one holds for others.
-    min_face_px: float = Field(default=96, ge=1)
+    # Longer side of the face box on the original. Enlargement refuses more, as long as it is kept (160 px are enlarged 4 times);
+    # under 48 px landmarks and identity are guesses.
+    min_face_px: float = Field(default=48, ge=1)
     max_upscale: float = Field(default=4.0, ge=1)  # enlargement of the crop to 1024 px; above, it shows the resampling
     warn_upscale: float = Field(default=2.5, ge=1)
     # Share of the wanted square that the picture holds. Half of good portraits miss some, one in ten more than a fifth.

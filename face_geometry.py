@@ -108,14 +108,14 @@ def upright_box(box: Box, angle: float) -> Box:
     return left + (width - height) // 2, top + (height - width) // 2, height, width
 
 
-def cut(image: Image.Image, square: Square) -> Image.Image:
-    """The square of an original as a crop of CROP_PX, levelled."""
+def cut(image: Image.Image, square: Square, pixels: int = CROP_PX) -> Image.Image:
+    """The square of an original as a crop of so many pixels a side, levelled."""
     from PIL import Image
 
     if square.angle:
-        return take(image, square.middle, (square.side, square.side), square.angle, (CROP_PX, CROP_PX))
+        return take(image, square.middle, (square.side, square.side), square.angle, (pixels, pixels))
     box = (square.left, square.top, square.left + square.side, square.top + square.side)
-    return image.resize((CROP_PX, CROP_PX), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
+    return image.resize((pixels, pixels), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
 
 
 def take(

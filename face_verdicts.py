@@ -122,6 +122,9 @@ def _choose(look: Look, limits: QualityLimits, identity: Identity, decisions: De
     if look.unreadable:
         return _Choice(None, Refusal(look.unreadable))
     if not look.faces:
+        clipped = look.analysis.clipped if look.analysis else 0.0
+        if clipped > limits.max_clipped_picture:
+            return _Choice(None, Refusal(Reason.BURNT, clipped, limits.max_clipped_picture, "max_clipped_picture"))
         return _Choice(None, Refusal(Reason.NO_FACE))
     pointed = decisions.pointed.get(look.sha256)
     for face in look.faces:

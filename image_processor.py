@@ -149,31 +149,38 @@ def _is_seen(client: Client, picture: Picture, method: str) -> bool:
 def _look_at(
     client: Client, waiting: Sequence[Picture], examiner: Examiner, quality: QualityControlConfig
 ) -> Generator[Event, None, None]:
-    """Look at pictures one after another; the next one is decoded meanwhile."""
+    """Look at pictures one after another; meanwhile the next one is decoded and the last one's crop written.
+
+    A picture is reported when all of it is on disk.
+    """
     disk, decisions = Disk(client), client.decisions()
-    with contextlib.closing(_decoded(client, waiting)) as pictures:
-        for number, (picture, image) in enumerate(pictures, 1):
-            look = examiner.look(picture, image)
-            # A verdict without knowing who the client is: in most cases it stays, and the crop need not be cut again.
-            face = decide(look, picture, _place(client, picture), quality, Identity(), decisions)
-            disk.keep(look, face, image if not isinstance(image, UnreadablePicture) else None)
-            yield Progress("process", number, len(waiting), picture.original)
-
-
-def _decoded(client: Client, waiting: Sequence[Picture]) -> Generator[tuple[Picture, Image.Image | UnreadablePicture], None, None]:
-    """Every picture with its pixels, or with why it has none; one is decoded ahead."""
-    with ThreadPoolExecutor(1) as pool:
-        ahead: list[tuple[Picture, Future[Image.Image | UnreadablePicture]]] = []
+    with ThreadPoolExecutor(2) as pool, contextlib.closing(_decoded(client, waiting, pool)) as pictures:
+        written: Future[None] | None = None
         try:
-            for picture in waiting:
-                ahead.append((picture, pool.submit(_open, client, picture)))
-                if len(ahead) > 1:
-                    first, future = ahead.pop(0)
-                    yield first, future.result()
-            for first, future in ahead:
-                yield first, future.result()
+            for number, (picture, image) in enumerate(pictures):
+                look = examiner.look(picture, image)
+                # A verdict without knowing who the client is: in most cases it stays, and the crop need not be cut again.
+                face = decide(look, picture, _place(client, picture), quality, Identity(), decisions)
+                if written:
+                    written.result()
+                    yield Progress("process", number, len(waiting), waiting[number - 1].original)
+                written = pool.submit(disk.keep, look, face, None if isinstance(image, UnreadablePicture) else image)
+            if written:
+                written.result()
+                yield Progress("process", len(waiting), len(waiting), waiting[-1].original)
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _decoded(
+    client: Client, waiting: Sequence[Picture], pool: ThreadPoolExecutor
+) -> Generator[tuple[Picture, Image.Image | UnreadablePicture], None, None]:
+    """Every picture with its pixels, or with why it has none; one is decoded ahead."""
+    ahead: Future[Image.Image | UnreadablePicture] | None = None
+    for number, picture in enumerate(waiting):
+        image = (ahead or pool.submit(_open, client, picture)).result()
+        ahead = pool.submit(_open, client, waiting[number + 1]) if number + 1 < len(waiting) else None
+        yield picture, image
 
 
 def _open(client: Client, picture: Picture) -> Image.Image | UnreadablePicture:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     Pixels: TypeAlias = npt.NDArray[np.float32]
 
-LOOK_PX = 512  # longer side of what is measured
+WHITE = 250  # grey from which a pixel is burnt out
+LOOK_PX = 256  # longer side of what is measured
 DARK, DIM, BRIGHT = 60.0, 90.0, 180.0  # mean grey: a third of the range is dark, as night and cellars are
 HARD_SPREAD = 75.0  # standard deviation of the grey: hard light has both deep shadows and white
 GREY_SPREAD = 4.0  # mean distance of the three colours from one another in a picture without colour
@@ -23,19 +24,19 @@ PLAIN, BUSY = 2.5, 9.0  # mean step from pixel to pixel, in grey levels: walls a
 BORDER = 0.16  # of a crop's side: with the usual padding, the face lies within the rest
 
 
-def analyse(image: Image.Image, faces: int, taken: str) -> Analysis:
-    """The analysis of a whole, upright picture."""
+def analyse(view: Image.Image, size: tuple[int, int], faces: int, taken: str) -> Analysis:
+    """The analysis of a whole, upright picture of that size (width, height), given a view of it that may be smaller."""
     import numpy as np
 
-    small = image.copy()
-    small.thumbnail((LOOK_PX, LOOK_PX), reducing_gap=2.0)
+    share = min(1.0, LOOK_PX / max(view.size))
+    small = view.resize((max(1, round(view.width * share)), max(1, round(view.height * share))), reducing_gap=1.5)
     colour = np.asarray(small.convert("RGB"), dtype=np.float32)
     grey = np.asarray(small.convert("L"), dtype=np.float32)
     brightness, contrast = float(grey.mean()), float(grey.std())
     return Analysis(
-        width=image.width, height=image.height, phash=perceptual_hash(small), sharpness=round(_sharpness(grey), 1),
-        brightness=round(brightness, 1), contrast=round(contrast, 1), light=light_of(brightness, contrast),
-        colour_cast=cast_of(colour), background=_texture(grey), faces=faces, taken=taken,
+        width=size[0], height=size[1], phash=perceptual_hash(small), sharpness=round(_sharpness(grey), 1),
+        brightness=round(brightness, 1), contrast=round(contrast, 1), clipped=round(float((grey >= WHITE).mean()), 4),
+        light=light_of(brightness, contrast), colour_cast=cast_of(colour), background=_texture(grey), faces=faces, taken=taken,
     )  # fmt: skip
 
 
@@ -79,17 +80,14 @@ def cast_of(colour: Pixels) -> str:
     return "warm" if warm > 2 * CAST else "cool" if warm < -CAST else "none"
 
 
-def background_of(crop: Image.Image) -> str:
-    """What lies around the face of a crop: plain, soft (out of focus) or busy."""
-    return _word(sum(_step(side.mean(axis=2)) for side in _sides(crop)) / 3)
-
-
-def background_colour(crop: Image.Image) -> dict[str, float]:
-    """The mean colour around the face of a crop, as measures."""
+def background_of(crop: Image.Image) -> tuple[str, dict[str, float]]:
+    """What lies around the face of a crop: plain, soft (out of focus) or busy, and its mean colour as measures."""
     import numpy as np
 
-    colour = np.concatenate([side.reshape(-1, 3) for side in _sides(crop)]).mean(axis=0)
-    return {f"background_{name}": float(level) for name, level in zip(("red", "green", "blue"), colour, strict=True)}
+    sides = _sides(crop)
+    colour = np.concatenate([side.reshape(-1, 3) for side in sides]).mean(axis=0)
+    measures = {f"background_{name}": float(level) for name, level in zip(("red", "green", "blue"), colour, strict=True)}
+    return _word(sum(_step(side[..., 1]) for side in sides) / 3), measures
 
 
 def _sides(crop: Image.Image) -> tuple[Pixels, Pixels, Pixels]:

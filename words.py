@@ -41,7 +41,7 @@ REASONS = {
     Reason.SEVERAL_FACES: N_("{measured:.0f} people, and nothing tells which is the client: point at the face"),
     Reason.TOO_DARK: N_("too dark: brightness {measured:.0f}, at least {limit:.0f}"),
     Reason.TOO_BRIGHT: N_("too bright: brightness {measured:.0f}, at most {limit:.0f}"),
-    Reason.BURNT: N_("overexposed: {measured:.0%} of the face is white, at most {limit:.0%}"),
+    Reason.BURNT: N_("overexposed: {measured:.0%} is white, at most {limit:.0%}"),
     Reason.LOW_CONTRAST: N_("too flat: contrast {measured:.0f}, at least {limit:.0f}"),
     Reason.BLURRED: N_("blurred: measured {measured:.2f}, limit {limit:.2f}"),
     Reason.NOISY: N_("too noisy: noise of {measured:.1f} grey levels, at most {limit:.1f}"),
@@ -113,7 +113,8 @@ SIGNS = {
         N_("Make images with a stronger reference, or raise distribution.share_real."),
     ),
     Sign.SECOND_FACES: (
-        N_("second faces"), N_("in {measured:.0f} crops somebody else can be seen"), N_("Take them out, or crop the originals closer."),
+        N_("second faces"), N_("in {measured:.0f} crops somebody else can be seen"),
+        N_("Take them out, or crop the originals closer."),
     ),
     Sign.SAME_POSE: (
         N_("same pose"), N_("all heads are turned alike (spread {measured:.3f}, wanted {limit:.2f})"),
