@@ -45,7 +45,8 @@ def test_the_68_point_file_is_never_opened() -> None:
         "for name in ('shape_predictor', 'face_recognition_model_v1'):\n"
         "    real = getattr(dlib, name)\n"
         "    setattr(dlib, name, lambda path, real=real: (opened.append(path), real(path))[1])\n"
-        "identity.FaceRecogniser()\nprint(len(opened), any('68' in path for path in opened), 'face_recognition_models' in sys.modules)"
+        "identity.FaceRecogniser()\n"
+        "print(len(opened), any('68' in path for path in opened), 'face_recognition_models' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert shown.stdout.split() == ["2", "False", "False"]

@@ -23,16 +23,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from transformers import BertTokenizer, BlipConfig, BlipForConditionalGeneration, BlipImageProcessor, BlipProcessor
 
     folder = tmp_path_factory.mktemp("blip")
-    words = [
-        "[PAD]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        "[DEC]",
-        "[ENC]",
-        *["a", "the", "park", "red", "coat", "smiling", "in", "with", "tree", "sky"],
-    ]
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]", "[ENC]"]
+    words = [*special, "a", "the", "park", "red", "coat", "smiling", "in", "with", "tree", "sky"]
     (folder / "vocab.txt").write_text("\n".join(words))
     text = {
         "vocab_size": len(words), "hidden_size": 16, "encoder_hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
