@@ -1,145 +1,30 @@
-"""Every action of the program, one row each: its words, what it asks, what it plans, what it runs, what it answers.
-
-The menu and the command line are both drawn from this table, so that neither can do what the other cannot.
+"""Every action of the program: the table that the menu and the command line are both drawn from, so that neither can do what the
+other cannot. The rows of the larger rooms stand in modules of their own.
 """
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import Enum
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict, dataclass
 
 import clients
-import data_preprocessor
 import dataset
+import dataset_doctor
 import demo
+import face_actions
 import generation
-import image_processor
 import import_actions
 import installation
 import lora_trainer
-import prompts
+import words
+from action_table import Action, Answer, Ask, Job, Option, Stage, at_once
 from checkpoints import list_checkpoints
-from client import CLASS_WORDS, Client
+from client import CLASS_WORDS
 from config import GPU_PROFILES, PRESETS, Settings, change_settings
-from forms import Form
 from gpu import GPUState, find_gpus
 from language import N_
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
 from training_plan import Overrides
-from utils import Event, NoFaceFound, PipelineError
-
-Answer = dict[str, Any]
-Stage = Generator[Event, None, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One request: where, with which settings, in which words, for whom."""
-
-    home: Path
-    settings: Settings
-    options: Namespace
-    client: Client | None = None
-
-    @property
-    def who(self) -> Client:
-        """The client of an action that needs one; the command line and the menu see to it that there is one."""
-        assert self.client is not None
-        return self.client
-
-
-class Ask(Enum):
-    """How the menu asks for an option."""
-
-    PATH = "path"
-    TEXT = "text"
-    CHOICE = "choice"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of an action: a word or flag of the command line, and a question of the menu where `ask` is set."""
-
-    flag: str
-    help: str
-    ask: Ask | None = None
-    default: Any = None
-    read: Callable[[str], Any] = str
-    choices: Sequence[str] = ()
-    offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
-    repeatable: bool = False
-    switch: bool = False  # a flag without a value
-    nargs: str = ""
-    metavar: str = ""
-
-    @property
-    def name(self) -> str:
-        """The option's name among the options of a job."""
-        return self.flag.lstrip("-").replace("-", "_")
-
-    def answered(self, text: str) -> Any:
-        """The value of an answer given in the menu, as the command line would have read it."""
-        if self.nargs == "*":
-            return [self.read(word) for word in text.split()]
-        return [self.read(text)] if self.nargs == "+" or self.repeatable else self.read(text)
-
-    def words(self) -> dict[str, Any]:
-        """What argparse wants to know."""
-        if self.switch:
-            return {"action": "store_true"}
-        words: dict[str, Any] = {"type": self.read, "default": self.default}
-        words |= {"choices": tuple(self.choices)} if self.choices else {"metavar": self.metavar or None}
-        words |= {"nargs": self.nargs} if self.nargs else {}
-        return words | ({"action": "append"} if self.repeatable else {})
-
-
-def _no_complaint(_report: Any) -> PipelineError | None:
-    return None
-
-
-def _never(_job: Job) -> bool:
-    return False
-
-
-def _always(_job: Job) -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One row of the table. `answer` is the JSON that scripts rely on; `verdict` says whether the report is a failure."""
-
-    name: str
-    label: str
-    run: Callable[[Job], Stage]
-    answer: Callable[[Any], Answer]
-    needs_client: bool = True
-    changes: bool = True  # whether the client is held for this program alone
-    tool: bool = False  # stands on the first screen
-    extra: bool = False  # stands on a client's screen, below the eight steps
-    plan: Callable[[Job], Any] | None = None  # what is shown before anything happens
-    plan_answer: Callable[[Any], Answer] = asdict
-    long: bool = False  # whether the command line asks too before it begins
-    grave: Callable[[Job], bool] = _never  # whether it cannot be undone
-    verdict: Callable[[Any], PipelineError | None] = _no_complaint
-    form: Callable[[Job], Form] | None = None  # how the menu asks, instead of option by option
-    offers: tuple[str, ...] = ()  # actions that the menu offers afterwards, where they have something to do
-    useful: Callable[[Job], bool] = _always
-    options: tuple[Option, ...] = field(default=())
-
-
-def at_once(work: Callable[[Job], Any]) -> Callable[[Job], Stage]:
-    """A stage of something that takes no time worth showing."""
-
-    def stage(job: Job) -> Stage:
-        yield from ()
-        return work(job)
-
-    return stage
+from utils import DatasetRefused
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
@@ -147,29 +32,6 @@ def _client(job: Job) -> clients.ClientList | clients.ClientView | clients.Clien
     options = job.options
     name = options.name or options.client or ""
     return clients.manage(job.home, job.settings, options.verb, name, options.class_word)
-
-
-# --- pictures ---------------------------------------------------------------------------------------------------------
-def _process_answer(report: image_processor.FaceReport) -> Answer:
-    return {
-        "accepted": [face.crop for face in report.accepted],
-        "rejected": [refused.model_dump(mode="json") for refused in report.rejected],
-    }
-
-
-def _nothing_accepted(report: image_processor.FaceReport) -> PipelineError | None:
-    return None if report.accepted else NoFaceFound(pictures=len(report.rejected))
-
-
-def _dataset_answer(report: dataset.DatasetReport) -> Answer:
-    return {
-        "folders": [folder.name for folder in report.folders],
-        "images": report.images,
-        "repeats": {folder.name: folder.repeats for folder in report.folders},
-        "share_real": round(report.share_real, 4),
-        "verdict": report.verdict.value,
-        "findings": [asdict(finding) for finding in report.findings],
-    }
 
 
 # --- training and portraits -------------------------------------------------------------------------------------------
@@ -195,6 +57,10 @@ def _plan_training_answer(prepared: lora_trainer.PreparedTraining) -> Answer:
 
 
 def _train(job: Job) -> Stage:
+    """Train, unless the doctor says no-go and nobody insists."""
+    report = dataset_doctor.examine(job.who, job.settings)
+    if report.verdict is dataset.Verdict.NO_GO and report.reason and report.images and not job.options.anyway:
+        raise DatasetRefused(reason=words.symptom(report.reason), cure=words.remedy(report.reason))
     return lora_trainer.train(job.who, job.settings, _plan_training(job).plan)
 
 
@@ -275,16 +141,8 @@ def _settings_answer(settings: Settings) -> Answer:
     return settings.model_dump(mode="json", by_alias=True)
 
 
-_PICTURES = Option(
-    "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
-)
-_MOVE = Option("--move", N_("take the pictures out of that folder once their copies are verified"), default=False, switch=True)
-_MASTER_HELP = N_("what all prompts of the client have in common")
-_SET_HELP = N_("prompt of a job, which is named by its id or a picture; may be given several times")
-_LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 _VERB_HELP = N_("What to do with the client:")
-_USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
 _WEIGHT_HELP = N_("weight of the LoRA, 0.7 to 1.0; 0 paints without it; may be given several times")
 
@@ -303,32 +161,10 @@ ACTIONS = (
             Option("--class-word", N_("what the client is, for captions: person, woman, man"), default=CLASS_WORDS[0]),
         ),
     ),
-    Action(
-        "import-mj", N_("Import MidJourney images"), lambda job: import_actions.import_mj(job.who, job.options),
-        import_actions.import_answer, plan=lambda job: import_actions.plan(job.options), plan_answer=import_actions.plan_answer,
-        verdict=import_actions.nothing_imported,
-        offers=("grids", "prompts"),
-        options=(
-            _PICTURES,
-            Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
-            Option("--master", _MASTER_HELP, metavar="TEXT"),
-            Option("--split-grids", N_("make four pictures of each grid of four"), default=False, switch=True),
-            _MOVE,
-        ),
-    ),
-    Action(
-        "import-photos", N_("Import real photos"), lambda job: import_actions.import_photos(job.who, job.options),
-        import_actions.import_answer, plan=lambda job: import_actions.plan(job.options), plan_answer=import_actions.plan_answer,
-        verdict=import_actions.nothing_imported, options=(_PICTURES, _MOVE),
-    ),
-    Action(
-        "process", N_("Find and crop faces"), lambda job: image_processor.process_faces(job.who, job.settings), _process_answer,
-        plan=lambda job: image_processor.plan_process(job.who, job.settings), verdict=_nothing_accepted,
-    ),
-    Action(
-        "dataset", N_("Build the dataset"), lambda job: dataset.prepare_dataset(job.who, job.settings), _dataset_answer,
-        plan=lambda job: dataset.plan_dataset(job.who, job.settings),
-    ),
+    import_actions.IMPORT_MJ,
+    import_actions.IMPORT_PHOTOS,
+    face_actions.PROCESS,
+    face_actions.DATASET,
     Action(
         "train", N_("Train the LoRA"), _train, _train_answer, plan=_plan_training, plan_answer=_plan_training_answer,
         long=True,
@@ -345,6 +181,7 @@ ACTIONS = (
             Option("--optimizer", N_("AdamW, AdamW8bit or Adafactor"), metavar="NAME"),
             Option("--precision", N_("no, fp16 or bf16"), metavar="NAME"),
             Option("--seed", N_("seed of the training"), read=int, metavar="N"),
+            Option("--anyway", N_("train although the dataset doctor says no-go"), read=bool, default=False, switch=True),
         ),
     ),
     Action(
@@ -357,26 +194,18 @@ ACTIONS = (
             Option("--seed", N_("seed of a portrait; may be given several times"), read=int, repeatable=True, metavar="N"),
         ),
     ),
+    face_actions.REJECTED,
+    face_actions.ACCEPT,
+    face_actions.WHO,
+    face_actions.LIMITS,
+    face_actions.CAPTIONS,
+    face_actions.DOCTOR,
+    face_actions.QUARANTINE,
     Action(
         "checkpoints", N_("Show what was trained"), at_once(_checkpoints), _checkpoints_answer, changes=False, extra=True,
     ),
-    Action(
-        "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), import_actions.import_answer,
-        plan=lambda job: data_preprocessor.plan_grids(job.who),
-        useful=lambda job: bool(data_preprocessor.plan_grids(job.who).grids),
-    ),
-    Action(
-        "prompts", N_("Prompts: the master, and what is missing"),
-        at_once(lambda job: import_actions.tell_prompts(job.who, job.options)),
-        import_actions.prompts_answer, extra=True, form=lambda job: import_actions.prompts_form(job.who),
-        useful=lambda job: prompts.read_prompts(job.who).open,
-        options=(
-            Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
-            Option("--master", _MASTER_HELP, metavar="TEXT"),
-            Option("--set", _SET_HELP, read=import_actions.job_and_text, repeatable=True, metavar="JOB=TEXT"),
-            Option("--list", _LIST_HELP, read=lambda text: Path(text).expanduser(), repeatable=True, metavar="FILE"),
-        ),
-    ),
+    import_actions.GRIDS,
+    import_actions.PROMPTS,
     Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
     Action(
         "settings", N_("Show or change the settings"), at_once(_settings), _settings_answer, needs_client=False, changes=False,

@@ -14,36 +14,31 @@ import io
 import json
 import logging
 import logging.handlers
-import signal
 import sys
-import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
-from rich.progress import Progress as Bars
-from rich.progress import TaskID
 
 import screens
 import words
-from actions import ACTIONS, Action, Answer, Ask, Job, Option
+from action_table import Action, Answer, Ask, Job, Option
+from actions import ACTIONS
 from client import CLASS_WORDS, Client, check_client_id, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
 from forms import Form
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
 from reports import view
-from utils import Event, PipelineError, ProgramFault, Stopped, as_pipeline_error, log
+from stage_watch import Watch, drive
+from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
-Report = TypeVar("Report")
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letters
-LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
 
-BACK, NEW, ALL = "<back>", "<new>", "<all>"  # answers that no client can be named
+BACK, NEW, ALL, MORE = "<back>", "<new>", "<all>", "<more>"  # answers that no client can be named
 
 TEXT = {
     "program": N_("From a folder of pictures to a trained LoRA and finished portraits. Without an action: the menu."),
@@ -60,17 +55,18 @@ TEXT = {
     "new_client": N_("New client"),
     "new_client_name": N_("Name of the client (also the trigger word):"),
     "class_word": N_("The client is a:"),
+    "more": N_("Pictures, limits, captions, dataset doctor ..."),
     "back": N_("Back"),
     "quit": N_("Quit"),
     "go_ahead": N_("Go ahead?"),
     "say_yes": N_("This cannot be undone, and nobody can be asked here; to go ahead, add --yes."),
     "yes_word": N_("Yes"),
     "no_word": N_("No"),
-    "stopping": N_("Stopping after this piece; Ctrl-C again stops at once."),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
     "form_done": N_("Done: keep what stands here"),
     "form_skip": N_("Skip all of it"),
+    "nothing_to_choose": N_("There is nothing to choose from."),
 }
 
 
@@ -79,108 +75,7 @@ def text(name: str) -> str:
     return _(TEXT[name])
 
 
-# --- running one stage ------------------------------------------------------------------------------------------------
-class Interrupts:
-    """Ctrl-C and its kin while a stage runs: the first press stops at the next yield, the second at once.
-
-    The second one is raised only while the stage works, never inside its clean-up, which would leave its child behind.
-    """
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.presses = 0
-        self.stage_works = False
-        self._say = say
-
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
-        """Take a signal."""
-        self.presses += 1
-        if self.presses == 1:
-            self._say(text("stopping"))
-        elif self.stage_works:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Listen to the signals that ask a program to end, until the block ends."""
-        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-        old = {number: signal.signal(number, self) for name in names if (number := getattr(signal, name, None))}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-
-class Watch:
-    """Shows the events of a stage: bars on a terminal, a line now and then elsewhere, nothing where asked to be quiet."""
-
-    def __init__(self, console: Console, quiet: bool) -> None:
-        self._console = console
-        self._quiet = quiet
-        self._bars = Bars(*screens.progress_columns(), console=console, disable=quiet or not console.is_terminal, expand=True)
-        self._tasks: dict[str, TaskID] = {}
-        self._stage_started = self._line_printed = 0.0
-        self._last_state: screens.BarState | None = None
-
-    def __enter__(self) -> Watch:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._bars.stop()
-
-    def say(self, line: str) -> None:
-        """One line, above the bars."""
-        if not self._quiet:
-            self._console.print(line)
-
-    def show(self, event: Event) -> None:
-        """Bring the screen up to date with an event."""
-        if self._quiet:
-            return
-        if headline := screens.heading(event):
-            self._console.print(headline)
-        elif self._console.is_terminal:
-            self._move_bar(event)
-        else:
-            self._print_line(event)
-
-    def _move_bar(self, event: Event) -> None:
-        state = screens.bar_state(event)
-        if state.stage not in self._tasks:
-            self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
-        self._bars.update(self._tasks[state.stage], completed=state.done, total=state.total or None, note=state.note)
-
-    def _print_line(self, event: Event) -> None:
-        now, state = time.monotonic(), screens.bar_state(event)
-        if state.stage not in self._tasks:
-            self._tasks[state.stage] = TaskID(0)
-            self._stage_started, self._line_printed, self._last_state = now, now - LINE_SECONDS, None
-        due = now - self._line_printed >= LINE_SECONDS or state.done == state.total
-        if due and state != self._last_state:
-            self._line_printed, self._last_state = now, state
-            self._console.print(screens.plain_line(state, now - self._stage_started))
-
-
-def drive(stage: Generator[Event, None, Report], watch: Watch) -> Report:
-    """Run a stage to its end and hand back its report; raises Stopped when the user asked to stop."""
-    interrupts = Interrupts(watch.say)
-    with interrupts.installed(), contextlib.closing(stage):
-        while True:
-            try:
-                interrupts.stage_works = True
-                event = next(stage)
-            except StopIteration as end:
-                return end.value
-            except KeyboardInterrupt as error:
-                raise Stopped from error
-            finally:
-                interrupts.stage_works = False
-            watch.show(event)
-            if interrupts.presses:
-                raise Stopped
-
-
+# --- running one action -----------------------------------------------------------------------------------------------
 def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) -> Any:
     """Run one action for its client, held for this program alone where it changes something; hand back its report."""
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
@@ -369,11 +264,16 @@ def client_menu(name: str, options: Namespace, home: Path, console: Console) -> 
         steps = read_journey(home, _settings(home, options), client)
         console.print(screens.headline(client))
         choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
+        choices += [(MORE, text("more"), "")]
         choices += [(action.name, _(action.label), "") for action in ACTIONS if action.extra]
         chosen = _choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
         if chosen == BACK:
             return DONE
-        guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
+        if chosen == MORE:
+            rows = [(action.name, _(action.label), "") for action in ACTIONS if action.more]
+            chosen = _choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
+        if chosen != BACK:
+            guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
     return DONE
 
 
@@ -385,16 +285,16 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
     answers.client = client.id if client else None
+    job = Job(home, _settings(home, options), answers, client)
     if action.form:
-        form = action.form(Job(home, _settings(home, options), answers, client))
+        form = action.form(job)
         vars(answers).update(form.options(_fill_in(form)))
     for option in () if action.form else action.options:
         if option.ask:
-            text_given = _ask_option(option)
+            text_given = _ask_option(option, job, console)
             if text_given is None:
                 return DONE
             setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
-    job = Job(home, _settings(home, options), answers, client)
     if action.plan:
         console.print(view(action.plan(job)))
     if (action.plan or action.grave(job)) and not _ask_yes(text("go_ahead")):
@@ -402,9 +302,8 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
         return DONE
     report = perform(action, job, console)
     code = _hand_over(report, {}, False, console, action.verdict(report))
-    for name in action.offers:
-        if _action(name).useful(job):
-            _from_menu(_action(name), options, home, client, console)
+    for name in action.then(job, report):
+        _from_menu(_action(name), options, home, client, console)
     return code
 
 
@@ -423,8 +322,15 @@ def _fill_in(form: Form) -> dict[str, str]:
 
 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
-def _ask_option(option: Option) -> str | None:
+def _ask_option(option: Option, job: Job, console: Console) -> str | None:
     """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
+    if option.offer:
+        rows = [(value, label, "") for value, label in option.offer(job)]
+        if not rows:
+            console.print(text("nothing_to_choose"))
+            return None
+        chosen = _choose(_(option.help), [*rows, (BACK, text("back"), "")])
+        return None if chosen == BACK else chosen
     if option.ask is Ask.CHOICE:
         chosen = _choose(
             _(option.help), [(choice, words.choice(choice), "") for choice in option.offered or option.choices], option.default
@@ -432,7 +338,7 @@ def _ask_option(option: Option) -> str | None:
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         return _ask_path(_(option.help)) or None
-    return _ask_text(_(option.help), str(option.default or ""))
+    return _ask_text(_(option.help), option.suggest(job) if option.suggest else str(option.default or ""))
 
 
 def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:

@@ -57,6 +57,12 @@ class Reason(StrEnum):
     BURNT = "burnt"
     LOW_CONTRAST = "low_contrast"
     BLURRED = "blurred"
+    NOISY = "noisy"
+    CRUSHED = "crushed"
+    CUT_OFF = "cut_off"
+    TURNED_AWAY = "turned_away"
+    FEW_PIXELS = "few_pixels"
+    SOMEONE_ELSE = "someone_else"
 
 
 class Rejection(BaseModel):
@@ -69,6 +75,27 @@ class Rejection(BaseModel):
     reason: Reason
     measured: float | None = None
     limit: float | None = None
+    limit_name: str = ""  # the setting that would have to move
+    cure: str = ""  # what would help, in English; screens say it in the user's language
+
+
+class Analysis(BaseModel):
+    """What the pixels of a whole picture tell, measured when `process` first decodes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    width: int  # upright
+    height: int
+    phash: str  # 64 bits of perceptual hash as 16 hexadecimal digits
+    sharpness: float  # variance of the Laplacian at 256 px
+    brightness: float  # mean grey, 0 to 255
+    contrast: float  # standard deviation of the grey
+    clipped: float  # share of pixels >= 250
+    light: str  # dark, dim, even, bright or hard
+    colour_cast: str  # none, warm, cool, green, magenta or grey
+    background: str  # plain, soft or busy: what lies around the face, or everything where there is none
+    faces: int
+    taken: str = ""  # EXIF date, as the camera wrote it
 
 
 class Picture(BaseModel):
@@ -86,6 +113,7 @@ class Picture(BaseModel):
     camera: str = ""
     lens: str = ""
     grid: bool = False  # four pictures in one: MidJourney's first answer in Discord
+    analysis: Analysis | None = None  # added by `process`
 
 
 class Pictures(BaseModel):
@@ -95,8 +123,42 @@ class Pictures(BaseModel):
     images: tuple[Picture, ...] = ()
 
 
+class SeenFace(BaseModel):
+    """One face in an original, measured: whatever the limits are, these numbers stay."""
+
+    model_config = ConfigDict(frozen=True)
+
+    box: tuple[int, int, int, int]  # left, top, width, height in the original's upright pixels
+    landmarks: dict[str, tuple[int, int]]
+    confidence: float
+    square: tuple[int, int, int]  # left, top, side of the crop
+    angle: float = 0.0  # degrees by which the square is turned so that the eyes lie level
+    measures: dict[str, float]
+    phash: str = ""  # of the crop
+    background: str = ""  # of the crop, as in Analysis
+    identity: tuple[float, ...] = ()  # dlib's 128 numbers
+
+
+class Look(BaseModel):
+    """What was seen in one original, a file of its own written the moment it is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    file: str
+    sha256: str
+    source: Source
+    method: str  # changes with the way of measuring and with the padding
+    unreadable: Reason | None = None
+    raw: bool = False
+    faces: tuple[SeenFace, ...] = ()  # the largest first
+    analysis: Analysis | None = None
+    cut: tuple[int, int, int, float] | None = None  # square and angle of the crop that lies in processed/
+    shown: str = ""  # what the picture in rejected/ shows
+
+
 class Face(BaseModel):
-    """What `process` found in one original: the chosen face in the original's upright pixels, the square, the measures."""
+    """The verdict on one original: the chosen face in the original's upright pixels, the square, the measures."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -109,8 +171,16 @@ class Face(BaseModel):
     landmarks: dict[str, tuple[int, int]] = {}
     confidence: float | None = None
     faces: int = 0
+    bystanders: int = 0  # other people in an accepted picture
     square: tuple[int, int, int] | None = None  # left, top, side
+    angle: float = 0.0
+    distance: float | None = None  # to the mean of the references; None where there are none
     measures: dict[str, float] = {}
+    phash: str = ""  # of the crop
+    background: str = ""
+    analysis: Analysis | None = None
+    warnings: tuple[str, ...] = ()  # names of limits that came near
+    by_hand: bool = False  # accepted by a person against the limits
     rejection: Rejection | None = None
 
 
@@ -118,7 +188,19 @@ class Faces(BaseModel):
     """`metadata/faces.json`: the verdict on every original, in the order of their names."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
+    identity: Literal["known", "unsure", "none"] = "none"  # whether the references agree on who the client is
+    references: int = 0
     faces: tuple[Face, ...] = ()
+
+
+class Decisions(BaseModel):
+    """`metadata/decisions.json`: what a person decided against or beside the limits, by the hash of the original."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    accepted: tuple[str, ...] = ()
+    pointed: dict[str, tuple[int, int, int, int]] = {}  # the box of the client's face
 
 
 class ClientState(BaseModel):
@@ -186,6 +268,21 @@ class Client:
     def metadata(self) -> Path:
         """Records of what was imported and found."""
         return self.root / "metadata"
+
+    @property
+    def exam(self) -> Path:
+        """Real photos held back from training, to measure the LoRA with."""
+        return self.root / "exam"
+
+    @property
+    def exam_file(self) -> Path:
+        """Which photos those are, and why they belong together."""
+        return self.exam / "exam.json"
+
+    @property
+    def quarantine(self) -> Path:
+        """Pictures taken out of training by a person, with all that is needed to put them back."""
+        return self.root / "quarantine"
 
     @property
     def training(self) -> Path:
@@ -273,13 +370,23 @@ class Client:
         return self.metadata / "captions.json"
 
     @property
+    def descriptions_file(self) -> Path:
+        """What a model said of photos, for captions."""
+        return self.metadata / "descriptions.json"
+
+    @property
+    def decisions_file(self) -> Path:
+        """What a person decided about pictures."""
+        return self.metadata / "decisions.json"
+
+    @property
     def faces_table(self) -> Path:
         """The same as a table."""
         return self.metadata / "faces.csv"
 
     @property
-    def verdicts(self) -> Path:
-        """The verdict on each original as a file of its own, written the moment it is known."""
+    def looks(self) -> Path:
+        """What was seen in each original as a file of its own, written the moment it is known."""
         return self.metadata / "faces"
 
     @property
@@ -302,7 +409,15 @@ class Client:
 
     def faces(self) -> tuple[Face, ...]:
         """Every verdict of `process`; raises BrokenFile."""
-        return read_record(self.faces_file, Faces).faces if self.faces_file.exists() else ()
+        return self.judged().faces
+
+    def judged(self) -> Faces:
+        """The same, with what is known of who the client is."""
+        return read_record(self.faces_file, Faces) if self.faces_file.exists() else Faces()
+
+    def decisions(self) -> Decisions:
+        """What a person decided; raises BrokenFile."""
+        return read_record(self.decisions_file, Decisions) if self.decisions_file.exists() else Decisions()
 
     @contextmanager
     def lock(self) -> Iterator[None]:

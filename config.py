@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from language import _
 from utils import SettingRefused, read_record, write_record
@@ -23,8 +23,11 @@ SDXL_ID = "stabilityai/stable-diffusion-xl-base-1.0"
 PROGRAM = Path(__file__).resolve().parent
 
 
-class QualityControlConfig(BaseModel):
-    """The limits a face must keep. The first six carry the names of the original plan's JSON."""
+class QualityLimits(BaseModel):
+    """The limits a face must keep. The first six carry the names of the original plan's JSON.
+
+    Percentages in the comments are of 100 good portraits and of copies spoilt on purpose, measured as `face_quality` measures.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -33,16 +36,63 @@ class QualityControlConfig(BaseModel):
     min_brightness: float = Field(default=40, ge=0, le=255)  # mean grey of the face; good portraits: 69 to 176 (5 to 95 %)
     max_brightness: float = Field(default=220, ge=0, le=255)
     min_contrast: float = Field(default=25, ge=0)  # standard deviation of the crop's grey; faded copies stay under 25
-    # Variance of the Laplacian of the face at 256 px, freed of its exposure and its size (`face_quality`). The plan's 100 was
-    # meant for the 1024 px crop, where it rejects 73 % of good portraits. Here good photos have 56 and more, drawings 33 and more;
+    # Variance of the Laplacian of the face at 256 px, freed of its exposure, its size and its noise (`face_quality`). The plan's
+    # 100 was meant for the 1024 px crop, where it rejects 73 % of good portraits. On this scale good photos have 54 and more;
     # blurred by a hundredth of the face, 97 % of photos and all drawings stay under 25.
     blur_threshold: float = Field(default=25, ge=0)
     # Crete's perceptual blur of the crop at 512 px, which also sees blur in one direction. Good photos have 0.36 to 0.58, smooth
     # drawings up to 0.77, motion of 6 % of the face 0.74 to 0.91.
     max_blur_effect: float = Field(default=0.78, ge=0, le=1)
-    max_clipped: float = Field(default=0.16, ge=0, le=1)  # share of face pixels >= 250; good: up to 0.03, burnt: from 0.16
-    max_upscale: float = Field(default=4.0, ge=1)  # enlargement of the crop to 1024 px
+    # Standard deviation of the noise, in grey levels of 255 (Immerkaer's filter on the flattest fifth of the face). Good photos
+    # stay under 4; noise of 20 in each colour measures 12, and lends any blur the sharpness of a good photo.
+    max_noise: float = Field(default=8, ge=0)
+    # Grey that the brightest twentieth of the face reaches: a dark picture has no light anywhere, dark skin has highlights.
+    # Good photos reach 163 and more, at a third of their light 84 at most. Off while min_brightness is 0.
+    min_highlight: float = Field(default=90, ge=0, le=255)
+    max_clipped: float = Field(default=0.08, ge=0, le=1)  # share of face pixels >= 250; good: up to 0.03, burnt: from 0.07
+    max_clipped_picture: float = Field(default=0.4, ge=0, le=1)  # the same of a whole picture, where so much white hides any face
+    max_crushed: float = Field(default=0.2, ge=0, le=1)  # share of face pixels <= 8; good: up to 0.05
+    # Longer side of the face box on the original. Enlargement refuses more, as long as it is kept (160 px are enlarged 4 times);
+    # under 48 px landmarks and identity are guesses.
+    min_face_px: float = Field(default=48, ge=1)
+    max_upscale: float = Field(default=4.0, ge=1)  # enlargement of the crop to 1024 px; above, it shows the resampling
     warn_upscale: float = Field(default=2.5, ge=1)
+    # Share of the wanted square that the picture holds. Half of good portraits miss some, one in ten more than a fifth.
+    min_inside: float = Field(default=0.5, ge=0, le=1)
+    warn_inside: float = Field(default=0.9, ge=0, le=1)
+    # Nose away from the middle of the eyes, in distances of the eyes. 70 portraits: -0.17 to 0.22; a profile: from 0.6.
+    max_turn: float = Field(default=0.6, ge=0)
+    warn_turn: float = Field(default=0.25, ge=0)
+    # Distance of dlib's 128 numbers to the mean of the client's references. 428 pairs of one person: 99 % up to 0.58; 11,662 pairs
+    # of two: 1 % under 0.68.
+    max_distance: float = Field(default=0.6, ge=0)
+    warn_distance: float = Field(default=0.5, ge=0)
+
+
+class RawLimits(BaseModel):
+    """Where camera RAW is judged otherwise: developed here, it is neither sharpened nor freed of noise as a camera's JPEG is,
+    and LibRaw brightens it until a hundredth of it is white."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_contrast: float = Field(default=20, ge=0)
+    blur_threshold: float = Field(default=18, ge=0)
+    max_noise: float = Field(default=12, ge=0)
+    max_clipped: float = Field(default=0.1, ge=0, le=1)
+
+
+class QualityControlConfig(QualityLimits):
+    """The standard profile, and in `raw` what differs for camera RAW."""
+
+    raw: RawLimits = RawLimits()
+
+    def profile(self, raw: bool) -> QualityLimits:
+        """The limits for a picture of that kind."""
+        limits = self.model_dump(exclude={"raw"})
+        return QualityLimits.model_validate(limits | (self.raw.model_dump() if raw else {}))
+
+
+PLAN_KEYS = tuple(QualityLimits.model_fields)[:6]  # the original plan's JSON has them at its top
 
 
 class DatasetDistribution(BaseModel):
@@ -53,6 +103,15 @@ class DatasetDistribution(BaseModel):
     share_real: float = Field(default=0.15, ge=0, le=1)
     max_repeats: int = Field(default=40, ge=1, le=1000)
     min_pictures: int = Field(default=4, ge=1)  # fewer teach the background rather than the face
+    exam_share: float = Field(default=0.2, ge=0, le=0.5)  # of the real photos, held back to measure the LoRA with
+    exam_minimum: int = Field(default=2, ge=1)  # fewer say nothing
+    exam_from: int = Field(default=6, ge=1)  # with fewer photos than this, training needs every one
+    scene_seconds: float = Field(default=60, ge=0)  # photos taken within so many seconds are one scene
+    near_duplicate_bits: int = Field(default=10, ge=0, le=32)  # of 64; the same scene: up to 10, different real photos: from 14
+
+
+DetailKind = Literal["expression", "clothes", "background", "light", "framing", "other"]
+DETAIL_KINDS: tuple[DetailKind, ...] = ("expression", "clothes", "background", "light", "framing", "other")
 
 
 class Settings(BaseModel):
@@ -64,12 +123,26 @@ class Settings(BaseModel):
     language: Literal["auto", "en", "es"] = "auto"
     quality: QualityControlConfig = QualityControlConfig()
     distribution: DatasetDistribution = DatasetDistribution()
-    caption: str = "portrait of {trigger} {class_word}, {details}"  # one line; {details} is what must stay changeable
+    # One line. {details} is all that must stay changeable, in the order below; each kind can also be placed by its own name.
+    caption: str = "portrait of {trigger} {class_word}, {details}"
+    caption_order: tuple[DetailKind, ...] = DETAIL_KINDS
+    caption_model: str = ""  # a folder with a BLIP model, which describes the photos; empty: they are described by measures alone
     base_model: str = EMBEDDED_BASE  # "embedded", a diffusers folder or a single .safetensors file
     sd_scripts: str = ""  # a checkout of kohya-ss/sd-scripts; empty: none
     sd_scripts_python: str = ""  # the Python of its own virtual environment; empty: ours
     gpu: str = "auto"
     preset: str = "balanced"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_plan_keys(cls, values: Any) -> Any:
+        """The original plan's six limits, which its JSON has at the top, count as if they stood under `quality`."""
+        if not isinstance(values, dict) or not any(key in values for key in PLAN_KEYS):
+            return values
+        old = {key: value for key, value in values.items() if key in PLAN_KEYS}
+        new = {key: value for key, value in values.items() if key not in PLAN_KEYS}
+        quality = new.get("quality", {})
+        return {**new, "quality": {**old, **quality} if isinstance(quality, dict) else quality}
 
 
 def program_home() -> Path:
@@ -95,6 +168,13 @@ def save_settings(home: Path, settings: Settings) -> None:
 
 def change_settings(home: Path, settings: Settings, changes: Sequence[str]) -> Settings:
     """Write the settings with `section.name=value` changes; raises SettingRefused, and nothing is written then."""
+    changed = with_changes(settings, changes)
+    save_settings(home, changed)
+    return changed
+
+
+def with_changes(settings: Settings, changes: Sequence[str]) -> Settings:
+    """The settings with `section.name=value` changes; raises SettingRefused."""
     values = settings.model_dump(by_alias=True)
     for change in changes:
         name, _equals, value = change.partition("=")
@@ -104,14 +184,12 @@ def change_settings(home: Path, settings: Settings, changes: Sequence[str]) -> S
             section = section.get(part) if isinstance(section, dict) else None
         if not isinstance(section, dict) or key not in section or isinstance(section[key], dict):
             raise SettingRefused(name=name, problem=_("there is no such setting"))
-        section[key] = value
+        section[key] = value.split(",") if isinstance(section[key], list | tuple) else value
     try:
-        changed = Settings.model_validate(values)
+        return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingRefused(name=".".join(map(str, first["loc"])), problem=first["msg"]) from error
-    save_settings(home, changed)
-    return changed
 
 
 def resolve_base(name: str) -> Path:

@@ -142,7 +142,7 @@ def _fitting(image: Image.Image, side: int) -> Image.Image:
 
     scale = side / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=1.2)
 
 
 def _lines(label: str, font: Font, width: int) -> list[str]:

@@ -6,81 +6,36 @@ caption stays; what the trainer cached from a picture or caption that has change
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import os
 import re
 import shutil
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, floor
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from captions import caption, details_of
+from caption_sources import details
+from captions import caption
 from client import Client, Face, Source
 from config import DatasetDistribution, Settings
+from dataset_balance import Balance, balance
+from dataset_files import (
+    INFO_FILE,
+    DatasetInfo,
+    Item,
+    digest,
+    edited_captions,
+    keep_edited,
+    read_caption,
+    read_items,
+)
+from exam import Exam, hold_back, plan_exam
+from photo_captions import describe, descriptions
 from utils import BrokenFile, Event, Progress, TooFewPictures, read_record, replacing, sweep_parts, write_record, write_text
 
-INFO_FILE = "dataset_info.json"
-EPOCH_SAMPLES = 100  # samples an epoch has at least, where repeats can make them: starting an epoch costs time
-SHARE_TOLERANCE = 0.01  # a share this near to the wanted one is as good; fewer repeats are better
 SHARE_WARNING = 0.02
 FEW_PICTURES = 10  # under this many, a LoRA repeats poses and backgrounds more than it learns the face
-PHOTO_DETAILS = ("photo",)  # what a photo's caption says beyond the trigger: that it is one stays changeable
 _OURS = re.compile(r"((?:mj|real)_[0-9a-f]{12})(?:\.png|\.txt|_.*\.npz)")
-
-
-# --- balance, pure ----------------------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """How often a picture of each source is seen in an epoch (0: never), and the share of photos that comes of it."""
-
-    repeats_mj: int
-    repeats_real: int
-    share_real: float
-
-
-def balance(mj: int, real: int, share_real: float, max_repeats: int) -> Balance:
-    """The smallest repeats that bring photos within a hundredth of the wanted share, or as near to it as repeats can.
-
-    Where there is only one source, or the share asks for only one, that one fills the epoch.
-    """
-    if not real or (share_real == 0 and mj):
-        return Balance(_filling(mj, max_repeats), 0, 0.0)
-    if not mj or share_real == 1:
-        return Balance(0, _filling(real, max_repeats), 1.0)
-    pairs = _candidates(mj, real, share_real, max_repeats)
-    best_mj, best_real = min(pairs, key=lambda pair: _distance(mj * pair[0], real * pair[1], share_real))
-    more = min(max_repeats // max(best_mj, best_real), ceil(EPOCH_SAMPLES / (mj * best_mj + real * best_real)))
-    return Balance(best_mj * more, best_real * more, _share(mj * best_mj, real * best_real))
-
-
-def _filling(pictures: int, max_repeats: int) -> int:
-    """The repeats with which so many pictures fill an epoch."""
-    return min(max_repeats, ceil(EPOCH_SAMPLES / max(1, pictures)))
-
-
-def _candidates(mj: int, real: int, share_real: float, max_repeats: int) -> set[tuple[int, int]]:
-    """For every number of repeats of the photos, the two of MidJourney's that lie around the wanted share."""
-    pairs = set()
-    for repeats in range(1, max_repeats + 1):
-        ideal = repeats * real * (1 - share_real) / (share_real * mj)
-        pairs |= {(min(max(round_to(ideal), 1), max_repeats), repeats) for round_to in (floor, ceil)}
-    return pairs
-
-
-def _distance(samples_mj: int, samples_real: int, share_real: float) -> tuple[float, int]:
-    """What makes a balance worse: first a share too far off, then a longer epoch."""
-    error = abs(_share(samples_mj, samples_real) - share_real)
-    return (error if error > SHARE_TOLERANCE else 0.0, samples_mj + samples_real)
-
-
-def _share(samples_mj: int, samples_real: int) -> float:
-    return samples_real / (samples_mj + samples_real)
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -100,6 +55,12 @@ class FindingCode(StrEnum):
     SHARE_OFF = "share_off"  # measured and limit: the share reached and the share wanted
     FEW_PICTURES = "few_pictures"  # measured: pictures, limit: enough
     ENLARGED = "enlarged"  # measured: pictures enlarged more than the limit, in times
+    HELD_BACK = "held_back"  # measured: photos in the exam, limit: scenes they make
+    EXAM_ONE_SCENE = "exam_one_scene"  # measured: photos that all belong to too few scenes to hold some back
+    EXAM_TWINS = "exam_twins"  # measured: pictures left out because they repeat a photo of the exam
+
+
+GOOD_NEWS = frozenset({FindingCode.HELD_BACK})  # said, but nothing to worry about
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +89,7 @@ class DatasetPlan:
     images: int
     share_real: float
     findings: tuple[Finding, ...]
+    exam: tuple[str, ...] = ()  # stems of the photos held back
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +102,7 @@ class DatasetReport:
     findings: tuple[Finding, ...]
     verdict: Verdict
     edited: int
+    exam: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +116,29 @@ class _Entry:
     caption: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Which pictures train, which are held back, and how often each is seen."""
+
+    faces: tuple[Face, ...]
+    exam: Exam
+    balance: Balance
+
+
 def plan_dataset(client: Client, settings: Settings) -> DatasetPlan:
     """The folders, repeats and share of photos; raises TooFewPictures, and BrokenFile for a record that cannot be read."""
-    faces = _usable(client, settings.distribution)
-    return _plan(client, faces, _balance_of(faces, settings.distribution), settings)
+    return _plan(client, _choose(client, settings.distribution), settings)
+
+
+def _choose(client: Client, wanted: DatasetDistribution) -> _Choice:
+    """The exam is taken away before anything else."""
+    usable = _usable(client, wanted)
+    exam = plan_exam(client, usable, wanted)
+    held = {*exam.stems, *exam.twins}
+    faces = tuple(face for face in usable if Path(face.crop).stem not in held)
+    if len(faces) < wanted.min_pictures:
+        raise TooFewPictures(found=len(faces), needed=wanted.min_pictures)
+    return _Choice(faces, exam, _balance_of(faces, wanted))
 
 
 def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Face, ...]:
@@ -177,13 +159,24 @@ def _repeats(found: Balance, source: Source) -> int:
     return found.repeats_mj if source is Source.MIDJOURNEY else found.repeats_real
 
 
-def _plan(client: Client, faces: Iterable[Face], found: Balance, settings: Settings) -> DatasetPlan:
-    seen = [face for face in faces if _repeats(found, face.source)]
-    counts = [_repeats(found, face.source) for face in seen]
+def _plan(client: Client, choice: _Choice, settings: Settings) -> DatasetPlan:
+    seen = [face for face in choice.faces if _repeats(choice.balance, face.source)]
+    counts = [_repeats(choice.balance, face.source) for face in seen]
     folders = tuple(
         DatasetFolder(client.dataset_folder(repeats).name, repeats, counts.count(repeats)) for repeats in sorted(set(counts))
     )
-    return DatasetPlan(folders, len(seen), found.share_real, tuple(_findings(seen, found, settings)))
+    findings = (*_findings(seen, choice.balance, settings), *_exam_findings(choice.exam))
+    return DatasetPlan(folders, len(seen), choice.balance.share_real, findings, choice.exam.stems)
+
+
+def _exam_findings(exam: Exam) -> Generator[Finding, None, None]:
+    """What is to be said of the photos held back."""
+    if exam.stems:
+        yield Finding(FindingCode.HELD_BACK, len(exam.stems), exam.scenes)
+    elif exam.too_few_scenes:
+        yield Finding(FindingCode.EXAM_ONE_SCENE, exam.photos, exam.scenes)
+    if exam.twins:
+        yield Finding(FindingCode.EXAM_TWINS, len(exam.twins))
 
 
 def _findings(seen: list[Face], found: Balance, settings: Settings) -> Generator[Finding, None, None]:
@@ -202,149 +195,51 @@ def _findings(seen: list[Face], found: Balance, settings: Settings) -> Generator
         yield Finding(FindingCode.ENLARGED, enlarged, enlarged_by)
 
 
-# --- captions ---------------------------------------------------------------------------------------------------------
-class _Prompt(BaseModel):
-    """The part of an entry of `midjourney.json` that captions are made of."""
-
-    sha256: str
-    prompt: str | None = None
-    group_prompt: str | None = None
-    truncated: bool = False
-
-
-class _Prompts(BaseModel):
-    images: tuple[_Prompt, ...] = ()
-
-
-def _details(client: Client) -> dict[str, tuple[str, ...]]:
-    """What MidJourney's prompts say of everything but the face, by the hash of the original."""
-    path = client.midjourney_file
-    prompts = read_record(path, _Prompts).images if path.exists() else ()
-    return {prompt.sha256: _details_of(prompt) for prompt in prompts}
-
-
-def _details_of(prompt: _Prompt) -> tuple[str, ...]:
-    """A prompt that was cut off gives way to the one of its job."""
-    whole = prompt.prompt if prompt.prompt and not prompt.truncated else prompt.group_prompt
-    return details_of(whole or prompt.prompt or "", cut=prompt.truncated and whole in (None, prompt.prompt))
-
-
-def _entries(client: Client, faces: Iterable[Face], found: Balance, settings: Settings) -> list[_Entry]:
+# --- entries ----------------------------------------------------------------------------------------------------------
+def _entries(client: Client, choice: _Choice, settings: Settings) -> list[_Entry]:
     """Every picture of the dataset with its caption."""
-    class_word, details = client.state().class_word, _details(client)
+    class_word, said = client.state().class_word, details(client, choice.faces, settings, descriptions(client, settings))
     entries = []
-    for face in faces:
-        repeats = _repeats(found, face.source)
+    for face in choice.faces:
+        repeats = _repeats(choice.balance, face.source)
         if repeats:
-            said = details.get(face.sha256, ()) if face.source is Source.MIDJOURNEY else PHOTO_DETAILS
+            text = caption(settings.caption, client.id, class_word, said[face.sha256], settings.caption_order)
             entries.append(
                 _Entry(
                     stem=Path(face.crop).stem, crop=client.processed / face.crop, folder=client.dataset_folder(repeats),
-                    picture=_digest(f"{face.sha256} {face.square} {face.settings}"),
-                    caption=caption(settings.caption, client.id, class_word, said),
+                    picture=digest(f"{face.sha256} {face.square} {face.angle or ''}"), caption=text,
                 )
             )  # fmt: skip
     return entries
 
 
-# --- what lies there --------------------------------------------------------------------------------------------------
-class _Item(BaseModel):
-    """What was written for one picture; `generated` are the digests of captions of ours, so that any other is the user's."""
-
-    model_config = ConfigDict(frozen=True)
-
-    file: str
-    picture: str = ""
-    caption: str = ""  # digest of the text beside the picture; empty while it is being written
-    generated: tuple[str, ...] = ()
-
-
-class DatasetInfo(BaseModel):
-    """`dataset_info.json` in a folder of the dataset. sd-scripts do not read it."""
-
-    model_config = ConfigDict(frozen=True)
-
-    schema_: Literal[1] = Field(default=1, alias="schema")
-    client: str
-    repeats: int
-    images: tuple[_Item, ...] = ()
-
-
-class EditedCaptions(BaseModel):
-    """`metadata/captions.json`: the captions that people wrote, by the stem of the picture."""
-
-    schema_: Literal[1] = Field(default=1, alias="schema")
-    captions: dict[str, str] = {}
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _read_items(folder: Path) -> dict[str, _Item]:
-    """What was written into a folder, by the stem of the picture."""
-    path = folder / INFO_FILE
-    return {Path(item.file).stem: item for item in read_record(path, DatasetInfo).images} if path.exists() else {}
-
-
-def _read_caption(folder: Path, stem: str) -> str:
-    """The text beside a picture, empty where there is none."""
-    with contextlib.suppress(FileNotFoundError):
-        return (folder / f"{stem}.txt").read_text(encoding="utf-8", errors="replace").strip()
-    return ""
-
-
-def _edited_captions(client: Client) -> dict[str, str]:
-    """The captions that people wrote, by the stem of the picture: what lies beside it, else what last did."""
-    edited = _stored_captions(client)
-    for folder in client.dataset_folders():
-        items = _read_items(folder)
-        for file in sorted(folder.glob("*.txt")):
-            text, item = _read_caption(folder, file.stem), items.get(file.stem)
-            if text and not (item and _digest(text) in item.generated):
-                edited[file.stem] = text
-            else:
-                edited.pop(file.stem, None)
-    return edited
-
-
-def _stored_captions(client: Client) -> dict[str, str]:
-    path = client.captions_file
-    return read_record(path, EditedCaptions).captions if path.exists() else {}
-
-
-def _keep_edited(client: Client, edited: Mapping[str, str]) -> None:
-    """Write down the captions that people wrote, before anything is moved or removed."""
-    if edited != _stored_captions(client):
-        write_record(client.captions_file, EditedCaptions(captions=dict(sorted(edited.items()))))
-
-
+# --- what lies there --------------------------------------------------------------------------------------------------------
 def dataset_is_current(client: Client, settings: Settings) -> bool:
     """Whether `prepare_dataset` would change nothing."""
     try:
-        faces = _usable(client, settings.distribution)
-        entries = _entries(client, faces, _balance_of(faces, settings.distribution), settings)
-        edited = _edited_captions(client)
-        known = {folder: _read_items(folder) for folder in {entry.folder for entry in entries}}
+        choice = _choose(client, settings.distribution)
+        entries = _entries(client, choice, settings)
+        edited = edited_captions(client)
+        known = {folder: read_items(folder) for folder in {entry.folder for entry in entries}}
     except (TooFewPictures, BrokenFile):
         return False
-    if any(_strays(client, entries)):
+    if any(_strays(client, entries)) or not choice.exam.is_held(client):
         return False
     return all(_is_current(entry, known[entry.folder].get(entry.stem), edited) for entry in entries)
 
 
-def _is_current(entry: _Entry, item: _Item | None, edited: Mapping[str, str]) -> bool:
+def _is_current(entry: _Entry, item: Item | None, edited: Mapping[str, str]) -> bool:
     """Whether a picture and its caption lie there as they should."""
     if item is None or not (entry.folder / f"{entry.stem}.png").is_file():
         return False
     text = edited.get(entry.stem, entry.caption)
-    same_text = _read_caption(entry.folder, entry.stem) == text
+    same_text = read_caption(entry.folder, entry.stem) == text
     return same_text and item == _item(entry, text)
 
 
-def _item(entry: _Entry, text: str) -> _Item:
+def _item(entry: _Entry, text: str) -> Item:
     """What the record says of a picture that is in place with this caption."""
-    return _Item(file=f"{entry.stem}.png", picture=entry.picture, caption=_digest(text), generated=(_digest(entry.caption),))
+    return Item(file=f"{entry.stem}.png", picture=entry.picture, caption=digest(text), generated=(digest(entry.caption),))
 
 
 def _strays(client: Client, entries: Iterable[_Entry]) -> Generator[Path, None, None]:
@@ -365,13 +260,15 @@ def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None
 
     Nothing that exists is removed before what takes its place is complete, so a caption that somebody wrote is never lost.
     """
-    faces = _usable(client, settings.distribution)
-    found = _balance_of(faces, settings.distribution)
-    entries = _entries(client, faces, found, settings)
+    choice = _choose(client, settings.distribution)
+    yield from describe(client, settings, choice.faces)
+    entries = _entries(client, choice, settings)
     for folder in client.dataset_folders():
         sweep_parts(folder)
-    edited = _edited_captions(client)
-    _keep_edited(client, edited)
+    edited = edited_captions(client)
+    keep_edited(client, edited)
+    _expel(client, choice.exam)
+    hold_back(client, choice.exam)
     yield Progress("dataset", 0, len(entries))
     done = 0
     for folder in sorted({entry.folder for entry in entries}):
@@ -384,27 +281,35 @@ def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None
             yield Progress("dataset", done, len(entries), entry.stem)
         _record(client.id, repeats, folder, [_item(entry, edited.get(entry.stem, entry.caption)) for entry in here])
     _remove_strays(client, entries)
-    plan = _plan(client, faces, found, settings)
+    plan = _plan(client, choice, settings)
     kept = sum(entry.stem in edited for entry in entries)
-    verdict = Verdict.WARNINGS if plan.findings else Verdict.GO
-    return DatasetReport(plan.folders, plan.images, plan.share_real, plan.findings, verdict, kept)
+    verdict = Verdict.WARNINGS if any(finding.code not in GOOD_NEWS for finding in plan.findings) else Verdict.GO
+    return DatasetReport(plan.folders, plan.images, plan.share_real, plan.findings, verdict, kept, plan.exam)
 
 
-def _announce(client_id: str, repeats: int, folder: Path, entries: Iterable[_Entry], edited: Mapping[str, str]) -> dict[str, _Item]:
+def _expel(client: Client, exam: Exam) -> None:
+    """Take photos of the exam out of training before anything is built: a caption that somebody wrote for one is kept already."""
+    for stem in (*exam.stems, *exam.twins):
+        for folder in client.dataset_folders():
+            for path in (folder / f"{stem}.png", folder / f"{stem}.txt", *folder.glob(f"{stem}_*.npz")):
+                path.unlink(missing_ok=True)
+
+
+def _announce(client_id: str, repeats: int, folder: Path, entries: Iterable[_Entry], edited: Mapping[str, str]) -> dict[str, Item]:
     """Record what is about to be written: if we are killed, neither old nor new captions of ours are taken for the user's."""
-    known = _read_items(folder)
+    known = read_items(folder)
     items = {}
     for entry in entries:
-        old = known.get(entry.stem, _Item(file=f"{entry.stem}.png"))
+        old = known.get(entry.stem, Item(file=f"{entry.stem}.png"))
         if not _is_current(entry, old, edited):
-            generated = tuple(dict.fromkeys((*old.generated, _digest(entry.caption))))
+            generated = tuple(dict.fromkeys((*old.generated, digest(entry.caption))))
             old = old.model_copy(update={"picture": "", "caption": "", "generated": generated})
         items[entry.stem] = old
     _record(client_id, repeats, folder, items.values())
     return items
 
 
-def _record(client_id: str, repeats: int, folder: Path, items: Iterable[_Item]) -> None:
+def _record(client_id: str, repeats: int, folder: Path, items: Iterable[Item]) -> None:
     """Write a folder's record, if it says anything new."""
     path = folder / INFO_FILE
     info = DatasetInfo(client=client_id, repeats=repeats, images=tuple(items))
@@ -412,9 +317,9 @@ def _record(client_id: str, repeats: int, folder: Path, items: Iterable[_Item]) 
         write_record(path, info)
 
 
-def _place(entry: _Entry, item: _Item, text: str) -> None:
+def _place(entry: _Entry, item: Item, text: str) -> None:
     """Put a picture and its caption in place, after removing what the trainer cached of the old ones."""
-    if item.picture == entry.picture and item.caption == _digest(text):
+    if item.picture == entry.picture and item.caption == digest(text):
         return
     for cache in entry.folder.glob(f"{entry.stem}_*.npz"):
         cache.unlink()
@@ -423,7 +328,7 @@ def _place(entry: _Entry, item: _Item, text: str) -> None:
             os.link(entry.crop, part)
         except OSError:  # another disk, or a file system without links
             shutil.copyfile(entry.crop, part)
-    if _read_caption(entry.folder, entry.stem) != text:
+    if read_caption(entry.folder, entry.stem) != text:
         write_text(entry.folder / f"{entry.stem}.txt", f"{text}\n")
 
 

@@ -81,7 +81,11 @@ def generate(client: Client, settings: Settings, requests: Sequence[PortraitRequ
 
 def _rows(client: Client, images: Sequence[Portrait]) -> list[list[Cell]]:
     """The client's crops, then the portraits by model, as rows of at most eight."""
-    crops = [Cell(client.processed / face.crop, face.source.value) for face in client.faces() if face.crop]
+    crops = [
+        Cell(client.processed / face.crop, face.source.value)
+        for face in client.faces()
+        if face.crop and (client.processed / face.crop).is_file()
+    ]
     rows = [crops[:SHEET_COLUMNS]] if crops else []
     for worn in dict.fromkeys((image.lora, image.weight) for image in images):
         cells = [Cell(image.file, portrait_label(image)) for image in images if (image.lora, image.weight) == worn]

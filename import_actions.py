@@ -5,10 +5,12 @@ from __future__ import annotations
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Generator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import data_preprocessor
 import prompts
+from action_table import Action, Ask, Job, Option, at_once
 from client import Client
 from data_preprocessor import ImportReport
 from forms import Form, FormRow
@@ -109,3 +111,54 @@ def job_and_text(text: str) -> str:
     if not text.partition("=")[1]:
         raise ArgumentTypeError(text)
     return text
+
+
+def _what_is_open(job: Job, _report: ImportReport) -> list[str]:
+    """What the menu goes on with after an import: only what has something to do."""
+    grids = ["grids"] if data_preprocessor.plan_grids(job.who).grids else []
+    return [*grids, "prompts"] if prompts.read_prompts(job.who).open else grids
+
+
+# --- the rows ---------------------------------------------------------------------------------------------------------
+_PICTURES = Option(
+    "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
+)
+_MOVE = Option("--move", N_("take the pictures out of that folder once their copies are verified"), default=False, switch=True)
+_MASTER_HELP = N_("what all prompts of the client have in common")
+_SET_HELP = N_("prompt of a job, which is named by its id or a picture; may be given several times")
+_LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
+_USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
+
+IMPORT_MJ = Action(
+    "import-mj", N_("Import MidJourney images"), lambda job: import_mj(job.who, job.options),
+    import_answer, plan=lambda job: plan(job.options), plan_answer=plan_answer,
+    verdict=nothing_imported,
+    then=_what_is_open,
+    options=(
+        _PICTURES,
+        Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
+        Option("--master", _MASTER_HELP, metavar="TEXT"),
+        Option("--split-grids", N_("make four pictures of each grid of four"), default=False, switch=True),
+        _MOVE,
+    ),
+)  # fmt: skip
+IMPORT_PHOTOS = Action(
+    "import-photos", N_("Import real photos"), lambda job: import_photos(job.who, job.options),
+    import_answer, plan=lambda job: plan(job.options), plan_answer=plan_answer,
+    verdict=nothing_imported, options=(_PICTURES, _MOVE),
+)  # fmt: skip
+GRIDS = Action(
+    "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), import_answer,
+    plan=lambda job: data_preprocessor.plan_grids(job.who),
+)  # fmt: skip
+PROMPTS = Action(
+    "prompts", N_("Prompts: the master, and what is missing"),
+    at_once(lambda job: tell_prompts(job.who, job.options)),
+    prompts_answer, extra=True, form=lambda job: prompts_form(job.who),
+    options=(
+        Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
+        Option("--master", _MASTER_HELP, metavar="TEXT"),
+        Option("--set", _SET_HELP, read=job_and_text, repeatable=True, metavar="JOB=TEXT"),
+        Option("--list", _LIST_HELP, read=lambda text: Path(text).expanduser(), repeatable=True, metavar="FILE"),
+    ),
+)  # fmt: skip

@@ -107,7 +107,7 @@ def measure_likeness(
     Raises NotReady with fewer than two crops or without a LoRA, ModelMissing, BrokenFile.
     """
     base, file = base_of(client, settings), choose_lora(client, lora)
-    crops = [client.processed / face.crop for face in client.faces() if face.crop]
+    crops = [client.processed / face.crop for face in client.faces() if face.crop and (client.processed / face.crop).is_file()]
     if len(crops) < 2:
         raise NotReady(step=_("Likeness"), reason=_("no crop has passed yet"))
     sets = yield from _paint_sets(client, base, file, weight)

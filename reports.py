@@ -17,14 +17,16 @@ from clients import Checkpoints, ClientErased, ClientList, ClientView
 from config import Settings
 from data_preprocessor import GridPlan, ImportReport
 from dataset import DatasetPlan, DatasetReport
+from dataset_doctor import Examination, Level, Symptom
 from demo import DemoReport
 from generation import PortraitPlan, PortraitReport
-from image_processor import FaceReport, ProcessPlan
+from image_processor import FaceReport, LimitsPlan, ProcessPlan
 from import_plan import ImportPlan
 from installation import Installation
 from language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
 from prompts import JobPrompt, Prompts
+from review import Captions, Quarantined, Rejected
 from screens import guided, table
 from training_cost import explain
 
@@ -153,8 +155,48 @@ def _process_plan(plan: ProcessPlan) -> RenderableType:
 @view.register
 def _faces(report: FaceReport) -> RenderableType:
     counts = _("{accepted} accepted, {rejected} rejected").format(accepted=len(report.accepted), rejected=len(report.rejected))
+    told = [Text(_(words.IDENTITIES[report.identity]).format(count=report.references))]
+    near = Counter(name for face in report.accepted for name in face.warnings)
+    if near:
+        listed = ", ".join(f"{_(words.WARNINGS[name])} {count}" for name, count in near.most_common())
+        told.append(Text(_("Accepted with a warning: {listed}").format(listed=listed)))
+    if others := sum(face.bystanders > 0 for face in report.accepted):
+        told.append(Text(_("Other people stand in {count} accepted pictures.").format(count=others)))
     look = _("Look at them: contact_sheet.png in processed and in rejected.")
-    return Group(Text(counts, style="bold"), *_refusals(report.rejected), Text(look))
+    return Group(Text(counts, style="bold"), *_refusals(report.rejected), *told, Text(look))
+
+
+@view.register
+def _rejected(report: Rejected) -> RenderableType:
+    """The refused by reason, each reason with its cure."""
+    lines: list[RenderableType] = []
+    room = max(1, ROWS // max(1, len(report.reasons)))
+    for reason, group in report.reasons:
+        lines.append(Text(f"{reason.value.replace('_', ' ')}: {len(group)}", style="bold"))
+        lines += [Text(f"  {refused.source}: {words.reason(refused)}") for refused in group[:room]]
+        if len(group) > room:
+            lines.append(Text(_("  ... and {more} more").format(more=len(group) - room)))
+        lines.append(Text(f"  -> {words.cure(reason)}", style="cyan"))
+    if report.by_hand:
+        lines.append(Text(_("Accepted by hand: {names}").format(names=", ".join(report.by_hand))))
+    count = sum(len(group) for _reason, group in report.reasons)
+    lines.append(Text(_("{accepted} accepted, {rejected} rejected").format(accepted=report.accepted, rejected=count), style="bold"))
+    return Group(*lines)
+
+
+@view.register
+def _limits(plan: LimitsPlan) -> RenderableType:
+    """What other limits would do, or the limits as they are."""
+    if not plan.changes:
+        return Text(_("No limit changes; settings shows them all, under quality."))
+    lines = [Text(f"{name}: {old} -> {new}", style="bold") for name, old, new in plan.changes]
+    effect = _("{before} pictures are accepted now, {after} would be.").format(before=plan.before, after=plan.after)
+    gained = [Text(f"  + {refused.source}: {words.reason(refused)}") for refused in plan.gained[:ROWS]]
+    lost = [Text(f"  - {refused.source}: {words.reason(refused)}") for refused in plan.lost[:ROWS]]
+    again = [
+        Text(_("Every picture is looked at again, for the squares change; the numbers are of the old ones."))
+    ] * plan.looks_again
+    return Group(*lines, *gained, *lost, *again, Text(effect, style="bold"))
 
 
 # --- dataset ----------------------------------------------------------------------------------------------------------
@@ -175,6 +217,46 @@ def _balance(record: DatasetPlan | DatasetReport) -> RenderableType:
         rows.add_row(folder.name, str(folder.images), str(folder.repeats))
     share = _("Of what the LoRA sees, {share:.1%} is real photos.").format(share=record.share_real)
     return Group(rows, Text(share))
+
+
+@view.register
+def _examination(report: Examination) -> RenderableType:
+    """The findings, the worst first, and the verdict with its reason."""
+    symptoms = sorted(report.symptoms, key=lambda symptom: -symptom.level)
+    lines = [line for symptom in symptoms for line in _symptom(symptom, report)]
+    counts = _("{images} pictures, {effective} really different; {share:.1%} of what is seen is real.").format(
+        images=report.images, effective=report.effective, share=report.share_real
+    )
+    spread = _("Spread: pose {pose:.3f}, light {light:.1f}, background {background:.0f}, framing {framing:.3f}").format(
+        pose=report.spread.pose, light=report.spread.light, background=report.spread.background, framing=report.spread.framing
+    )
+    verdict = _(words.VERDICTS[report.verdict]) + (f": {words.symptom(report.reason)}" if report.reason else "")
+    return Group(Text(counts), Text(spread), *lines, Text(verdict, style="bold"))
+
+
+def _symptom(symptom: Symptom, report: Examination) -> list[RenderableType]:
+    sign, style = {Level.NOTE: ("·", "dim"), Level.WARNING: ("!", "yellow"), Level.NO_GO: ("✗", "bold red")}[symptom.level]
+    names = [report.names.get(stem, stem) for stem in symptom.pictures]
+    shown = ", ".join(names[:4]) + (_(" and {more} more").format(more=len(names) - 4) if len(names) > 4 else "")
+    lines = [Text(f"{sign} {words.symptom(symptom)}", style=style)]
+    return [*lines, *([Text(f"    {shown}")] if shown else []), Text(f"    -> {words.remedy(symptom)}", style="cyan")]
+
+
+@view.register
+def _captions(report: Captions) -> RenderableType:
+    if not report.rows:
+        return Text(_("There is no caption yet: build the dataset."))
+    rows = table("", _("picture"), _("caption"))
+    for row in report.rows:
+        rows.add_row(report.names.get(row.picture, row.picture) + (" *" if row.edited else ""), row.text)
+    return Group(rows, Text(_("* written by you; it stays when the dataset is built again.")))
+
+
+@view.register
+def _quarantined(report: Quarantined) -> RenderableType:
+    moved = _("{taken} taken out of training, {returned} put back.").format(taken=len(report.taken), returned=len(report.returned))
+    listed = _("In quarantine: {names}").format(names=", ".join(report.pictures) or "-")
+    return Group(Text(moved, style="bold"), Text(listed))
 
 
 # --- training ---------------------------------------------------------------------------------------------------------

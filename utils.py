@@ -18,7 +18,10 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── NotWritable        the system refuses to write there
     ├── NotReady           an earlier step is missing
     ├── NoFaceFound        not one picture passed
+    ├── PictureMissing     a picture the user named is not the client's
+    ├── FaceMissing        a picture has no such face
     ├── TooFewPictures     a dataset needs more
+    ├── DatasetRefused     the dataset doctor says no-go
     ├── PlanRefused        the training cannot work as asked
     ├── TrainerMissing     no trainer fits the base model
     ├── TrainerFailed      the trainer died
@@ -227,11 +230,34 @@ class NoFaceFound(PipelineError):
     hint = N_("The reason of each is listed; use larger, sharper pictures with the whole face in view.")
 
 
+class PictureMissing(PipelineError):
+    """Facts: name, client."""
+
+    message = N_('"{client}" has no picture "{name}".')
+    hint = N_("Name it as the list does: rejected --client {client}")
+
+
+class FaceMissing(PipelineError):
+    """Facts: name, number, faces."""
+
+    message = N_('In "{name}" there is no face number {number}: {faces} were found.')
+    hint = N_(
+        "Faces are counted from the left, as numbered in the picture in the folder rejected. Without a face nothing can be cut."
+    )
+
+
 class TooFewPictures(PipelineError):
     """Facts: found, needed."""
 
     message = N_("{found} pictures passed; a dataset needs at least {needed}.")
     hint = N_("Import more pictures of the client, or look at the rejected ones, and run process again.")
+
+
+class DatasetRefused(PipelineError):
+    """Facts: reason, cure."""
+
+    message = N_("The dataset doctor says no-go: {reason}")
+    hint = N_("{cure} To train all the same, add --anyway.")
 
 
 class PlanRefused(PipelineError):

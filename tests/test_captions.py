@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from captions import FACE_WORDS, SUBJECT_WORDS, caption, details_of
+from captions import FACE_WORDS, SUBJECT_WORDS, caption, details_of, kind_of, measured_details
+from client import Analysis, Face, Source
+from config import DETAIL_KINDS, DetailKind
 
 TEMPLATE = "portrait of {trigger} {class_word}, {details}"
 
@@ -77,3 +79,58 @@ def test_a_caption_is_filled_in() -> None:
 )
 def test_a_caption_is_one_clean_line_whatever_the_template(template: str, details: tuple[str, ...], made: str) -> None:
     assert caption(template, "ana", "woman", details) == made
+
+
+@pytest.mark.parametrize(
+    ("detail", "kind"),
+    [
+        ("smiling", "expression"),
+        ("wearing a blue shirt", "clothes"),
+        ("beach background", "background"),
+        ("studio lighting", "light"),
+        ("close-up", "framing"),
+        ("turned to the side", "framing"),
+        ("35mm film", "other"),
+        ("fondo de ciudad", "background"),
+        ("luz suave", "light"),
+    ],
+)
+def test_every_detail_is_of_a_kind(detail: str, kind: str) -> None:
+    assert kind_of(detail) == kind
+
+
+DETAILS = ("35mm film", "studio lighting", "smiling", "red coat", "beach background")
+
+
+@pytest.mark.parametrize(
+    ("template", "order", "line"),
+    [
+        (
+            "{trigger} {class_word}, {details}",
+            DETAIL_KINDS,
+            "ana woman, smiling, red coat, beach background, studio lighting, 35mm film",
+        ),
+        ("{trigger}, {details}", ("light", "expression"), "ana, studio lighting, smiling"),
+        ("{light}, {trigger}, {details}", ("light", "clothes"), "studio lighting, ana, red coat"),
+        ("{trigger}, {framing}, {expression}", DETAIL_KINDS, "ana, smiling"),
+    ],
+)
+def test_order_and_template_are_the_users(template: str, order: tuple[DetailKind, ...], line: str) -> None:
+    assert caption(template, "ana", "woman", DETAILS, order) == line
+
+
+def test_measures_say_what_stands_out_and_never_the_face() -> None:
+    analysis = Analysis(
+        width=9, height=9, phash="0" * 16, sharpness=1, brightness=50, contrast=20, clipped=0, light="dark", colour_cast="warm",
+        background="plain", faces=1,
+    )  # fmt: skip
+    face = Face(
+        file="x", sha256="0", source=Source.REAL, settings="s", background="plain", analysis=analysis,
+        measures={"turn": 0.4, "brightness": 50.0, "contrast": 30.0},
+    )  # fmt: skip
+    assert measured_details(face, 0.25) == ("plain background", "low light", "warm light", "turned to the side")
+    ordinary = analysis.model_copy(update={"colour_cast": "none"})
+    plain = face.model_copy(
+        update={"background": "soft", "analysis": ordinary, "measures": {"brightness": 120.0, "contrast": 45.0}}
+    )
+    assert measured_details(plain, 0.25) == ()

@@ -1,6 +1,7 @@
 """The settings file: defaults, round trip, and what a broken one says."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from config import (
     PRESETS,
     QualityControlConfig,
     Settings,
+    change_settings,
     load_settings,
     program_home,
     resolve_base,
@@ -71,3 +73,30 @@ def test_the_tables_have_what_the_plan_promises():
     assert {4, 6, 8, 12, 16, 24} <= {profile.vram_gb for profile in GPU_PROFILES}
     assert [(preset.name, preset.steps) for preset in PRESETS] == [("quick", 1500), ("balanced", 2000), ("quality", 3000)]
     assert resolve_base("embedded").parts[-2:] == ("embedded", "base")
+
+
+PLAN = {
+    "face_confidence_threshold": 0.75, "face_padding_factor": 1.8, "min_brightness": 30, "max_brightness": 210,
+    "min_contrast": 20, "blur_threshold": 40,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [PLAN, {"quality": PLAN}, {"schema": 1, "language": "es", **PLAN}])
+def test_the_original_plans_limits_are_read(tmp_path: Path, values: dict[str, object]) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps(values))
+    quality = load_settings(tmp_path).quality
+    assert {name: getattr(quality, name) for name in PLAN} == PLAN
+
+
+def test_raw_differs_in_what_its_profile_says_and_nothing_else() -> None:
+    quality = QualityControlConfig(min_brightness=33)
+    standard, raw = quality.profile(False), quality.profile(True)
+    differing = {name for name in type(standard).model_fields if getattr(standard, name) != getattr(raw, name)}
+    assert differing == set(type(quality.raw).model_fields)
+    assert raw.min_brightness == 33
+
+
+def test_limits_of_raw_and_lists_can_be_changed_by_name(tmp_path: Path) -> None:
+    changed = change_settings(tmp_path, Settings(), ["quality.raw.max_noise=15", "caption_order=light,expression"])
+    assert (changed.quality.raw.max_noise, changed.caption_order) == (15, ("light", "expression"))
+    assert load_settings(tmp_path) == changed

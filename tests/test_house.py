@@ -40,6 +40,9 @@ COMMANDS = {
     "reports",
     "clients",
     "import_actions",
+    "face_actions",
+    "action_table",
+    "stage_watch",
 }
 
 

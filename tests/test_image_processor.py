@@ -1,4 +1,4 @@
-"""Faces from originals on disk: geometry, choice, verdicts, what a second run does, and what a kill leaves."""
+"""Faces from originals on disk: verdicts, what a second run does, and what a kill leaves."""
 
 from __future__ import annotations
 
@@ -21,74 +21,14 @@ from PIL import Image, ImageEnhance, ImageFilter
 from client import Client, Picture, Pictures, Reason, Source, create_client
 from config import QualityControlConfig, Settings
 from embedded.portraits import draw, random_portrait
+from face_crops import PREVIEW_PX
 from face_detector import Detection, MtcnnDetector
-from face_quality import Refusal
-from image_processor import (
-    CROP_PX,
-    PREVIEW_PX,
-    FaceReport,
-    ProcessPlan,
-    Square,
-    choose_face,
-    crop_square,
-    plan_process,
-    process_faces,
-)
+from face_geometry import CROP_PX
+from image_processor import FaceReport, ProcessPlan, plan_process, process_faces
 from utils import Event, NoPictures, Progress, sha256_file, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared" / "photos"
 SETTINGS = Settings()
-
-
-# --- geometry and choice ----------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("picture", "box", "square"),
-    [
-        ((1000, 1000), (450, 450, 100, 100), Square(420, 420, 160, 1.0)),
-        ((1000, 1000), (450, 460, 100, 80), Square(420, 420, 160, 1.0)),
-        ((1000, 1000), (0, 450, 100, 100), Square(0, 420, 160, 1 - 30 / 160)),
-        ((1000, 1000), (900, 900, 100, 100), Square(840, 840, 160, (1 - 30 / 160) ** 2)),
-        ((200, 120), (50, 10, 100, 100), Square(40, 0, 120, 120 / 160)),
-        ((100, 100), (0, 0, 100, 100), Square(0, 0, 100, (100 / 160) ** 2)),
-        ((1, 1), (0, 0, 1, 1), Square(0, 0, 1, 0.25)),
-    ],
-)
-def test_the_square_shifts_then_shrinks(picture: tuple[int, int], box: tuple[int, int, int, int], square: Square) -> None:
-    found = crop_square(*picture, box, 1.6)
-    assert (found.left, found.top, found.side) == (square.left, square.top, square.side)
-    assert found.inside == pytest.approx(square.inside)
-    assert found.upscale == CROP_PX / square.side
-
-
-def test_every_square_lies_in_its_picture_and_holds_as_much_of_the_face_as_it_can() -> None:
-    rng = random.Random(7)
-    for _ in range(2000):
-        width, height = rng.randint(1, 3000), rng.randint(1, 3000)
-        left, top = rng.randrange(width), rng.randrange(height)
-        box = (left, top, rng.randint(1, width - left), rng.randint(1, height - top))
-        square = crop_square(width, height, box, rng.uniform(1, 3))
-        assert square.left >= 0 and square.top >= 0
-        assert square.left + square.side <= width and square.top + square.side <= height
-        assert 0 < square.inside <= 1
-        if square.side >= box[2]:
-            assert square.left <= box[0] and square.left + square.side >= box[0] + box[2]
-        if square.side >= box[3]:
-            assert square.top <= box[1] and square.top + square.side >= box[1] + box[3]
-
-
-def detection(side: int, confidence: float = 0.99) -> Detection:
-    return Detection((0, 0, side, side), {}, confidence)
-
-
-def test_the_face_without_a_rival_is_chosen() -> None:
-    large, small = detection(200), detection(99)
-    assert choose_face([small, large], 0.85) == large
-    assert choose_face([large, detection(150, 0.5)], 0.85) == large
-    assert choose_face([large, detection(101)], 0.85) == Refusal(Reason.SEVERAL_FACES, 2, 1)
-    assert choose_face([detection(100), large, detection(180), detection(190)], 0.85) == Refusal(Reason.SEVERAL_FACES, 3, 1)
-    assert choose_face([detection(50, 0.7), detection(60, 0.8)], 0.85) == Refusal(Reason.LOW_CONFIDENCE, 0.8, 0.85)
-    assert choose_face([], 0.85) == Refusal(Reason.NO_FACE)
 
 
 # --- a client with one picture of each fate ---------------------------------------------------------------------------
@@ -317,7 +257,7 @@ def test_what_was_deleted_is_made_again(client: Client, detector: MtcnnDetector,
 
 def test_a_verdict_that_cannot_be_read_is_found_again(client: Client, detector: MtcnnDetector) -> None:
     before = outputs(client)
-    verdict = sorted(client.verdicts.iterdir())[0]
+    verdict = sorted(client.looks.iterdir())[0]
     verdict.write_text("{ not json", "utf-8")
     report, _events = finish(process_faces(client, SETTINGS, detector))
     assert report.new == 1
@@ -333,7 +273,7 @@ def test_what_came_of_an_original_goes_with_it_and_other_files_stay(client: Clie
     assert [face.file for face in report.accepted] == [PHOTO]
     assert {path.name for path in client.processed.iterdir()} == {report.accepted[0].crop, "contact_sheet.png", "mine.png"}
     stems = {f"{face.source}_{face.sha256[:12]}" for face in client.faces()}
-    assert {path.stem for path in client.verdicts.iterdir()} == stems
+    assert {path.stem for path in client.looks.iterdir()} == stems
 
 
 def test_a_run_stopped_between_two_pictures_goes_on(
@@ -434,21 +374,3 @@ def test_a_client_of_whom_nothing_passes_gets_a_report(tmp_path: Path, detector:
     report, _events = finish(process_faces(client, SETTINGS, detector))
     assert (report.accepted, [rejection.reason for rejection in report.rejected]) == ((), [Reason.NO_FACE])
     assert not client.processed_sheet.exists()
-
-
-# --- real photos ------------------------------------------------------------------------------------------------------
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of real photos is not part of the repository")
-def test_photos_of_one_person_give_a_crop_or_a_reason_a_person_would_name(tmp_path: Path, detector: MtcnnDetector) -> None:
-    client = create_client(tmp_path, "ana")
-    for path in sorted((SHARED / "real").iterdir()):
-        (client.raw_real / path.name).symlink_to(path)
-    register(client)
-    finish(process_faces(client, SETTINGS, detector))
-    reasons = {face.file: face.rejection.reason for face in client.faces() if face.rejection}
-    assert reasons == {
-        "group_of_3.jpg": Reason.SEVERAL_FACES,
-        "group_of_8.jpg": Reason.SEVERAL_FACES,
-        "no_face.jpg": Reason.NO_FACE,
-        "person1_and_person2.jpg": Reason.SEVERAL_FACES,
-        "person1_small.jpg": Reason.FACE_TOO_SMALL,
-    }

@@ -1,0 +1,129 @@
+"""The rows of the table of actions about faces and the dataset: crops, verdicts and what a person does with them, the doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import dataset
+import dataset_doctor
+import image_processor
+import review
+import words
+from action_table import Action, Answer, Ask, Job, Option, at_once
+from language import N_, _
+from utils import NoFaceFound, PipelineError
+
+
+def _point_next(_job: Job, report: image_processor.FaceReport) -> Sequence[str]:
+    return ("who",) if report.undecided and report.identity != "known" else ()
+
+
+def _nothing_accepted(report: image_processor.FaceReport) -> PipelineError | None:
+    return None if report.accepted else NoFaceFound(pictures=len(report.rejected))
+
+
+def _dataset_answer(report: dataset.DatasetReport) -> Answer:
+    return {
+        "folders": [folder.name for folder in report.folders],
+        "images": report.images,
+        "repeats": {folder.name: folder.repeats for folder in report.folders},
+        "share_real": round(report.share_real, 4),
+        "verdict": report.verdict.value,
+        "findings": [asdict(finding) for finding in report.findings],
+    }
+
+
+def _doctor_answer(report: dataset_doctor.Examination) -> Answer:
+    return {
+        "verdict": report.verdict.value, "reason": words.symptom(report.reason) if report.reason else "",
+        "findings": [words.told(symptom, report.names) for symptom in report.symptoms], "images": report.images,
+        "effective": report.effective, "share_real": round(report.share_real, 4), "spread": asdict(report.spread),
+    }  # fmt: skip
+
+
+def _quarantine_next(_job: Job, report: dataset_doctor.Examination) -> Sequence[str]:
+    return ("quarantine",) if any(symptom.cure_by_removing for symptom in report.symptoms) else ()
+
+
+def _offer_quarantine(job: Job) -> Sequence[tuple[str, str]]:
+    rows = review.can_be_taken_out(job.who, dataset_doctor.examine(job.who, job.settings))
+    labels = (
+        f"{words.sign(sign)}: {names}" if sign else _("put back: {names}").format(names=names) for _stems, sign, names in rows
+    )
+    return [(" ".join(stems), label) for (stems, _sign, _names), label in zip(rows, labels, strict=True)]
+
+
+# --- the rows ---------------------------------------------------------------------------------------------------------
+_FACE_HELP = N_("this face is the client: file and number, counted from the left; may be given several times")
+_LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30 (empty: show them):")
+
+PROCESS = Action(
+    "process", N_("Find and crop faces"),
+    lambda job: review.point_and_process(job.who, job.settings, job.options.face or ()), review.verdicts_answer,
+    plan=lambda job: image_processor.plan_process(job.who, job.settings), verdict=_nothing_accepted, then=_point_next,
+    options=(Option("--face", _FACE_HELP, repeatable=True, metavar="FILE:N"),),
+)  # fmt: skip
+DATASET = Action(
+    "dataset", N_("Build the dataset"), lambda job: dataset.prepare_dataset(job.who, job.settings), _dataset_answer,
+    plan=lambda job: dataset.plan_dataset(job.who, job.settings), then=lambda _job, _report: ("doctor",),
+)  # fmt: skip
+REJECTED = Action(
+    "rejected", N_("Look at what was rejected"), at_once(lambda job: review.rejected(job.who)), review.rejected_answer,
+    changes=False, more=True,
+)  # fmt: skip
+ACCEPT = Action(
+    "accept", N_("Accept a picture by hand"),
+    lambda job: review.accept_pictures(job.who, job.settings, job.options.pictures), review.verdicts_answer, more=True,
+    options=(
+        Option(
+            "pictures", N_("Picture to accept (undo:NAME takes it back):"), Ask.CHOICE, nargs="+",
+            offer=lambda job: review.can_be_accepted(job.who),
+        ),
+    ),
+)  # fmt: skip
+WHO = Action(
+    "who", N_("Point at the client's face"),
+    lambda job: review.point_and_process(job.who, job.settings, job.options.faces), review.verdicts_answer, more=True,
+    options=(
+        Option(
+            "faces", N_("Which face is the client? Counted from the left, numbered in rejected/:"), Ask.CHOICE, nargs="+",
+            metavar="FILE:N", offer=lambda job: review.can_be_pointed_at(job.who),
+        ),
+    ),
+)  # fmt: skip
+LIMITS = Action(
+    "limits", N_("Move the limits of quality"),
+    lambda job: review.move_limits(job.home, job.who, job.settings, job.options.changes), review.verdicts_answer, more=True,
+    plan=lambda job: review.preview_limits(job.who, job.settings, job.options.changes), plan_answer=review.limits_answer,
+    options=(Option("changes", _LIMITS_HELP, Ask.TEXT, default=[], nargs="*", metavar="NAME=VALUE"),),
+)  # fmt: skip
+CAPTIONS = Action(
+    "captions", N_("Read or change captions"),
+    at_once(lambda job: review.captions(job.who, job.options.picture or "", job.options.text or "")), review.captions_answer,
+    more=True,
+    options=(
+        Option(
+            "picture", N_("Whose caption?"), Ask.CHOICE, nargs="?", metavar="FILE",
+            offer=lambda job: review.can_be_edited(job.who),
+        ),
+        Option(
+            "--text", N_("Caption, on one line:"), Ask.TEXT, metavar="TEXT",
+            suggest=lambda job: review.caption_now(job.who, job.options.picture or ""),
+        ),
+    ),
+)  # fmt: skip
+DOCTOR = Action(
+    "doctor", N_("Examine the dataset"), at_once(lambda job: dataset_doctor.examine(job.who, job.settings)), _doctor_answer,
+    changes=False, more=True, then=_quarantine_next,
+)  # fmt: skip
+QUARANTINE = Action(
+    "quarantine", N_("Take pictures out of training"),
+    at_once(lambda job: review.quarantine(job.who, job.options.pictures)), asdict, more=True,
+    options=(
+        Option(
+            "pictures", N_("What to take out or put back (undo:NAME puts back):"), Ask.CHOICE, nargs="+",
+            several=True, offer=_offer_quarantine,
+        ),
+    ),
+)  # fmt: skip

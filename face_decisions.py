@@ -1,0 +1,77 @@
+"""What a person decides about pictures, kept in `metadata/decisions.json`: this face is the client, this picture is good enough."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+
+from client import Client, Decisions, Look, Picture
+from face_verdicts import left_to_right, stem_of
+from utils import BrokenFile, FaceMissing, PictureMissing, read_record, write_record
+
+
+def find_picture(client: Client, name: str) -> Picture:
+    """The original a person means: by its own name, the one it was given under, or what was made of it; raises PictureMissing."""
+    wanted = name.strip().replace("\\", "/").removeprefix("./")
+    last = wanted.rpartition("/")[2]
+    pictures = client.pictures()
+    ways: tuple[Callable[[Picture], bool], ...] = (
+        lambda picture: wanted == f"{client.raw(picture.source).name}/{picture.file}",
+        lambda picture: wanted in (picture.file, picture.original),
+        lambda picture: last in (picture.file, picture.original.rpartition("/")[2]),
+        lambda picture: last.rpartition(".")[0] == stem_of(picture) or last == stem_of(picture),
+    )
+    for way in ways:
+        found = [picture for picture in pictures if way(picture)]
+        if found:
+            return found[0]
+    raise PictureMissing(name=name, client=client.id)
+
+
+def read_look(client: Client, picture: Picture) -> Look | None:
+    """What was seen in an original; what cannot be read counts as nothing, for it can be seen again."""
+    with contextlib.suppress(BrokenFile, FileNotFoundError):
+        return read_record(client.looks / f"{stem_of(picture)}.json", Look)
+    return None
+
+
+def point_at(client: Client, words: Sequence[str]) -> Decisions:
+    """Remember that a face is the client: `FILE:NUMBER`, faces counted from the left; raises PictureMissing or FaceMissing."""
+    pointed = dict(client.decisions().pointed)
+    for word in words:
+        name, colon, number = word.rpartition(":")
+        if not colon:
+            name, number = word, "1"
+        picture = find_picture(client, name)
+        look = read_look(client, picture)
+        faces = left_to_right(look) if look else []
+        if not number.strip().isdigit() or not 1 <= int(number) <= len(faces):
+            raise FaceMissing(name=picture.original, number=number, faces=len(faces))
+        pointed[picture.sha256] = faces[int(number) - 1].box
+    return _keep(client, client.decisions().model_copy(update={"pointed": dict(sorted(pointed.items()))}))
+
+
+def accept(client: Client, names: Sequence[str]) -> Decisions:
+    """Remember that pictures are good enough whatever the limits say; raises PictureMissing, or FaceMissing without a face."""
+    pictures = [find_picture(client, name) for name in names]
+    for picture in pictures:
+        look = read_look(client, picture)
+        if not look or not look.faces:
+            raise FaceMissing(name=picture.original, number=1, faces=0)
+    accepted = {*client.decisions().accepted, *(picture.sha256 for picture in pictures)}
+    return _keep(client, client.decisions().model_copy(update={"accepted": tuple(sorted(accepted))}))
+
+
+def withdraw(client: Client, names: Sequence[str]) -> Decisions:
+    """Forget what was decided about pictures: the limits judge them again."""
+    gone = {find_picture(client, name).sha256 for name in names}
+    decisions = client.decisions()
+    accepted = tuple(sha for sha in decisions.accepted if sha not in gone)
+    pointed = {sha: box for sha, box in decisions.pointed.items() if sha not in gone}
+    return _keep(client, decisions.model_copy(update={"accepted": accepted, "pointed": pointed}))
+
+
+def _keep(client: Client, decisions: Decisions) -> Decisions:
+    if decisions != client.decisions():
+        write_record(client.decisions_file, decisions)
+    return decisions

@@ -1,0 +1,116 @@
+"""Who a face is: dlib's 128 numbers of a face, the mean of a client's references, and distances to it.
+
+Only the two CC0 files of `face-recognition-models` are opened, by their paths: five landmarks and the network. The package's
+68-point file was trained on pictures that exclude commercial use, and is never touched. dlib is imported by `FaceRecogniser` alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from math import dist
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from utils import ModelMissing
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Numbers = tuple[float, ...]
+
+FACE_PX = 300  # longer side of the face it is shown: the network itself sees 150 px
+ROOM = 0.5  # of the face's longer side, kept around it for the landmarks
+SAME_PERSON = 0.5  # distance under which two photos show one person: of 11,662 pairs of two people none came so near
+LEAD = 1.5  # times as many photos as any other person has, before somebody is taken for the client
+_PACKAGE = "face_recognition_models"
+_LANDMARKS, _NETWORK = "shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
+
+
+class FaceRecogniser:
+    """dlib's network on the processor, in one thread; raises ModelMissing where its files are not installed."""
+
+    def __init__(self) -> None:
+        import dlib
+
+        self._dlib: Any = dlib
+        self._landmarks = dlib.shape_predictor(str(model_file(_LANDMARKS)))
+        self._network = dlib.face_recognition_model_v1(str(model_file(_NETWORK)))
+
+    def describe(self, image: Image.Image, box: tuple[int, int, int, int]) -> Numbers:
+        """The 128 numbers of the face in a box (left, top, width, height) of an upright picture."""
+        import numpy as np
+
+        left, top, width, height = box
+        room = round(ROOM * max(width, height))
+        corner = max(0, left - room), max(0, top - room)
+        part = image.crop((*corner, min(image.width, left + width + room), min(image.height, top + height + room)))
+        scale = min(1.0, FACE_PX / max(width, height))
+        if scale < 1:
+            part = part.resize((max(1, round(part.width * scale)), max(1, round(part.height * scale))), reducing_gap=2.0)
+        x, y = (left - corner[0] + width / 2) * scale, (top - corner[1] + height / 2) * scale
+        half = (width + height) / 4 * scale  # dlib's own detector gives squares
+        pixels = np.asarray(part)
+        face = self._dlib.rectangle(round(x - half), round(y - half), round(x + half), round(y + half))
+        found = self._network.compute_face_descriptor(pixels, self._landmarks(pixels, face))
+        return tuple(round(float(number), 4) for number in found)
+
+
+def model_file(name: str) -> Path:
+    """A file of the package, found without importing it: its import needs a module that Python no longer has."""
+    spec = find_spec(_PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "models" / name
+        if path.is_file():
+            return path
+    raise ModelMissing(model=name)
+
+
+# --- references, pure -------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the client is: the mean of the references, and how many they are.
+
+    `unsure` tells that the photos show several people, none of them clearly most often; then there is no mean.
+    """
+
+    mean: Numbers = ()
+    references: int = 0
+    unsure: bool = False
+
+    def distance(self, face: Numbers) -> float | None:
+        """How far a face is from the client; None where either is not known."""
+        return round(dist(face, self.mean), 4) if self.mean and face else None
+
+
+def identify(photos: Sequence[Numbers], pointed: Sequence[Numbers] = (), limit: float = SAME_PERSON) -> Identity:
+    """The client from photos of one person each, and from the faces that somebody pointed at, which decide where there are any.
+
+    Photos of other people among them are left out: those farther than `limit` from what was pointed at, else all but the person
+    that most of the photos show.
+    """
+    if pointed:
+        centre = _mean(pointed)
+        alike = [photo for photo in photos if dist(photo, centre) <= limit and photo not in pointed]
+        return Identity(_mean([*pointed, *alike]), len(pointed) + len(alike))
+    people = sorted(_people(photos), key=len, reverse=True)
+    if not people:
+        return Identity()
+    if len(people) > 1 and len(people[0]) < LEAD * len(people[1]):
+        return Identity(unsure=True)
+    return Identity(_mean(people[0]), len(people[0]))
+
+
+def _people(photos: Sequence[Numbers]) -> list[list[Numbers]]:
+    """The photos by person: each is near to at least one other of its group."""
+    groups: list[list[Numbers]] = []
+    for photo in photos:
+        near = [group for group in groups if any(dist(photo, other) <= SAME_PERSON for other in group)]
+        groups = [group for group in groups if group not in near]
+        groups.append([photo, *(other for group in near for other in group)])
+    return groups
+
+
+def _mean(faces: Sequence[Numbers]) -> Numbers:
+    return tuple(sum(column) / len(faces) for column in zip(*faces, strict=True))
