@@ -142,6 +142,21 @@ def finish(client: Client, plan: TrainingPlan, resume: Resume | None) -> Path:
     return lora
 
 
+def drop_noise(client: Client, plan: TrainingPlan, step: int) -> None:
+    """Remove what a run saved once its loss was no number any more: files after `step`, and states from the step before on.
+
+    A state of the step before may hold weights that are no numbers already, for the loss shows it one step later.
+    """
+    for path in _entries(client):
+        name = _read_name(path.stem if path.suffix == ".safetensors" else path.name)
+        if name is None or name.lora != plan.output_name(client):
+            continue
+        if path.is_dir() and (name.step is None or name.step >= step - 1):
+            shutil.rmtree(path)
+        elif path.is_file() and (name.step is None or name.step > step):
+            path.unlink()
+
+
 def clear_up(client: Client, plan: TrainingPlan) -> None:
     """Remove what only an unfinished training needs: its states, and an end that a killed run left under its own name."""
     for state in _states(client, plan):

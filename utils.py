@@ -20,6 +20,11 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── PlanRefused        the training cannot work as asked
     ├── TrainerMissing     no trainer fits the base model
     ├── TrainerFailed      the trainer died
+    │   └── MemoryFull     the GPU's memory was full, or spilled into the system's
+    ├── SetupFailed        sd-scripts could not be installed
+    ├── GPUBusy            another training holds the GPU
+    ├── NoCheckpoint       no whole LoRA of that name
+    ├── ExportRefused      a folder is not the program it should be
     ├── ModelMissing       a base model or LoRA is not there
     ├── MissingLibrary     a package is not installed
     └── ProgramFault       a fault of ours
@@ -43,7 +48,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -77,6 +82,18 @@ class TrainingTick:
     loss: float | None = None
     seconds_per_step: float | None = None
     checkpoint: str = ""
+    sample: str = ""  # a picture painted a moment ago
+    vram_gb: float | None = None  # used on the GPU, None where the driver does not tell
+    vram_total_gb: float | None = None
+    silent_seconds: float = 0.0  # since the trainer last said anything
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something happened that people should read: `message` is a template over `facts`, still to be translated."""
+
+    message: str
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +114,7 @@ class StepFinished:
     seconds: float
 
 
-Event = Progress | TrainingTick | StepStarted | StepFinished
+Event = Progress | TrainingTick | Notice | StepStarted | StepFinished
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -237,6 +254,40 @@ class TrainerFailed(PipelineError):
 
     message = N_("The training stopped: {cause}\n    {evidence}")
     hint = N_("{cure} Everything the trainer said: {log}")
+
+
+class MemoryFull(TrainerFailed):
+    """Facts: cause, evidence, cure, log, rung: the next smaller plan, as settings."""
+
+    hint = N_("{cure} Smaller would be: {rung}; --yes takes such steps by itself. Everything the trainer said: {log}")
+
+
+class SetupFailed(PipelineError):
+    """Facts: step, evidence, cure, log."""
+
+    message = N_("sd-scripts could not be set up: {step}\n    {evidence}")
+    hint = N_("{cure} Then run setup again: it goes on where it stopped. Everything that was said: {log}")
+
+
+class GPUBusy(PipelineError):
+    """Facts: gpu, client."""
+
+    message = N_('{gpu} is training "{client}" just now.')
+    hint = N_("Wait until that has ended, or train several clients one after another with: queue")
+
+
+class NoCheckpoint(PipelineError):
+    """Facts: name, known."""
+
+    message = N_('There is no whole LoRA "{name}".')
+    hint = N_("Those that can be used: {known}")
+
+
+class ExportRefused(PipelineError):
+    """Facts: path, app."""
+
+    message = N_("{path} does not look like {app}.")
+    hint = N_("Name the folder that holds its models folder.")
 
 
 class ModelMissing(PipelineError):
@@ -379,11 +430,11 @@ class _Orphan(BaseModel):
 
 
 def run_child(
-    argv: Sequence[str], log_file: Path, environment: Mapping[str, str], pid_file: Path
+    argv: Sequence[str], log_file: Path, environment: Mapping[str, str], *pid_files: Path
 ) -> Generator[Line | Heartbeat, None, ProcessResult]:
     """Run a program, yield what it prints as it prints it, and end its whole process tree when the generator is closed.
 
-    `pid_file` names the child for `end_orphan`, should this process be killed before it can clean up.
+    Each of `pid_files` names the child for `end_orphan`, should this process be killed before it can clean up.
     """
     started = time.monotonic()
     child = subprocess.Popen(
@@ -393,7 +444,9 @@ def run_child(
     )  # fmt: skip
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     try:
-        write_record(pid_file, _Orphan(pid=child.pid, created=psutil.Process(child.pid).create_time()))
+        named = _Orphan(pid=child.pid, created=psutil.Process(child.pid).create_time())
+        for pid_file in pid_files:
+            write_record(pid_file, named)
         log_file.parent.mkdir(parents=True, exist_ok=True)
         with log_file.open("a", encoding="utf-8") as written:
             for line in _lines_of(child):
@@ -405,7 +458,8 @@ def run_child(
     finally:
         _end_tree(child.pid)
         child.wait()
-        pid_file.unlink(missing_ok=True)
+        for pid_file in pid_files:
+            pid_file.unlink(missing_ok=True)
     return ProcessResult(tuple(argv), child.returncode, time.monotonic() - started, tuple(tail))
 
 
