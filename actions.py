@@ -18,15 +18,14 @@ import dataset
 import demo
 import generation
 import image_processor
-import installation
-import lora_trainer
-from checkpoints import list_checkpoints
+import training_actions
+import training_queue
 from client import CLASS_WORDS, Client
-from config import GPU_PROFILES, PRESETS, Settings, change_settings
+from config import GPU_PROFILES, Settings, change_settings
 from gpu import GPUState, find_gpus
 from language import N_
+from machine_doctor import examine_machine
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
-from training_plan import Overrides
 from utils import Event, NoFaceFound, NothingImported, PipelineError
 
 Answer = dict[str, Any]
@@ -71,11 +70,14 @@ class Option:
     repeatable: bool = False
     nargs: str = ""
     metavar: str = ""
+    when: Callable[[Job], bool] | None = None  # whether the menu asks at all; None: always
+
+    dest: str = ""  # the name among the options, where it is not that of the flag
 
     @property
     def name(self) -> str:
         """The option's name among the options of a job."""
-        return self.flag.lstrip("-").replace("-", "_")
+        return self.dest or self.flag.lstrip("-").replace("-", "_")
 
     def answered(self, text: str) -> Any:
         """The value of an answer given in the menu, as the command line would have read it."""
@@ -88,6 +90,7 @@ class Option:
         words: dict[str, Any] = {"type": self.read, "default": self.default}
         words |= {"choices": tuple(self.choices)} if self.choices else {"metavar": self.metavar or None}
         words |= {"nargs": self.nargs} if self.nargs else {}
+        words |= {"dest": self.dest} if self.dest else {}
         return words | ({"action": "append"} if self.repeatable else {})
 
 
@@ -116,6 +119,7 @@ class Action:
     long: bool = False  # whether the command line asks too before it begins
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    retry: Callable[[Namespace, PipelineError], training_actions.Retry | None] | None = None  # what a failure may be answered with
     options: tuple[Option, ...] = field(default=())
 
 
@@ -183,44 +187,7 @@ def _dataset_answer(report: dataset.DatasetReport) -> Answer:
     }
 
 
-# --- training and portraits -------------------------------------------------------------------------------------------
-_OVERRIDES = ("steps", "dim", "alpha", "resolution", "batch", "learning_rate", "optimizer", "precision", "seed")
-
-
-def _plan_training(job: Job) -> lora_trainer.PreparedTraining:
-    overrides = Overrides(**{name: getattr(job.options, name) for name in _OVERRIDES})
-    options = job.options
-    return lora_trainer.plan_training(
-        job.who, job.settings, gpu=options.gpu, preset=options.preset, overrides=overrides, base_model=options.base or ""
-    )
-
-
-def _plan_training_answer(prepared: lora_trainer.PreparedTraining) -> Answer:
-    estimate = prepared.estimate
-    return {
-        "argv": list(prepared.argv),
-        "verdict": estimate.verdict.value,
-        "vram_gb": round(estimate.vram_gb, 2),
-        "hours": round(estimate.hours, 3),
-    }
-
-
-def _train(job: Job) -> Stage:
-    return lora_trainer.train(job.who, job.settings, _plan_training(job).plan)
-
-
-def _train_answer(report: lora_trainer.TrainingReport) -> Answer:
-    return {"lora": str(report.lora), "steps": report.steps, "resumed_from": report.resumed_from}
-
-
-def _checkpoints(job: Job) -> clients.Checkpoints:
-    return clients.Checkpoints(list_checkpoints(job.who))
-
-
-def _checkpoints_answer(found: clients.Checkpoints) -> Answer:
-    return {"checkpoints": [{**asdict(checkpoint), "path": str(checkpoint.path)} for checkpoint in found.checkpoints]}
-
-
+# --- portraits --------------------------------------------------------------------------------------------------------
 def _plan_portraits(job: Job) -> generation.PortraitPlan:
     options = job.options
     return generation.plan_portraits(
@@ -259,14 +226,6 @@ def _demo_answer(report: demo.DemoReport) -> Answer:
     }  # fmt: skip
 
 
-def _setup(job: Job) -> Stage:
-    return installation.set_up(job.home, job.settings)
-
-
-def _setup_answer(report: installation.Installation) -> Answer:
-    return {"home": str(report.home), "made": list(report.made), "checks": [asdict(check) for check in report.checks]}
-
-
 @dataclass(frozen=True, slots=True)
 class GPUs:
     """The GPUs of this machine; none is an answer too."""
@@ -289,17 +248,69 @@ def _settings_answer(settings: Settings) -> Answer:
 _PICTURES = Option(
     "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
 )
+
+
+def _exports(job: Job) -> bool:
+    """Whether the menu was told to export, so that more has to be asked."""
+    return str(job.options.verb) == "export"
+
+
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 _VERB_HELP = N_("What to do with the client:")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
 _WEIGHT_HELP = N_("weight of the LoRA, 0.7 to 1.0; 0 paints without it; may be given several times")
 
+YES_NO = ("yes", "no")
+TRAIN_OPTIONS = (
+    Option("--gpu", N_("plan for this GPU instead of the one that is here"), metavar="NAME", choices=()),
+    Option("--base", _BASE_HELP, metavar="NAME"),
+    Option("--preset", N_("How long to train:"), Ask.CHOICE, choices=training_actions.PRESET_NAMES),
+    Option(
+        "--values",
+        N_("Which values to train with:"),
+        Ask.CHOICE,
+        training_actions.VALUES[0],
+        choices=training_actions.VALUES,
+        when=training_actions.names_original,
+    ),
+    Option("--steps", N_("optimizer steps"), read=int, metavar="N"),
+    Option("--dim", N_("rank of the LoRA"), read=int, metavar="N"),
+    Option("--alpha", N_("alpha of the LoRA"), read=float, metavar="X"),
+    Option("--conv-dim", N_("rank of the 3x3 convolutions, 0 for none"), read=int, metavar="N"),
+    Option("--resolution", N_("pixels a side"), read=int, metavar="PX"),
+    Option("--batch", N_("pictures a step"), read=int, metavar="N"),
+    Option("--accumulation", N_("steps whose gradients are added up; lowers no memory"), read=int, metavar="N"),
+    Option("--learning-rate", N_("learning rate"), read=float, metavar="X"),
+    Option("--scheduler", N_("constant, constant_with_warmup, linear, cosine or cosine_with_restarts"), metavar="NAME"),
+    Option("--warmup", N_("steps of warm-up"), read=int, metavar="N"),
+    Option("--optimizer", N_("AdamW, AdamW8bit or Adafactor"), metavar="NAME"),
+    Option("--precision", N_("no, fp16 or bf16"), metavar="NAME"),
+    Option("--fp8", N_("the frozen U-Net in 8 bits: yes or no"), choices=YES_NO),
+    Option("--unet-only", N_("leave the text encoders alone: yes or no"), choices=YES_NO),
+    Option("--save-every", N_("steps between checkpoints"), read=int, metavar="N"),
+    Option("--sample-every", N_("steps between samples, 0 for none"), read=int, metavar="N"),
+    Option("--seed", N_("seed of the training"), read=int, metavar="N"),
+    Option("--extra", N_("further options of sd-scripts, as in --extra='--noise_offset 0.05'"), metavar="TEXT"),
+)
 ACTIONS = (
     Action(
         "demo", N_("See the whole path with the sample client"), _demo, _demo_answer, needs_client=False, tool=True,
     ),
-    Action("setup", N_("Set up the program"), _setup, _setup_answer, needs_client=False, changes=False, tool=True),
+    Action(
+        "setup", N_("Set up the program"), training_actions.set_up, training_actions.set_up_answer, needs_client=False,
+        changes=False, tool=True,
+        options=(
+            Option(
+                "part", N_("What to set up:"), Ask.CHOICE, training_actions.PARTS[0], choices=training_actions.PARTS,
+                offered=training_actions.PARTS[1:], nargs="?",
+            ),
+        ),
+    ),
+    Action(
+        "doctor", N_("Examine this machine"), lambda job: examine_machine(job.home, job.settings), training_actions.doctor_answer,
+        needs_client=False, changes=False, tool=True,
+    ),
     Action(
         "client", N_("Create, show or erase a client"), at_once(_client), clients.answer, needs_client=False, changes=False,
         grave=lambda job: job.options.verb == "erase",
@@ -333,22 +344,8 @@ ACTIONS = (
         plan=lambda job: dataset.plan_dataset(job.who, job.settings),
     ),
     Action(
-        "train", N_("Train the LoRA"), _train, _train_answer, plan=_plan_training, plan_answer=_plan_training_answer,
-        long=True,
-        options=(
-            Option("--gpu", N_("plan for this GPU instead of the one that is here"), metavar="NAME", choices=()),
-            Option("--base", _BASE_HELP, metavar="NAME"),
-            Option("--preset", N_("How long to train:"), Ask.CHOICE, choices=tuple(preset.name for preset in PRESETS)),
-            Option("--steps", N_("optimizer steps"), read=int, metavar="N"),
-            Option("--dim", N_("rank of the LoRA"), read=int, metavar="N"),
-            Option("--alpha", N_("alpha of the LoRA"), read=float, metavar="X"),
-            Option("--resolution", N_("pixels a side"), read=int, metavar="PX"),
-            Option("--batch", N_("pictures a step"), read=int, metavar="N"),
-            Option("--learning-rate", N_("learning rate"), read=float, metavar="X"),
-            Option("--optimizer", N_("AdamW, AdamW8bit or Adafactor"), metavar="NAME"),
-            Option("--precision", N_("no, fp16 or bf16"), metavar="NAME"),
-            Option("--seed", N_("seed of the training"), read=int, metavar="N"),
-        ),
+        "train", N_("Train the LoRA"), training_actions.train, training_actions.train_answer, plan=training_actions.plan_training,
+        plan_answer=training_actions.plan_answer, long=True, retry=training_actions.retry_training, options=TRAIN_OPTIONS,
     ),
     Action(
         "generate", N_("Paint portraits"), _generate, _generate_answer, plan=_plan_portraits, plan_answer=_plan_portraits_answer,
@@ -361,7 +358,32 @@ ACTIONS = (
         ),
     ),
     Action(
-        "checkpoints", N_("Show what was trained"), at_once(_checkpoints), _checkpoints_answer, changes=False, extra=True,
+        "checkpoints", N_("Show or export what was trained"), training_actions.checkpoints, training_actions.checkpoints_answer,
+        changes=False, extra=True,
+        options=(
+            Option(
+                "verb", N_("What to do with the LoRAs:"), Ask.CHOICE, "list", choices=training_actions.CHECKPOINT_VERBS, nargs="?",
+            ),
+            Option("name", N_("Which one, by name or step (empty: the newest):"), Ask.TEXT, nargs="?", when=_exports),
+            Option("--for", N_("program to export for"), default="all", choices=training_actions.EXPORTS, dest="to_app"),
+            Option(
+                "--to", N_("Folder of a ComfyUI or A1111 to copy it into (empty: none):"), Ask.TEXT, metavar="FOLDER",
+                when=_exports,
+            ),
+            Option("--keep-captions", N_("leave captions in the exported file's header: yes or no"), choices=YES_NO, default="no"),
+        ),
+    ),
+    Action(
+        "tensorboard", N_("Training curves (TensorBoard)"), training_actions.curves, asdict, changes=False, extra=True,
+        options=(Option("verb", N_("TensorBoard:"), Ask.CHOICE, "start", choices=training_actions.CURVES, nargs="?"),),
+    ),
+    Action(
+        "queue", N_("Train several clients, one after another"), training_actions.queue, training_queue.answer, needs_client=False,
+        changes=False, tool=True, verdict=training_queue.complaint,
+        options=(
+            Option("names", N_("Clients, in this order (empty: the last table):"), Ask.TEXT, nargs="*", metavar="ID"),
+            Option("--preset", N_("how long to train each"), choices=training_actions.PRESET_NAMES),
+        ),
     ),
     Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
     Action(

@@ -19,11 +19,13 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
@@ -113,16 +115,19 @@ class Watch:
     def __init__(self, console: Console, quiet: bool) -> None:
         self._console = console
         self._quiet = quiet
-        self._bars = Bars(*screens.progress_columns(), console=console, disable=quiet or not console.is_terminal, expand=True)
+        self._bars = Bars(*screens.progress_columns(), console=console, expand=True)
+        self._training = screens.TrainingView()
+        self._live = Live(Group(self._bars, self._training), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
 
     def __enter__(self) -> Watch:
-        self._bars.start()
+        if self._console.is_terminal and not self._quiet:
+            self._live.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._bars.stop()
+        self._live.stop()
 
     def say(self, line: str) -> None:
         """One line, above the bars."""
@@ -141,6 +146,7 @@ class Watch:
             self._print_line(event)
 
     def _move_bar(self, event: Event) -> None:
+        self._training.take(event)
         state = screens.bar_state(event)
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
@@ -180,6 +186,21 @@ def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) 
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
     with held, Watch(console, quiet) as watch:
         return drive(action.run(job), watch)
+
+
+def _perform_again(action: Action, job: Job, console: Console) -> Any:
+    """Run an action and, where it fails in a way that can be answered, ask whether to try that; hand back its report."""
+    while True:
+        try:
+            return perform(action, job, console)
+        except PipelineError as error:
+            again = action.retry(job.options, error) if action.retry else None
+            if again is None:
+                raise
+            _complain(error)
+            if not _ask_yes(again.question):
+                raise Stopped from error
+            job = replace(job, options=again.options)
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -243,7 +264,12 @@ def _run_action(options: Namespace, home: Path, console: Console) -> int:
     if not _agreed(action, job, console):
         console.print(text("not_done"))
         return STOPPED
-    report = perform(action, job, console, quiet=options.json and not console.is_terminal)
+    asking = console.is_terminal and sys.stdin.isatty() and not (options.json or options.yes)
+    report = (
+        _perform_again(action, job, console)
+        if asking
+        else perform(action, job, console, quiet=options.json and not console.is_terminal)
+    )
     return _hand_over(report, action.answer(report), options.json, console, action.verdict(report))
 
 
@@ -379,7 +405,7 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
     answers.client = client.id if client else None
     for option in action.options:
-        if option.ask:
+        if option.ask and (option.when is None or option.when(Job(home, _settings(home, options), answers, client))):
             text_given = _ask_option(option)
             if text_given is None:
                 return DONE
@@ -390,7 +416,7 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     if (action.plan or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
-    report = perform(action, job, console)
+    report = _perform_again(action, job, console)
     return _hand_over(report, {}, False, console, action.verdict(report))
 
 

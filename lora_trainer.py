@@ -34,6 +34,7 @@ from language import N_, _
 from trainer_arguments import check_arguments
 from trainer_monitor import Ended, Watched, fail, read_line, watch
 from training_cost import Estimate, estimate, next_rung, refuse, take_rung
+from training_errors import MemoryFull
 from training_inputs import (
     EMBEDDED_SCRIPT,
     TRAINING,
@@ -62,7 +63,6 @@ from utils import (
     Event,
     Heartbeat,
     Line,
-    MemoryFull,
     Notice,
     NotReady,
     PlanRefused,

@@ -12,17 +12,18 @@ from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import gpu as hardware
 from client import Client
 from diagnosis import Cause, Diagnosis, diagnose, told_by_spill
 from language import _
 from training_cost import estimate, next_rung
+from training_errors import MemoryFull
 from training_plan import BaseKind, TrainingPlan
 from training_runs import RunRecord, end_run, note_tick
 from training_samples import gather_samples
-from utils import Heartbeat, Line, MemoryFull, ProcessResult, TrainerFailed, TrainingTick, write_record
+from utils import Heartbeat, Line, ProcessResult, TrainerFailed, TrainingTick, write_record
 
 PROBE_STEPS = 3  # whose cost is measured and compared with the plan
 _KEPT_LINES = 200  # of what the trainer said, for the diagnosis
@@ -93,9 +94,9 @@ class _Memory:
         gpu = hardware.largest_gpu() if plan.gpu.vram_gb else None
         self._uuid = gpu.uuid if gpu else ""
         self._looked = -_LOOK_SECONDS
-        self._found: dict[str, float | None] = {}
+        self._found: dict[str, Any] = {}
 
-    def look(self, now: float) -> dict[str, float | None]:
+    def look(self, now: float) -> dict[str, Any]:
         """The fields of a tick."""
         if self._uuid and now - self._looked >= _LOOK_SECONDS:
             self._looked = now
@@ -168,5 +169,5 @@ def fail(watched: Watched, found: Diagnosis) -> NoReturn:
     facts = {"cause": _(found.cause), "evidence": found.evidence, "cure": _(found.cure), "log": watched.client.train_log}
     rung = next_rung(watched.plan) if found.kind in (Cause.VIDEO_MEMORY, Cause.SPILL) else None
     if rung is not None:
-        raise MemoryFull(**facts, rung=str(rung))
+        raise MemoryFull(**facts, rung=rung)
     raise TrainerFailed(**facts)

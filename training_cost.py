@@ -75,6 +75,8 @@ class Estimate:
     seconds: float
     epochs: float
     checkpoint_mb: float  # one LoRA file
+    checkpoints: int  # how many are kept
+    disk_gb: float  # all of them, and the two states that are kept while it trains
     cures: tuple[Cure, ...]
 
     @property
@@ -95,6 +97,7 @@ _BYTES: Mapping[Precision, int] = {"no": 4, "fp16": 2, "bf16": 2}
 _BYTES_PER_TRAINED: Mapping[Optimizer, int] = {"AdamW": 16, "AdamW8bit": 10, "Adafactor": 9}
 _ACTIVATIONS_GB = 2.0  # a 1024 px picture, with gradient checkpointing; 1.5 to 2.5 were estimated
 _CONTEXT_GB = 0.5
+_STATES = 2
 _DOCUMENTED_GB = 7.5  # what a card sold as 8 GB reports; sd-scripts documents nothing below
 _COMFORTABLE = 0.9  # of the video memory; a desktop takes the rest
 
@@ -111,6 +114,8 @@ def estimate(plan: TrainingPlan) -> Estimate:
         seconds=_seconds(plan),
         epochs=plan.steps / plan.steps_per_epoch(),
         checkpoint_mb=_checkpoint_mb(plan),
+        checkpoints=_checkpoints(plan),
+        disk_gb=_disk_gb(plan),
         cures=_cures(plan) if Refusal.MEMORY in refusals else (),
     )
 
@@ -164,6 +169,17 @@ def _checkpoint_mb(plan: TrainingPlan) -> float:
     if plan.base_kind is BaseKind.EMBEDDED:
         return EMBEDDED.mb_per_dim * plan.dim
     return _trained_parameters(plan) * _BYTES["fp16"] / 1e6
+
+
+def _checkpoints(plan: TrainingPlan) -> int:
+    """A file every so many steps, and the finished one."""
+    return plan.steps // plan.save_every + 1
+
+
+def _disk_gb(plan: TrainingPlan) -> float:
+    """A state holds the LoRA in fp32 and the optimizer's memory: what is trained without its gradients."""
+    state_mb = _checkpoint_mb(plan) / _BYTES["fp16"] * (_BYTES_PER_TRAINED[plan.optimizer] - 4)
+    return (_checkpoint_mb(plan) * _checkpoints(plan) + _STATES * state_mb) / 1000
 
 
 _LADDER = (

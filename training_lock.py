@@ -12,7 +12,8 @@ from pathlib import Path
 import filelock
 import platformdirs
 
-from utils import GPUBusy, end_orphan, write_text
+from training_errors import GPUBusy
+from utils import end_orphan, write_text
 
 
 def locks_folder() -> Path:

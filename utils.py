@@ -21,6 +21,7 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── TrainerMissing     no trainer fits the base model
     ├── TrainerFailed      the trainer died
     │   └── MemoryFull     the GPU's memory was full, or spilled into the system's
+    ├── QueueFailed        some clients of a queue could not be trained
     ├── SetupFailed        sd-scripts could not be installed
     ├── GPUBusy            another training holds the GPU
     ├── NoCheckpoint       no whole LoRA of that name
@@ -254,40 +255,6 @@ class TrainerFailed(PipelineError):
 
     message = N_("The training stopped: {cause}\n    {evidence}")
     hint = N_("{cure} Everything the trainer said: {log}")
-
-
-class MemoryFull(TrainerFailed):
-    """Facts: cause, evidence, cure, log, rung: the next smaller plan, as settings."""
-
-    hint = N_("{cure} Smaller would be: {rung}; --yes takes such steps by itself. Everything the trainer said: {log}")
-
-
-class SetupFailed(PipelineError):
-    """Facts: step, evidence, cure, log."""
-
-    message = N_("sd-scripts could not be set up: {step}\n    {evidence}")
-    hint = N_("{cure} Then run setup again: it goes on where it stopped. Everything that was said: {log}")
-
-
-class GPUBusy(PipelineError):
-    """Facts: gpu, client."""
-
-    message = N_('{gpu} is training "{client}" just now.')
-    hint = N_("Wait until that has ended, or train several clients one after another with: queue")
-
-
-class NoCheckpoint(PipelineError):
-    """Facts: name, known."""
-
-    message = N_('There is no whole LoRA "{name}".')
-    hint = N_("Those that can be used: {known}")
-
-
-class ExportRefused(PipelineError):
-    """Facts: path, app."""
-
-    message = N_("{path} does not look like {app}.")
-    hint = N_("Name the folder that holds its models folder.")
 
 
 class ModelMissing(PipelineError):
