@@ -22,7 +22,7 @@ import training_actions
 import training_queue
 from client import CLASS_WORDS, Client
 from config import GPU_PROFILES, Settings, change_settings
-from gpu import GPUState, find_gpus
+from gpu import GPUState, find_gpus, largest_gpu
 from language import N_
 from machine_doctor import examine_machine
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
@@ -303,13 +303,9 @@ ACTIONS = (
         options=(
             Option(
                 "part", N_("What to set up:"), Ask.CHOICE, training_actions.PARTS[0], choices=training_actions.PARTS,
-                offered=training_actions.PARTS[1:], nargs="?",
+                offered=training_actions.PARTS[1:], nargs="?", when=lambda _job: largest_gpu() is not None,
             ),
         ),
-    ),
-    Action(
-        "doctor", N_("Examine this machine"), lambda job: examine_machine(job.home, job.settings), training_actions.doctor_answer,
-        needs_client=False, changes=False, tool=True,
     ),
     Action(
         "client", N_("Create, show or erase a client"), at_once(_client), clients.answer, needs_client=False, changes=False,
@@ -377,6 +373,16 @@ ACTIONS = (
         "tensorboard", N_("Training curves (TensorBoard)"), training_actions.curves, asdict, changes=False, extra=True,
         options=(Option("verb", N_("TensorBoard:"), Ask.CHOICE, "start", choices=training_actions.CURVES, nargs="?"),),
     ),
+    Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
+    Action(
+        "settings", N_("Show or change the settings"), at_once(_settings), _settings_answer, needs_client=False, changes=False,
+        tool=True,
+        options=(Option("changes", _SETTINGS_HELP, Ask.TEXT, nargs="*", metavar="NAME=VALUE"),),
+    ),
+    Action(
+        "doctor", N_("Examine this machine"), lambda job: examine_machine(job.home, job.settings), training_actions.doctor_answer,
+        needs_client=False, changes=False, tool=True,
+    ),
     Action(
         "queue", N_("Train several clients, one after another"), training_actions.queue, training_queue.answer, needs_client=False,
         changes=False, tool=True, verdict=training_queue.complaint,
@@ -384,12 +390,6 @@ ACTIONS = (
             Option("names", N_("Clients, in this order (empty: the last table):"), Ask.TEXT, nargs="*", metavar="ID"),
             Option("--preset", N_("how long to train each"), choices=training_actions.PRESET_NAMES),
         ),
-    ),
-    Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
-    Action(
-        "settings", N_("Show or change the settings"), at_once(_settings), _settings_answer, needs_client=False, changes=False,
-        tool=True,
-        options=(Option("changes", _SETTINGS_HELP, Ask.TEXT, nargs="*", metavar="NAME=VALUE"),),
     ),
 )  # fmt: skip
 GPU_NAMES = tuple(profile.name for profile in GPU_PROFILES)

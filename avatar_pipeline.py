@@ -424,9 +424,9 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
 def _ask_option(option: Option) -> str | None:
     """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
     if option.ask is Ask.CHOICE:
-        chosen = _choose(
-            _(option.help), [(choice, words.choice(choice), "") for choice in option.offered or option.choices], option.default
-        )
+        offered = option.offered or option.choices
+        default = option.default if option.default in offered else None
+        chosen = _choose(_(option.help), [(choice, words.choice(choice), "") for choice in offered], default)
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         return _ask_path(_(option.help)) or None

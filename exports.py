@@ -99,10 +99,18 @@ def export_lora(
 
 
 def find_preview(client: Client, checkpoint: Checkpoint) -> Path | None:
-    """A picture to recognise a LoRA by: its own sample, else the newest portrait; None where there is neither."""
-    samples = samples_of(client, f"{client.id}_avatar_v{checkpoint.version}", checkpoint.step)
+    """A picture to recognise a LoRA by: its own sample, else the last one before it or the newest portrait; None without any."""
+    lora = f"{client.id}_avatar_v{checkpoint.version}"
+    samples = samples_of(client, lora, checkpoint.step) or _earlier_samples(client, lora, checkpoint.step)
     portraits = sorted(client.output.glob("portrait_*.png"), key=lambda path: path.stat().st_mtime, reverse=True)
     return next(iter((*samples, *portraits)), None)
+
+
+def _earlier_samples(client: Client, lora: str, step: int) -> tuple[Path, ...]:
+    """The samples of the last step before this one that was painted; names sort by step."""
+    limit = f"{lora}-step{step:08d}"
+    earlier = sorted(path for path in client.samples.glob(f"{lora}-step*-0.png") if path.name < limit)
+    return tuple(earlier[-1:])
 
 
 def _installed(settings: Settings, to: Path | None) -> list[tuple[App, Path]]:

@@ -185,7 +185,7 @@ def _lora_files(report: LoraFiles) -> RenderableType:
         state = _("torn: do not use") if not checkpoint.whole else _("holds captions") if file.captions else ""
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
-        rows.add_row(checkpoint.path.name, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
+        rows.add_row(checkpoint.path.stem, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
     return rows
 
 

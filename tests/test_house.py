@@ -28,7 +28,20 @@ HEAVY = (
     "onnxruntime",
 )
 STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation"}
-COMMANDS = {"actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness", "reports", "clients"}
+COMMANDS = {
+    "actions",
+    "demo",
+    "journey",
+    "screens",
+    "words",
+    "installation",
+    "avatar_pipeline",
+    "likeness",
+    "reports",
+    "clients",
+    "training_actions",
+    "training_queue",
+}
 
 
 def imports_of(path):
