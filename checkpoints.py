@@ -172,7 +172,7 @@ def clear_up(client: Client, plan: TrainingPlan) -> None:
         name = _read_name(stray.stem)
         if name is None:
             continue
-        if name.step is None:
+        if name.step is None or name.step > plan.steps:  # past the end nothing is learned any more
             stray.unlink()
         elif not (true := client.models / f"{name.lora}-step{name.step:08d}.safetensors").exists():
             stray.rename(true)

@@ -45,7 +45,7 @@ _TOKENIZERS_CODE = (
 )
 _OPTIONS_CODE = (
     "import sys, json; sys.path.insert(0, sys.argv[1]); import sdxl_train_network as s\n"
-    "print('OPTIONS ' + json.dumps(sorted(o for a in s.setup_parser()._actions for o in a.option_strings)))\n"
+    "print('OPTIONS ' + json.dumps(sorted(o for a in s.setup_parser()._actions for o in a.option_strings if o[:2] == '--')))\n"
 )
 
 
