@@ -18,6 +18,7 @@ from language import _, ngettext
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
 
 TITLE = "Avatar Pipeline"
+_NAMES_ITS_STEPS = frozenset({"trainer"})  # stages whose pieces take minutes, and are worth naming
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
 
@@ -50,7 +51,8 @@ def bar_state(event: Event) -> BarState:
         return BarState("", "", 0, 0, "")
     if isinstance(event, StepStarted | StepFinished):
         return BarState(event.name, words.stage(event.name), 0, 0, "")
-    return BarState(event.stage, words.stage(event.stage), event.done, event.total, "")
+    note = event.item if event.stage in _NAMES_ITS_STEPS else ""
+    return BarState(event.stage, words.stage(event.stage), event.done, event.total, note)
 
 
 def _training_note(tick: TrainingTick) -> str:
