@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import singledispatch
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -202,11 +203,11 @@ def _exported(report: Exported) -> RenderableType:
     )
     rows = table("", _("for"), _("file"))
     for app, file in report.files.items():
-        rows.add_row(TITLES[App(app)], str(file))
+        rows.add_row(TITLES[App(app)], str(Path("...", *file.parts[-4:])))
     for file in report.installed:
         rows.add_row(_("installed"), str(file))
-    preview = Text(_("There is no picture for a preview yet: paint a portrait first.")) if report.preview is None else Text("")
-    return Group(Text(sentence, style="bold"), rows, preview)
+    preview = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
+    return Group(rows, *preview, Text(sentence, style="bold"))
 
 
 @view.register
