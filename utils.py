@@ -247,7 +247,10 @@ class TrainerMissing(PipelineError):
     """Facts: base."""
 
     message = N_("No trainer is installed that can train {base}.")
-    hint = N_("Name a checkout of sd-scripts in the settings (sd_scripts), or use the embedded base model.")
+    hint = N_(
+        "Install Kohya's sd-scripts with: setup sd-scripts. Or name a checkout of it in the settings (sd_scripts), "
+        "or use the embedded base model."
+    )
 
 
 class TrainerFailed(PipelineError):
