@@ -104,6 +104,14 @@ def _nothing_more(_job: Job, _report: Any) -> Sequence[str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Another try after a failure: the question to ask, and the options to try with."""
+
+    question: str
+    options: Namespace
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One row of the table. `answer` is the JSON that scripts rely on; `verdict` says whether the report is a failure."""
 
@@ -122,6 +130,7 @@ class Action:
     long: bool = False  # whether the command line asks too before it begins
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    retry: Callable[[Namespace, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     then: Callable[[Job, Any], Sequence[str]] = _nothing_more  # the actions that the menu goes on with after this report
     options: tuple[Option, ...] = field(default=())
 

@@ -17,6 +17,7 @@ import logging.handlers
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,21 @@ def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) 
         return drive(action.run(job), watch)
 
 
+def _perform_again(action: Action, job: Job, console: Console) -> Any:
+    """Run an action and, where it fails in a way that can be answered, ask whether to try that; hand back its report."""
+    while True:
+        try:
+            return perform(action, job, console)
+        except PipelineError as error:
+            again = action.retry(job.options, error) if action.retry else None
+            if again is None:
+                raise
+            _complain(error)
+            if not _ask_yes(again.question):
+                raise Stopped from error
+            job = replace(job, options=again.options)
+
+
 # --- the command line -------------------------------------------------------------------------------------------------
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0 done, 1 failed, 2 wrong words, 130 stopped."""
@@ -144,7 +160,10 @@ def _run_action(options: Namespace, home: Path, console: Console) -> int:
     if not _agreed(action, job, console):
         console.print(text("not_done"))
         return STOPPED
-    report = perform(action, job, console, quiet=options.json and not console.is_terminal)
+    if console.is_terminal and sys.stdin.isatty() and not (options.json or options.yes):
+        report = _perform_again(action, job, console)
+    else:
+        report = perform(action, job, console, quiet=options.json and not console.is_terminal)
     return _hand_over(report, action.answer(report), options.json, console, action.verdict(report))
 
 
@@ -290,7 +309,7 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
         form = action.form(job)
         vars(answers).update(form.options(_fill_in(form)))
     for option in () if action.form else action.options:
-        if option.ask:
+        if option.ask and option.when(job):
             text_given = _ask_option(option, job, console)
             if text_given is None:
                 return DONE
@@ -300,7 +319,7 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     if (action.plan or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
-    report = perform(action, job, console)
+    report = _perform_again(action, job, console)
     code = _hand_over(report, {}, False, console, action.verdict(report))
     for name in action.then(job, report):
         _from_menu(_action(name), options, home, client, console)
@@ -332,9 +351,9 @@ def _ask_option(option: Option, job: Job, console: Console) -> str | None:
         chosen = _choose(_(option.help), [*rows, (BACK, text("back"), "")])
         return None if chosen == BACK else chosen
     if option.ask is Ask.CHOICE:
-        chosen = _choose(
-            _(option.help), [(choice, words.choice(choice), "") for choice in option.offered or option.choices], option.default
-        )
+        offered = option.offered or option.choices
+        default = option.default if option.default in offered else None
+        chosen = _choose(_(option.help), [(choice, words.choice(choice), "") for choice in offered], default)
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         return _ask_path(_(option.help)) or None

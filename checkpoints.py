@@ -11,11 +11,13 @@ import os
 import re
 import shutil
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from client import Client
 from training_plan import Resume, TrainingPlan, run_name
+from training_runs import read_runs
 from utils import read_record
 
 _NAME = re.compile(r"(?P<lora>.+_avatar_v(?P<version>\d+))(?:-from(?P<begun>\d{8}))?(?:-step(?P<step>\d{8}))?(?P<state>-state)?")
@@ -45,13 +47,15 @@ class _Named:
 def list_checkpoints(client: Client) -> tuple[Checkpoint, ...]:
     """Every LoRA of a client, oldest version and step first, the finished one last; a torn file is listed as torn."""
     named = [(path, _read_name(path.stem)) for path in client.models.glob("*.safetensors")]
-    found = [_look_at(path, name) for path, name in named if name is not None]
+    # A resumed run of sd-scripts writes into its last file only the steps it ran itself.
+    ended = {run.version: run.total for run in read_runs(client) if run.outcome == "done"}
+    found = [_look_at(path, name, ended) for path, name in named if name is not None]
     return tuple(sorted(found, key=lambda one: (one.version, one.final, one.step)))
 
 
-def _look_at(path: Path, name: _Named) -> Checkpoint:
+def _look_at(path: Path, name: _Named, ended: Mapping[int, int]) -> Checkpoint:
     whole, metadata = _read_header(path)
-    step = name.step if name.step is not None else int(metadata.get("ss_steps", 0))
+    step = name.step if name.step is not None else ended.get(name.version, int(metadata.get("ss_steps", 0)))
     return Checkpoint(path, name.version, step, path.stat().st_size, whole, final=name.step is None)
 
 
@@ -142,11 +146,33 @@ def finish(client: Client, plan: TrainingPlan, resume: Resume | None) -> Path:
     return lora
 
 
+def drop_noise(client: Client, plan: TrainingPlan, step: int) -> None:
+    """Remove what a run saved once its loss was no number any more: files after `step`, and states from the step before on.
+
+    A state of the step before may hold weights that are no numbers already, for the loss shows it one step later.
+    """
+    for path in _entries(client):
+        name = _read_name(path.stem if path.suffix == ".safetensors" else path.name)
+        if name is None or name.lora != plan.output_name(client):
+            continue
+        if path.is_dir() and (name.step is None or name.step >= step - 1):
+            shutil.rmtree(path)
+        elif path.is_file() and (name.step is None or name.step > step):
+            path.unlink()
+
+
 def clear_up(client: Client, plan: TrainingPlan) -> None:
-    """Remove what only an unfinished training needs: its states, and an end that a killed run left under its own name."""
+    """Remove what only an unfinished training needs: its states, and an end that a killed run left under its own name.
+
+    Checkpoints of a resumed run take the name of the step they are of, unless that file is there already.
+    """
     for state in _states(client, plan):
         shutil.rmtree(state)
     for stray in client.models.glob(f"{plan.output_name(client)}-from*.safetensors"):
         name = _read_name(stray.stem)
-        if name is not None and name.step is None:
+        if name is None:
+            continue
+        if name.step is None or name.step > plan.steps:  # past the end nothing is learned any more
             stray.unlink()
+        elif not (true := client.models / f"{name.lora}-step{name.step:08d}.safetensors").exists():
+            stray.rename(true)

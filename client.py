@@ -310,6 +310,21 @@ class Client:
         return self.training / "train.log"
 
     @property
+    def runs(self) -> Path:
+        """A record of each run of a trainer: what was asked, how it went, the loss at each checkpoint."""
+        return self.training / "runs"
+
+    @property
+    def sample_prompts(self) -> Path:
+        """The fixed prompts that are painted while training."""
+        return self.training / "sample_prompts.txt"
+
+    @property
+    def tensorboard_file(self) -> Path:
+        """Which TensorBoard shows this client's curves, while one does."""
+        return self.training / "tensorboard.json"
+
+    @property
     def trainer_pid(self) -> Path:
         """Who trains, should this program be killed before it can end the trainer."""
         return self.training / "trainer.json"
@@ -320,8 +335,13 @@ class Client:
         return self.root / "models"
 
     @property
+    def trainer_samples(self) -> Path:
+        """Where sd-scripts paints while training; the place cannot be chosen."""
+        return self.models / "sample"
+
+    @property
     def samples(self) -> Path:
-        """Pictures made while training."""
+        """Pictures made while training, gathered from there."""
         return self.root / "samples"
 
     @property
@@ -338,6 +358,10 @@ class Client:
     def output(self) -> Path:
         """Portraits and exports."""
         return self.root / "output"
+
+    def exports(self, app: str) -> Path:
+        """A LoRA ready for another program, in that program's own folders."""
+        return self.output / "lora" / app
 
     @property
     def state_file(self) -> Path:

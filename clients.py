@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkpoints import Checkpoint
 from client import Client, create_client, list_clients, open_client
 from config import Settings
 from journey import Step, read_journey
@@ -36,13 +35,6 @@ class ClientErased:
 
     client: str
     files: int
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoints:
-    """The LoRA files of a client."""
-
-    checkpoints: tuple[Checkpoint, ...]
 
 
 def manage(home: Path, settings: Settings, verb: str, name: str, class_word: str) -> ClientList | ClientView | ClientErased:

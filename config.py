@@ -130,6 +130,11 @@ class Settings(BaseModel):
     base_model: str = EMBEDDED_BASE  # "embedded", a diffusers folder or a single .safetensors file
     sd_scripts: str = ""  # a checkout of kohya-ss/sd-scripts; empty: none
     sd_scripts_python: str = ""  # the Python of its own virtual environment; empty: ours
+    sd_scripts_tokenizers: str = ""  # a folder with both CLIP tokenizers, so that training needs no network; empty: the hub's cache
+    sd_scripts_source: str = "https://github.com/kohya-ss/sd-scripts"  # where `setup` clones from
+    accelerate_config: str = ""  # a file of `accelerate config`, to train on several GPUs or machines; empty: on one
+    comfyui: str = ""  # the folder of an installed ComfyUI, for exports
+    a1111: str = ""  # the folder of an installed AUTOMATIC1111 web UI, for exports
     gpu: str = "auto"
     preset: str = "balanced"
 

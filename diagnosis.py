@@ -18,7 +18,9 @@ class Cause(StrEnum):
     """What ended a training."""
 
     VIDEO_MEMORY = "video_memory"
+    SPILL = "spill"
     MEMORY = "memory"
+    PAGING_FILE = "paging_file"
     NAN = "nan"
     NO_IMAGES = "no_images"
     EMPTY_CAPTION = "empty_caption"
@@ -26,7 +28,17 @@ class Cause(StrEnum):
     BAD_FLAG = "bad_flag"
     NO_TOKENIZER = "no_tokenizer"
     DISK_FULL = "disk_full"
+    DRIVER = "driver"
+    GPU_FAULT = "gpu_fault"
+    BITSANDBYTES = "bitsandbytes"
     NO_MODULE = "no_module"
+    BAD_PICTURE = "bad_picture"
+    ENCODING = "encoding"
+    NETWORK = "network"
+    PORT = "port"
+    PERMISSION = "permission"
+    BAD_SETTING = "bad_setting"
+    CRASH = "crash"
     BAD_STATE = "bad_state"
     REFUSED = "refused"
     STOPPED = "stopped"
@@ -46,13 +58,13 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A known cause: it holds where a line has `pattern`, or where the trainer ended with `returncode`."""
+    """A known cause: it holds where a line has `pattern`, or where the trainer ended with one of `returncodes`."""
 
     kind: Cause
     pattern: str
     cause: str
     cure: str
-    returncode: int | None = None
+    returncodes: tuple[int, ...] = ()
 
 
 _MORE_MEMORY = N_(
@@ -78,6 +90,32 @@ _KNOWN = (
         N_("Make the dataset again: dataset"),
     ),
     _Row(
+        Cause.BITSANDBYTES,
+        r"CUDA Setup failed despite|CUDA SETUP: Setup Failed|No bitsandbytes|libbitsandbytes\w*\.(?:so|dll)",
+        N_("bitsandbytes, which keeps the optimizer in 8 bits, does not work with this GPU or driver."),
+        N_("Run setup again, or train with --optimizer Adafactor."),
+    ),
+    _Row(
+        Cause.DRIVER,
+        r"no kernel image is available|driver version is insufficient|Found no NVIDIA driver|not compiled with CUDA|"
+        r"no CUDA-capable device|NVIDIA driver on your system is too old|CUDA unknown error",
+        N_("the trainer's PyTorch does not fit this GPU or its driver."),
+        N_("Install the newest NVIDIA driver, then run setup again: it picks the PyTorch that fits. See also: doctor"),
+    ),
+    _Row(
+        Cause.GPU_FAULT,
+        r"illegal memory access|unspecified launch failure|device-side assert|CUDNN_STATUS_(?:EXECUTION|INTERNAL)|GPU is lost|"
+        r"fallen off the bus|CUDA error: (?:unknown error|misaligned address)|uncorrectable ECC",
+        N_("the GPU failed in the middle of a computation."),
+        N_("Restart the computer and update the driver; take back any overclocking, and see to the card's cooling."),
+    ),
+    _Row(
+        Cause.BAD_PICTURE,
+        r"cannot identify image file|image file is truncated|UnidentifiedImageError|broken data stream when reading image",
+        N_("a picture of the dataset cannot be read."),
+        N_("Make the dataset again: dataset"),
+    ),
+    _Row(
         Cause.EMPTY_CAPTION,
         r"caption file is empty",
         N_("a caption is empty."),
@@ -90,7 +128,21 @@ _KNOWN = (
         N_("Connect to the internet once and train again; later trainings need none."),
     ),
     _Row(
+        Cause.NETWORK,
+        r"couldn't connect to 'https|Max retries exceeded|Temporary failure in name resolution|LocalEntryNotFoundError|"
+        r"(?:40[13]|429) Client Error|GatedRepoError|getaddrinfo failed",
+        N_("the trainer wanted to load something from the internet and could not."),
+        N_("Name a base model that lies on this machine, and run setup again while connected."),
+    ),
+    _Row(
+        Cause.PORT,
+        r"EADDRINUSE|address already in use|Only one usage of each socket address",
+        N_("another distributed training uses the same port."),
+        N_("Wait until it has ended, or set another main_process_port in the accelerate configuration."),
+    ),
+    _Row(
         Cause.NO_BASE,
+        r"loading state_dict for (?:SdxlUNet|CLIPText|Autoencoder)|"
         r"model_name_or_path .* is neither a valid|is not an SDXL model|has no VAE class|HeaderTooLarge|MetadataInc",
         N_("the base model cannot be read."),
         N_("Check base_model in the settings; a broken download has to be loaded again."),
@@ -100,13 +152,25 @@ _KNOWN = (
         r"error: (?:unrecognized arguments|argument |ambiguous option|the following arguments are required)",
         N_("this version of the trainer does not know an option."),
         N_("Use sd-scripts at the version this program is made for: setup"),
-        returncode=2,
+        returncodes=(2,),
     ),
     _Row(
         Cause.DISK_FULL,
         r"No space left on device|ENOSPC|Errno 28|os error 28|PytorchStreamWriter failed",
         N_("the disk is full."),
         N_("Free some space and train again: it goes on from the last checkpoint."),
+    ),
+    _Row(
+        Cause.PERMISSION,
+        r"PermissionError|Access is denied|WinError (?:5|32)\b|Read-only file system",
+        N_("the system did not let the trainer read or write a file."),
+        N_("Close programs that hold the client's folder open, such as a virus scanner or a cloud drive, and check its rights."),
+    ),
+    _Row(
+        Cause.ENCODING,
+        r"Unicode(?:En|De)codeError|'charmap' codec|illegal char in file",
+        N_("the trainer met a character that it cannot write or read."),
+        N_("Make the dataset again, so that all captions are UTF-8; if it happens again, report it with the log."),
     ),
     _Row(
         Cause.NO_MODULE,
@@ -121,8 +185,23 @@ _KNOWN = (
         N_("Delete the newest folder that ends in -state from the client's models, and train again."),
     ),
     _Row(
+        Cause.PAGING_FILE,
+        r"paging file is too small|(?:WinError|os error) 1455|页面文件太小",
+        N_("Windows has too small a paging file to load the model."),
+        N_(
+            "In Windows' settings for virtual memory let the system manage the paging file, on a disk with 40 GB free, and restart."
+        ),
+    ),
+    _Row(
+        Cause.BAD_SETTING,
+        r"^AssertionError: |module 'torch\.optim' has no attribute|is not a valid SchedulerType|does not require `?num_warmup|"
+        r"requires `?num_warmup|persistent_workers option needs|^TypeError: .*unexpected keyword argument",
+        N_("the trainer cannot combine two settings, or does not know one."),
+        N_("The line says which; train --plan checks settings before anything is loaded."),
+    ),
+    _Row(
         Cause.MEMORY,
-        r"DefaultCPUAllocator: (?:not enough memory|can't allocate)|^MemoryError",
+        r"SIGKILL: 9|DefaultCPUAllocator: (?:not enough memory|can't allocate)|^MemoryError",
         N_("the memory is full."),
         _MORE_MEMORY,
     ),
@@ -131,14 +210,21 @@ _KNOWN = (
         r"(?!)",  # no words: only how it ended tells
         N_("the system ended the trainer without a word, as it does when memory runs out."),
         _MORE_MEMORY,
-        returncode=-9,
+        returncodes=(-9, 137),
     ),
     _Row(
         Cause.STOPPED,
         r"^KeyboardInterrupt",
         N_("somebody stopped the trainer."),
         N_("Train again: it goes on from the last checkpoint."),
-        returncode=-15,
+        returncodes=(-2, -15, 130, 143, 3221225786, -1073741510),  # the last two: Ctrl-C on Windows, signed or not
+    ),
+    _Row(
+        Cause.CRASH,
+        r"Segmentation fault|Windows fatal exception|access violation|SIGSEGV",
+        N_("the trainer crashed inside one of its libraries, without a word of its own."),
+        N_("Train again: it goes on from the last checkpoint. If it comes back, update the GPU's driver and run setup again."),
+        returncodes=(-11, -6, 139, 134, 3221225477, -1073741819, 3221226505, -1073740791),  # the last four: Windows, signed or not
     ),
     _Row(
         Cause.REFUSED,
@@ -146,6 +232,10 @@ _KNOWN = (
         N_("the trainer cannot train this as asked."),
         N_("What it said tells which setting to change."),
     ),
+)
+_SPILL = (
+    N_("the GPU's memory is full, and what did not fit went into the system's, which is many times slower."),
+    N_("Close programs that use the GPU, or take a smaller plan."),
 )
 _NO_LORA = (
     N_("the trainer ended as if all were well, but wrote no whole LoRA."),
@@ -165,10 +255,15 @@ def diagnose(lines: Sequence[str], returncode: int) -> Diagnosis:
         if evidence is not None:
             return Diagnosis(row.kind, row.cause, evidence, row.cure)
     for row in _KNOWN:
-        if row.returncode == returncode:
+        if returncode in row.returncodes:
             return Diagnosis(row.kind, row.cause, _last(lines) or str(returncode), row.cure)
     kind, (cause, cure) = (Cause.UNKNOWN, _UNKNOWN) if returncode else (Cause.NO_LORA, _NO_LORA)
     return Diagnosis(kind, cause, _last(lines) or str(returncode), cure)
+
+
+def told_by_spill(evidence: str) -> Diagnosis:
+    """The failure that no line shows: steps many times slower than planned on a GPU that is full."""
+    return Diagnosis(Cause.SPILL, _SPILL[0], evidence, _SPILL[1])
 
 
 def _last(lines: Sequence[str]) -> str:

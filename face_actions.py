@@ -1,4 +1,4 @@
-"""The rows of the table of actions about faces and the dataset: crops, verdicts and what a person does with them, the doctor."""
+"""The rows of the table of actions about faces and the dataset: crops, verdicts and what a person does with them."""
 
 from __future__ import annotations
 
@@ -32,18 +32,6 @@ def _dataset_answer(report: dataset.DatasetReport) -> Answer:
         "verdict": report.verdict.value,
         "findings": [asdict(finding) for finding in report.findings],
     }
-
-
-def _doctor_answer(report: dataset_doctor.Examination) -> Answer:
-    return {
-        "verdict": report.verdict.value, "reason": words.symptom(report.reason) if report.reason else "",
-        "findings": [words.told(symptom, report.names) for symptom in report.symptoms], "images": report.images,
-        "effective": report.effective, "share_real": round(report.share_real, 4), "spread": asdict(report.spread),
-    }  # fmt: skip
-
-
-def _quarantine_next(_job: Job, report: dataset_doctor.Examination) -> Sequence[str]:
-    return ("quarantine",) if any(symptom.cure_by_removing for symptom in report.symptoms) else ()
 
 
 def _offer_quarantine(job: Job) -> Sequence[tuple[str, str]]:
@@ -112,10 +100,6 @@ CAPTIONS = Action(
             suggest=lambda job: review.caption_now(job.who, job.options.picture or ""),
         ),
     ),
-)  # fmt: skip
-DOCTOR = Action(
-    "doctor", N_("Examine the dataset"), at_once(lambda job: dataset_doctor.examine(job.who, job.settings)), _doctor_answer,
-    changes=False, more=True, then=_quarantine_next,
 )  # fmt: skip
 QUARANTINE = Action(
     "quarantine", N_("Take pictures out of training"),

@@ -32,6 +32,7 @@ class GPUState:
     utilisation: int
     temperature: int
     processes: tuple[GPUProcess, ...] = ()
+    uuid: str = ""  # the card's own name, the same in every program
 
 
 def find_gpus() -> tuple[GPUState, ...]:
@@ -70,6 +71,7 @@ def _state(index: int, driver: str) -> GPUState:
             GPUProcess(process.pid, (process.usedGpuMemory or 0) / _GIB)
             for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
         ),
+        uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
     )
 
 
@@ -78,10 +80,15 @@ def _text(value: str | bytes) -> str:
     return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value
 
 
+def largest_gpu() -> GPUState | None:
+    """The GPU with the most memory, which is the one that trains; None where there is none."""
+    return max(find_gpus(), key=lambda gpu: gpu.total_gb, default=None)
+
+
 def profile_here() -> GPUProfile:
     """The profile of the GPU with the most memory, the processor's where there is none."""
-    gpus = find_gpus()
-    return profile_of(max(gpus, key=lambda gpu: gpu.total_gb)) if gpus else CPU
+    gpu = largest_gpu()
+    return profile_of(gpu) if gpu else CPU
 
 
 def profile_of(gpu: GPUState) -> GPUProfile:

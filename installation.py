@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
-import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +10,8 @@ from client import clients_folder
 from config import PROGRAM, Settings, resolve_base, save_settings, settings_file
 from gpu import find_gpus
 from language import N_
+from machine_doctor import Check, look_at_disk, look_at_packages, look_at_python
 from utils import Event, Progress
-
-FREE_GB_FOR_TRAINING = 20  # SDXL base 7 GB, caches and a dozen checkpoints
-_PACKAGES = ("torch", "diffusers", "mtcnn", "tensorflow", "rawpy", "pillow_heif", "peft", "accelerate")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at: `found` is shown beside `label`, `cure` (a template over `found`) where it is not well."""
-
-    label: str
-    found: str
-    well: bool
-    cure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,30 +32,12 @@ def set_up(home: Path, settings: Settings) -> Generator[Event, None, Installatio
     if not settings_file(home).exists():
         save_settings(home, settings)
         made.append(str(settings_file(home)))
-    looks = (_look_at_python, _look_at_packages, _look_at_disk, _look_at_gpu, _look_at_base, _look_at_sd_scripts)
+    looks = (look_at_python, look_at_packages, look_at_disk, _look_at_gpu, _look_at_base, _look_at_sd_scripts)
     checks = []
     for number, look in enumerate(looks, 1):
         checks.append(look(home, settings))
         yield Progress("setup", number, len(looks), checks[-1].label)
     return Installation(home, tuple(made), tuple(checks))
-
-
-def _look_at_python(_home: Path, _settings: Settings) -> Check:
-    version = ".".join(map(str, sys.version_info[:3]))
-    well = (3, 11) <= sys.version_info[:2] <= (3, 13)
-    return Check(N_("Python"), version, well, N_("Python 3.11, 3.12 or 3.13 is needed; TensorFlow has no build for this one."))
-
-
-def _look_at_packages(_home: Path, _settings: Settings) -> Check:
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    cure = N_("Install the requirements: pip install -r requirements.txt")
-    return Check(N_("Packages"), ", ".join(missing) or str(len(_PACKAGES)), not missing, cure)
-
-
-def _look_at_disk(home: Path, _settings: Settings) -> Check:
-    free_gb = shutil.disk_usage(home).free / 1e9
-    cure = N_("SDXL, its caches and checkpoints need about 20 GB; free some space before real work.")
-    return Check(N_("Free disk"), f"{free_gb:.0f} GB", free_gb >= FREE_GB_FOR_TRAINING, cure)
 
 
 def _look_at_gpu(_home: Path, _settings: Settings) -> Check:
@@ -89,5 +56,5 @@ def _look_at_base(_home: Path, settings: Settings) -> Check:
 
 def _look_at_sd_scripts(_home: Path, settings: Settings) -> Check:
     script = Path(settings.sd_scripts).expanduser() / "sdxl_train_network.py"
-    cure = N_("Only needed to train SDXL itself: name a checkout of kohya-ss/sd-scripts as sd_scripts in the settings.")
+    cure = N_("Only needed to train SDXL itself. To install it: setup sd-scripts")
     return Check(N_("sd-scripts"), settings.sd_scripts or "-", bool(settings.sd_scripts) and script.is_file(), cure)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from functools import singledispatch
+from pathlib import Path
 from textwrap import shorten
 
 from rich.console import Group, RenderableType
@@ -13,22 +14,28 @@ from rich.text import Text
 import words
 from actions import GPUs
 from client import Rejection
-from clients import Checkpoints, ClientErased, ClientList, ClientView
+from clients import ClientErased, ClientList, ClientView
 from config import Settings
 from data_preprocessor import GridPlan, ImportReport
 from dataset import DatasetPlan, DatasetReport
 from dataset_doctor import Examination, Level, Symptom
 from demo import DemoReport
+from exports import TITLES, App, Exported
 from generation import PortraitPlan, PortraitReport
 from image_processor import FaceReport, LimitsPlan, ProcessPlan
 from import_plan import ImportPlan
 from installation import Installation
 from language import _, ngettext
+from lora_files import LoraFiles, Stripped
 from lora_trainer import PreparedTraining, TrainingReport
+from machine_doctor import Check, MachineReport
 from prompts import JobPrompt, Prompts
 from review import Captions, Quarantined, Rejected
 from screens import guided, table
-from training_cost import explain
+from tensorboard_server import Curves
+from training_cost import estimate, explain, find_refusals
+from training_plan import TrainingPlan
+from training_queue import QueueReport
 
 PROMPT_CHARS = 110  # two lines of a table on 80 columns
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
@@ -262,19 +269,46 @@ def _quarantined(report: Quarantined) -> RenderableType:
 # --- training ---------------------------------------------------------------------------------------------------------
 @view.register
 def _training_plan(prepared: PreparedTraining) -> RenderableType:
-    plan, estimate = prepared.plan, prepared.estimate
-    rows = table(_("The plan"))
-    rows.add_row(_("GPU"), plan.gpu.name)
-    rows.add_row(_("base model"), plan.base)
-    rows.add_row(_("steps"), f"{plan.steps} ({plan.preset})")
-    rows.add_row(_("rank, alpha"), f"{plan.dim}, {plan.alpha:g}")
-    rows.add_row(_("resolution, batch"), f"{plan.resolution} px, {plan.batch}")
-    rows.add_row(_("optimizer"), f"{plan.optimizer}, {plan.learning_rate:g}, {plan.scheduler}")
+    plan, cost, original = prepared.plan, prepared.estimate, prepared.original
+    beside = original if original and not plan.insisted else None
+    rows = table(_("The plan"), "", _("this plan"), *([_("the original plan")] if beside else []))
+    columns = [_plan_column(plan), _plan_column(beside) if beside else {}]
+    for label, value in columns[0].items():
+        rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
+    lines: list[RenderableType] = [rows, Text(_(words.FITS[cost.verdict]), style="bold")]
+    lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
+    if plan.insisted:
+        lines.append(
+            Text(_("These are the original plan's values. They are tried, and stopped early if they fail."), style="yellow")
+        )
+    if plan.changes:
+        lines.append(Text(_("Changed because memory was full: {changes}").format(changes="; ".join(plan.changes))))
+    if beside and (told := [explain(beside, refusal) for refusal in find_refusals(beside)]):
+        warning = _("The original plan's values (--values original) are likely to fail: {why}")
+        lines.append(Text(warning.format(why=" ".join(reason for reason, _cure in told)), style="yellow"))
+    return Group(*lines)
+
+
+def _plan_column(plan: TrainingPlan) -> dict[str, str]:
+    """A plan and its cost, a line each."""
+    cost = estimate(plan)
+    column = {
+        _("GPU"): plan.gpu.name,
+        _("base model"): plan.base,
+        _("steps"): f"{plan.steps} ({plan.preset}), " + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
+        _("rank, alpha"): f"{plan.dim}, {plan.alpha:g}",
+        _("resolution, batch"): f"{plan.resolution} px, {plan.batch} x {plan.accumulation}",
+        _("optimizer"): f"{plan.optimizer}, {plan.learning_rate:g}, {plan.scheduler}",
+        _("precision"): plan.precision + (", fp8" if plan.fp8 else ""),
+    }
     if plan.gpu.vram_gb:
-        rows.add_row(_("video memory"), f"{estimate.vram_gb:.1f} GB / {plan.gpu.vram_gb:.0f} GB")
-    rows.add_row(_("time"), _duration(estimate.seconds))
-    told = [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in estimate.refusals]
-    return Group(rows, Text(_(words.FITS[estimate.verdict]), style="bold"), *told)
+        parts = ", ".join(f"{_(words.PARTS[part.part])} {part.gb:.1f}" for part in cost.vram_parts if part.gb >= 0.05)
+        column[_("video memory")] = f"{cost.vram_gb:.1f} / {plan.gpu.vram_gb:.0f} GB ({parts})"
+    column[_("time")] = _duration(cost.seconds)
+    column[_("disk")] = _("{count} checkpoints of {size:.0f} MB, {total:.1f} GB with states").format(
+        count=cost.checkpoints, size=cost.checkpoint_mb, total=cost.disk_gb
+    )
+    return column
 
 
 def _duration(seconds: float) -> str:
@@ -291,13 +325,54 @@ def _training(report: TrainingReport) -> RenderableType:
 
 
 @view.register
-def _checkpoints(report: Checkpoints) -> RenderableType:
-    if not report.checkpoints:
+def _lora_files(report: LoraFiles) -> RenderableType:
+    if not report.files:
         return Text(_("Nothing was trained yet."))
-    rows = table("", _("file"), _("step"), _("size"), "")
-    for checkpoint in report.checkpoints:
-        state = "" if checkpoint.whole else _("torn: do not use")
-        rows.add_row(checkpoint.path.name, str(checkpoint.step), f"{checkpoint.size / 1e6:.1f} MB", state)
+    rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
+    for file in report.files:
+        checkpoint = file.checkpoint
+        state = _("torn: do not use") if not checkpoint.whole else _("holds captions") if file.captions else ""
+        loss = "" if file.loss is None else f"{file.loss:.3f}"
+        size = f"{checkpoint.size / 1e6:.1f} MB"
+        rows.add_row(checkpoint.path.stem, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
+    return rows
+
+
+@view.register
+def _stripped(report: Stripped) -> RenderableType:
+    count = ngettext("{count} file lost its captions.", "{count} files lost their captions.", len(report.files))
+    return Text(count.format(count=len(report.files)))
+
+
+@view.register
+def _exported(report: Exported) -> RenderableType:
+    sentence = _("{lora}: trigger word {trigger}, weight {low} to {high}, SHA-256 {digest}").format(
+        lora=report.lora.name, trigger=report.trigger, low=report.weights[0], high=report.weights[1], digest=report.sha256[:16]
+    )
+    rows = table("", _("for"), _("file"))
+    for app, file in report.files.items():
+        rows.add_row(TITLES[App(app)], str(Path("...", *file.parts[-4:])))
+    for file in report.installed:
+        rows.add_row(_("installed"), str(file))
+    preview = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
+    return Group(rows, *preview, Text(sentence, style="bold"))
+
+
+@view.register
+def _curves(report: Curves) -> RenderableType:
+    return Text(_("TensorBoard: {address}").format(address=report.address) if report.address else _("TensorBoard does not run."))
+
+
+@view.register
+def _queue(report: QueueReport) -> RenderableType:
+    if not report.rows:
+        return Text(_("There was no queue yet."))
+    rows = table(_("The queue"), _("client"), "", _("steps"), _("loss"), _("time"), _("what came out"))
+    for row in report.rows:
+        came = row.lora or row.error
+        came += f" ({'; '.join(row.changes)})" if row.changes else ""
+        loss = "" if row.loss is None else f"{row.loss:.3f}"
+        rows.add_row(row.client, _(words.QUEUE[row.outcome]), str(row.steps), loss, _duration(row.seconds), came)
     return rows
 
 
@@ -335,11 +410,23 @@ def _demo(report: DemoReport) -> RenderableType:
 
 @view.register
 def _installation(report: Installation) -> RenderableType:
-    rows = table(str(report.home))
-    for check in report.checks:
-        rows.add_row("✓" if check.well else "!", _(check.label), check.found, "" if check.well else _(check.cure))
     made = [Text(_("Made: {path}").format(path=path)) for path in report.made]
-    return Group(*made, rows)
+    return Group(*made, _checks(str(report.home), report.checks))
+
+
+@view.register
+def _machine(report: MachineReport) -> RenderableType:
+    wrong = [check for check in report.checks if not check.well and check.command]
+    commands = [Text(f"{_(check.cure)}\n    {check.command}") for check in wrong]
+    return Group(_checks("", report.checks, told=False), *commands)
+
+
+def _checks(title: str, checks: tuple[Check, ...], told: bool = True) -> RenderableType:
+    rows = table(title)
+    for check in checks:
+        cure = "" if check.well or not (told or not check.command) else _(check.cure)
+        rows.add_row("✓" if check.well else "!", _(check.label), check.found, cure)
+    return rows
 
 
 @view.register

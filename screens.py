@@ -15,9 +15,10 @@ import words
 from client import Client
 from journey import State, Step
 from language import _, ngettext
-from utils import Event, PipelineError, StepFinished, StepStarted, TrainingTick
+from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
 
 TITLE = "Avatar Pipeline"
+_NAMES_ITS_STEPS = frozenset({"trainer"})  # stages whose pieces take minutes, and are worth naming
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
 
@@ -57,15 +58,78 @@ class _Rate(ProgressColumn):
 def bar_state(event: Event) -> BarState:
     """An event as a bar shows it."""
     if isinstance(event, TrainingTick):
-        loss = "" if event.loss is None else _("loss {loss:.3f}").format(loss=event.loss)
-        return BarState("train", words.stage("train"), event.step, event.total, loss)
+        return BarState("train", words.stage("train"), event.step, event.total, _training_note(event))
+    if isinstance(event, Notice):
+        return BarState("", "", 0, 0, "")
     if isinstance(event, StepStarted | StepFinished):
         return BarState(event.name, words.stage(event.name), 0, 0, "")
-    return BarState(event.stage, words.stage(event.stage), event.done, event.total, "")
+    note = event.item if event.stage in _NAMES_ITS_STEPS else ""
+    return BarState(event.stage, words.stage(event.stage), event.done, event.total, note)
+
+
+def _training_note(tick: TrainingTick) -> str:
+    """What a line says of a training beside its steps."""
+    parts = [] if tick.loss is None else [_("loss {loss:.3f}").format(loss=tick.loss)]
+    if tick.vram_gb is not None and tick.vram_total_gb:
+        parts.append(_("{used:.1f}/{total:.0f} GB of video memory").format(used=tick.vram_gb, total=tick.vram_total_gb))
+    return ", ".join(parts)
+
+
+class TrainingView:
+    """Below the bar of a training: the loss as a small curve, speed and memory, the last checkpoint and the last sample."""
+
+    def __init__(self) -> None:
+        self._losses: dict[int, float] = {}
+        self._tick: TrainingTick | None = None
+        self._checkpoint = self._sample = ""
+
+    def take(self, event: Event) -> None:
+        """Remember what an event tells; anything but a training leaves the view as it is."""
+        if not isinstance(event, TrainingTick):
+            return
+        if self._tick and event.step < self._tick.step:
+            self._losses.clear()  # another training of the same evening
+        self._tick = event
+        if event.loss is not None:
+            self._losses[event.step] = event.loss
+        self._checkpoint = Path(event.checkpoint).name or self._checkpoint
+        self._sample = Path(event.sample).name or self._sample
+
+    def __rich__(self) -> RenderableType:
+        """Two or three lines, or nothing where no training runs."""
+        tick = self._tick
+        if tick is None:
+            return Text("")
+        rate = _("{seconds:.2f} s a step").format(seconds=tick.seconds_per_step) if tick.seconds_per_step else ""
+        silent = _("silent for {minutes:.0f} min").format(minutes=tick.silent_seconds / 60) if tick.silent_seconds else ""
+        first = [sparkline(list(self._losses.values())), _training_note(tick), rate, silent]
+        last = [
+            _("checkpoint {name}").format(name=self._checkpoint) if self._checkpoint else "",
+            _("sample {name}").format(name=self._sample) if self._sample else "",
+        ]
+        lines = ("  ".join(part for part in parts if part) for parts in (first, last))
+        return Group(*(Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in lines if line))
+
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_CURVE_WIDTH = 24
+
+
+def sparkline(values: list[float], width: int = _CURVE_WIDTH) -> str:
+    """A curve in one line: the mean of each stretch, from the lowest block to the highest."""
+    if not values:
+        return ""
+    stretch = max(1, -(-len(values) // width))
+    means = [sum(part) / len(part) for at in range(0, len(values), stretch) if (part := values[at : at + stretch])]
+    low, high = min(means), max(means)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
 
 
 def heading(event: Event) -> RenderableType | None:
-    """The line that a step of a journey begins or ends with; None for any other event."""
+    """The line that a step of a journey begins or ends with, or a notice; None for any other event."""
+    if isinstance(event, Notice):
+        return Text(_(event.message).format(**event.facts), style="bold yellow")
     if isinstance(event, StepStarted):
         return Text(f"[{event.number}/{event.total}] {words.stage(event.name)}", style="bold")
     if isinstance(event, StepFinished):

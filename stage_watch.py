@@ -12,7 +12,8 @@ from collections.abc import Callable, Generator, Iterator
 from types import FrameType
 from typing import TypeVar
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
 
@@ -62,17 +63,20 @@ class Watch:
     def __init__(self, console: Console, quiet: bool) -> None:
         self._console = console
         self._quiet = quiet
-        self._bars = Bars(*screens.progress_columns(), console=console, disable=quiet or not console.is_terminal, expand=True)
+        self._bars = Bars(*screens.progress_columns(), console=console, expand=True)
+        self._training = screens.TrainingView()
+        self._live = Live(Group(self._bars, self._training), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
         self._last_state: screens.BarState | None = None
 
     def __enter__(self) -> Watch:
-        self._bars.start()
+        if self._console.is_terminal and not self._quiet:
+            self._live.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._bars.stop()
+        self._live.stop()
 
     def say(self, line: str) -> None:
         """One line, above the bars."""
@@ -91,6 +95,7 @@ class Watch:
             self._print_line(event)
 
     def _move_bar(self, event: Event) -> None:
+        self._training.take(event)
         state = screens.bar_state(event)
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")

@@ -58,6 +58,11 @@ class Cure:
     def __str__(self) -> str:
         return f"{self.setting} = {self.value}"
 
+    def applied(self, plan: TrainingPlan) -> TrainingPlan:
+        """The plan with that setting; alpha keeps its ratio to dim."""
+        alpha = {"alpha": plan.alpha / plan.dim * float(self.value)} if self.setting == "dim" else {}
+        return plan.model_copy(update={self.setting: self.value, **alpha})
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -70,6 +75,8 @@ class Estimate:
     seconds: float
     epochs: float
     checkpoint_mb: float  # one LoRA file
+    checkpoints: int  # how many are kept
+    disk_gb: float  # all of them, and the two states that are kept while it trains
     cures: tuple[Cure, ...]
 
     @property
@@ -90,6 +97,7 @@ _BYTES: Mapping[Precision, int] = {"no": 4, "fp16": 2, "bf16": 2}
 _BYTES_PER_TRAINED: Mapping[Optimizer, int] = {"AdamW": 16, "AdamW8bit": 10, "Adafactor": 9}
 _ACTIVATIONS_GB = 2.0  # a 1024 px picture, with gradient checkpointing; 1.5 to 2.5 were estimated
 _CONTEXT_GB = 0.5
+_STATES = 2
 _DOCUMENTED_GB = 7.5  # what a card sold as 8 GB reports; sd-scripts documents nothing below
 _COMFORTABLE = 0.9  # of the video memory; a desktop takes the rest
 
@@ -106,6 +114,8 @@ def estimate(plan: TrainingPlan) -> Estimate:
         seconds=_seconds(plan),
         epochs=plan.steps / plan.steps_per_epoch(),
         checkpoint_mb=_checkpoint_mb(plan),
+        checkpoints=_checkpoints(plan),
+        disk_gb=_disk_gb(plan),
         cures=_cures(plan) if Refusal.MEMORY in refusals else (),
     )
 
@@ -161,6 +171,17 @@ def _checkpoint_mb(plan: TrainingPlan) -> float:
     return _trained_parameters(plan) * _BYTES["fp16"] / 1e6
 
 
+def _checkpoints(plan: TrainingPlan) -> int:
+    """A file every so many steps, and the finished one."""
+    return plan.steps // plan.save_every + 1
+
+
+def _disk_gb(plan: TrainingPlan) -> float:
+    """A state holds the LoRA in fp32 and the optimizer's memory: what is trained without its gradients."""
+    state_mb = _checkpoint_mb(plan) / _BYTES["fp16"] * (_BYTES_PER_TRAINED[plan.optimizer] - 4)
+    return (_checkpoint_mb(plan) * _checkpoints(plan) + _STATES * state_mb) / 1000
+
+
 _LADDER = (
     Cure("unet_only", True), Cure("optimizer", "AdamW8bit"), Cure("batch", 1), Cure("dim", 32), Cure("dim", 16), Cure("dim", 8),
     Cure("fp8", True), Cure("resolution", 768), Cure("resolution", 512), Cure("dim", 4),
@@ -171,14 +192,36 @@ def _cures(plan: TrainingPlan) -> tuple[Cure, ...]:
     """The first rungs that together make the plan fit; none where even all of them do not."""
     taken: dict[str, Cure] = {}
     for cure in _LADDER:
-        changed = plan.model_copy(update={cure.setting: cure.value})
-        helps = _total(_vram_parts(changed)) < _total(_vram_parts(plan))
-        if not helps or set(find_refusals(changed)) - set(find_refusals(plan)):
+        if not _helps(cure, plan):
             continue
-        plan, taken[cure.setting] = changed, cure
+        plan, taken[cure.setting] = cure.applied(plan), cure
         if _fit_of_memory(plan) is not Fit.NO:
             return tuple(taken.values())
     return ()
+
+
+def _helps(cure: Cure, plan: TrainingPlan) -> bool:
+    """Whether it lowers the need for memory, and brings no refusal of its own."""
+    changed = cure.applied(plan)
+    return _total(_vram_parts(changed)) < _total(_vram_parts(plan)) and not set(find_refusals(changed)) - set(find_refusals(plan))
+
+
+# Tried one after another when a GPU runs out of memory: what costs the least likeness first.
+_RUNGS = (
+    Cure("unet_only", True), Cure("batch", 1), Cure("resolution", 768), Cure("dim", 64), Cure("dim", 32), Cure("dim", 16),
+    Cure("dim", 8), Cure("optimizer", "AdamW8bit"), Cure("fp8", True), Cure("resolution", 512), Cure("dim", 4),
+)  # fmt: skip
+
+
+def next_rung(plan: TrainingPlan) -> Cure | None:
+    """The first change that lets a training need less memory: text caches, resolution, dim, optimizer, fp8; None at the bottom."""
+    return next((rung for rung in _RUNGS if _helps(rung, plan)), None)
+
+
+def take_rung(plan: TrainingPlan, rung: Cure) -> TrainingPlan:
+    """The plan one rung lower, with what changed on record."""
+    changed = f"{rung.setting}: {getattr(plan, rung.setting)} -> {rung.value}"
+    return rung.applied(plan).model_copy(update={"changes": (*plan.changes, changed)})
 
 
 # --- what cannot work -------------------------------------------------------------------------------------------------
@@ -247,8 +290,12 @@ def explain(plan: TrainingPlan, refusal: Refusal) -> tuple[str, str]:
     return _(reason).format(**facts), _(cure).format(**facts)
 
 
+# Estimates and experience rather than certainties: a user who insists may try, and the probe or the NaN watch ends it early.
+_DOUBTS = frozenset({Refusal.MEMORY, Refusal.GTX_NAN})
+
+
 def refuse(plan: TrainingPlan) -> None:
-    """Raise PlanRefused with the first reason if the plan cannot work."""
-    if refusals := find_refusals(plan):
+    """Raise PlanRefused with the first reason if a plan cannot work; one that is insisted on stops at certainties only."""
+    if refusals := [refusal for refusal in find_refusals(plan) if not (plan.insisted and refusal in _DOUBTS)]:
         reason, cure = explain(plan, refusals[0])
         raise PlanRefused(reason=reason, cure=cure)

@@ -92,6 +92,8 @@ class Overrides:
     save_every: int | None = None
     seed: int | None = None
     unet_only: bool | None = None
+    sample_every: int | None = None
+    extra: tuple[str, ...] | None = None
 
 
 class TrainingPlan(BaseModel):
@@ -128,6 +130,12 @@ class TrainingPlan(BaseModel):
     seed: int = 42
     unet_only: bool = True
     workers: int = 0  # with everything cached, loader processes cost start-up time and give nothing
+    sample_every: int = Field(default=0, ge=0)  # steps between pictures painted while training; 0: none
+    extra: tuple[str, ...] = ()  # further options, in sd-scripts' own words
+    tokenizers: str = ""  # folder of both CLIP tokenizers, where sd-scripts needs no network for them
+    processes: int = Field(default=1, ge=1)  # GPUs that train together, each on pictures of its own
+    insisted: bool = False  # the original plan's values, taken in spite of what the estimate says
+    changes: tuple[str, ...] = ()  # rungs taken because the GPU's memory was full, as `setting: before -> after`
 
     def output_name(self, client: Client) -> str:
         """The name of the LoRA's files, without the ending."""
@@ -136,11 +144,11 @@ class TrainingPlan(BaseModel):
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one pass over the dataset, as sd-scripts counts them."""
         shown = self.samples_per_epoch * (2 if self.regularised else 1)
-        return math.ceil(math.ceil(shown / self.batch) / self.accumulation)
+        return math.ceil(math.ceil(math.ceil(shown / self.batch) / self.processes) / self.accumulation)
 
     def teaches_the_same(self, other: TrainingPlan) -> bool:
         """Whether both plans end in the same LoRA; which machine trains and where files lie does not count."""
-        aside = {"version", "preset", "gpu", "base", "workers"}
+        aside = {"version", "preset", "gpu", "base", "workers", "sample_every", "tokenizers", "insisted", "changes"}
         return self.model_dump(exclude=aside) == other.model_dump(exclude=aside)
 
 
@@ -169,6 +177,20 @@ _RUNGS = (
 _SDXL_SAVE_EVERY = 250  # steps; half an hour of work at most is lost on the cards people have
 
 
+# What the original plan names for its cards, text encoders trained too; `training_cost` tells what is true of it.
+_ORIGINAL_8GB: Mapping[str, object] = {
+    "dim": 96, "alpha": 48, "resolution": 1024, "batch": 1, "accumulation": 2, "precision": "fp16", "optimizer": "AdamW8bit",
+    "fp8": False, "unet_only": False,
+}  # fmt: skip
+ORIGINAL: Mapping[str, Mapping[str, object]] = {
+    "GTX 1650 4GB": {**_ORIGINAL_8GB, "dim": 32, "alpha": 16, "resolution": 768, "accumulation": 8},
+    "RTX 3050 8GB": _ORIGINAL_8GB,
+    "RTX 3060 8GB": _ORIGINAL_8GB,
+    "RTX 4060 8GB": {**_ORIGINAL_8GB, "dim": 128, "alpha": 64},
+    "RTX 4060 Ti 16GB": {**_ORIGINAL_8GB, "dim": 128, "alpha": 64},
+}
+
+
 @dataclass(frozen=True, slots=True)
 class EmbeddedValues:
     """What moves the embedded base to a client within a minute or two on two cores, and leaves other people alone."""
@@ -188,16 +210,32 @@ EMBEDDED = EmbeddedValues({"quick": 150, "balanced": 220, "quality": 400}, 1.5e-
 
 
 def make_plan(
-    profile: GPUProfile, preset: Preset, dataset: DatasetFacts, base: BaseFacts, overrides: Overrides | None = None
+    profile: GPUProfile,
+    preset: Preset,
+    dataset: DatasetFacts,
+    base: BaseFacts,
+    overrides: Overrides | None = None,
+    *,
+    original: bool = False,
 ) -> TrainingPlan:
-    """The recommended plan, with the user's changes; raises PlanRefused for a value that no trainer takes."""
+    """The recommended plan, or the original plan's where it names the card, with the user's changes.
+
+    Raises PlanRefused for a value that no trainer takes.
+    """
     values = _embedded_values(preset, base) if base.kind is BaseKind.EMBEDDED else _sdxl_values(profile, preset, base)
     plan = _validated({
         "preset": preset.name, "gpu": profile, "trainer": base.trainer, "base": str(base.path), "base_kind": base.kind,
         "base_digest": base.digest, "dataset_digest": dataset.digest, "images": dataset.images,
         "samples_per_epoch": dataset.samples_per_epoch, "regularised": dataset.regularised, **values,
     })  # fmt: skip
+    plan = (original_of(plan) or plan) if original else plan
     return _validated({**plan.model_dump(by_alias=True), **_wanted(plan, overrides or Overrides())})
+
+
+def original_of(plan: TrainingPlan) -> TrainingPlan | None:
+    """The same training with the original plan's values for that card; None where it names none."""
+    values = ORIGINAL.get(plan.gpu.name) if plan.base_kind is BaseKind.SDXL else None
+    return _validated({**plan.model_dump(by_alias=True), **values, "insisted": True}) if values else None
 
 
 def _wanted(plan: TrainingPlan, overrides: Overrides) -> dict[str, object]:
@@ -225,7 +263,7 @@ def _embedded_values(preset: Preset, base: BaseFacts) -> dict[str, object]:
         "dim": EMBEDDED.dim, "alpha": EMBEDDED.dim, "conv_dim": EMBEDDED.dim, "resolution": base.resolution,
         "batch": EMBEDDED.batch, "precision": "no", "optimizer": "AdamW", "steps": steps,
         "learning_rate": EMBEDDED.learning_rate, "scheduler": "cosine", "warmup": EMBEDDED.warmup,
-        "save_every": EMBEDDED.save_every,
+        "save_every": EMBEDDED.save_every, "sample_every": EMBEDDED.save_every,
     }  # fmt: skip
 
 
@@ -236,6 +274,7 @@ def _sdxl_values(profile: GPUProfile, preset: Preset, base: BaseFacts) -> dict[s
         "precision": _precision_for(profile), "fp8": rung.fp8 and base.trainer is TrainerKind.SD_SCRIPTS,
         "optimizer": rung.optimizer, "steps": preset.steps, "learning_rate": preset.learning_rate,
         "scheduler": "cosine_with_restarts", "warmup": preset.steps // 10, "save_every": _SDXL_SAVE_EVERY,
+        "sample_every": _SDXL_SAVE_EVERY,
     }  # fmt: skip
 
 
@@ -271,14 +310,18 @@ def kohya_arguments(plan: TrainingPlan, client: Client, resume: Resume | None = 
         *_learning_arguments(plan),
         *_memory_arguments(plan),
         *_saving_arguments(plan, client, resume),
+        *_sample_arguments(plan, client),
         *_resume_arguments(plan, resume),
+        *plan.extra,
     )
 
 
 def _data_arguments(plan: TrainingPlan, client: Client) -> list[str]:
     regularisation = ["--reg_data_dir", str(client.regularisation)] if plan.regularised else []
+    tokenizers = ["--tokenizer_cache_dir", plan.tokenizers] if plan.tokenizers else []
     return [
-        "--pretrained_model_name_or_path", plan.base, "--train_data_dir", str(client.training_data), *regularisation,
+        "--pretrained_model_name_or_path", plan.base, *tokenizers,
+        "--train_data_dir", str(client.training_data), *regularisation,
         "--resolution", f"{plan.resolution},{plan.resolution}", "--caption_extension", ".txt",
         "--train_batch_size", str(plan.batch), "--max_data_loader_n_workers", str(plan.workers),
     ]  # fmt: skip
@@ -323,6 +366,12 @@ def _saving_arguments(plan: TrainingPlan, client: Client, resume: Resume | None)
         "--save_state", "--save_last_n_steps_state", str(plan.save_every),
         "--logging_dir", str(client.logs), "--log_with", "tensorboard", "--console_log_simple",
     ]  # fmt: skip
+
+
+def _sample_arguments(plan: TrainingPlan, client: Client) -> list[str]:
+    if not plan.sample_every:
+        return []
+    return ["--sample_prompts", str(client.sample_prompts), "--sample_every_n_steps", str(plan.sample_every)]
 
 
 def _resume_arguments(plan: TrainingPlan, resume: Resume | None) -> list[str]:

@@ -11,7 +11,9 @@ from dataset_doctor import Sign, Symptom
 from face_quality import CURES
 from journey import State
 from language import N_, _
+from training_cost import Part
 from training_plan import Fit
+from training_queue import Outcome
 
 STAGES = {
     "setup": N_("Setting up"),
@@ -24,6 +26,11 @@ STAGES = {
     "describe": N_("Describing the photos"),
     "dataset": N_("Building the dataset"),
     "regularisation": N_("Drawing other people"),
+    "trainer": N_("Setting up sd-scripts"),
+    "doctor": N_("Examining this machine"),
+    "checkpoints": N_("Reading the LoRAs"),
+    "export": N_("Exporting the LoRA"),
+    "tensorboard": N_("Starting TensorBoard"),
     "train": N_("Training the LoRA"),
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
@@ -171,6 +178,30 @@ CHOICES = {
     "quick": N_("quick"),
     "balanced": N_("balanced"),
     "quality": N_("quality"),
+    "auto": N_("what this machine can use"),
+    "program": N_("folders and settings"),
+    "sd-scripts": N_("Kohya's sd-scripts too, which trains SDXL (downloads about 5 GB)"),
+    "recommended": N_("the recommended values"),
+    "original": N_("the original plan's values (more than the card is likely to hold)"),
+    "list": N_("list them"),
+    "export": N_("export one for ComfyUI, A1111, InvokeAI and diffusers"),
+    "strip": N_("take the captions out of their headers"),
+    "start": N_("start it"),
+    "stop": N_("stop it"),
+}
+QUEUE = {
+    Outcome.WAITING: N_("not begun"),
+    Outcome.RUNNING: N_("training, or cut off there"),
+    Outcome.DONE: N_("trained"),
+    Outcome.FAILED: N_("failed"),
+    Outcome.STOPPED: N_("stopped"),
+}
+PARTS = {
+    Part.UNET: N_("U-Net"),
+    Part.TEXT_ENCODERS: N_("text encoders"),
+    Part.LORA: N_("LoRA and optimizer"),
+    Part.ACTIVATIONS: N_("activations"),
+    Part.CONTEXT: N_("CUDA itself"),
 }
 OUTCOMES = {
     "checks": N_("{value} checks"),

@@ -66,6 +66,13 @@ class Terminal:
                 break
         raise AssertionError(f"never on the screen: {texts}\n{self.screen()}")
 
+    def settle(self, seconds=0.3):
+        """Read until the screen has been still for a moment."""
+        before = None
+        while before != self.screen():
+            before = self.screen()
+            self._read(seconds)
+
     def wait_for_end(self, seconds=30):
         """Wait until the program is gone; its exit code."""
         end = time.monotonic() + seconds

@@ -43,6 +43,9 @@ COMMANDS = {
     "face_actions",
     "action_table",
     "stage_watch",
+    "training_actions",
+    "doctor_action",
+    "training_queue",
 }
 
 

@@ -12,18 +12,8 @@ import pytest
 from pydantic import BaseModel
 
 import utils
-from utils import (
-    BrokenFile,
-    DiskFull,
-    Heartbeat,
-    Line,
-    PipelineError,
-    as_pipeline_error,
-    end_orphan,
-    read_record,
-    replacing,
-    run_child,
-)
+from child_processes import Heartbeat, Line, end_orphan, run_child
+from utils import BrokenFile, DiskFull, PipelineError, as_pipeline_error, read_record, replacing
 
 
 class Note(BaseModel):
@@ -168,7 +158,7 @@ def test_a_silent_child_still_lets_its_caller_stop(tmp_path):
 OWNER = """
 import sys
 from pathlib import Path
-from utils import run_child
+from child_processes import run_child
 folder = Path(sys.argv[1])
 for line in run_child([sys.executable, "-c", sys.argv[2]], folder / "log", {}, folder / "pid"):
     print(line, flush=True)

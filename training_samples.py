@@ -1,0 +1,76 @@
+"""Pictures painted while training: the fixed prompts, and gathering what sd-scripts paints into the client's `samples/`.
+
+sd-scripts paints into `models/sample/` and nowhere else, under `NAME_000250_00_20260101120000_42.png`: the step, the number of the
+prompt, the time, the seed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from client import Client
+from training_plan import BaseKind, TrainingPlan, run_name
+from utils import write_text
+
+_PROMPTS = (
+    "portrait of {trigger} {class_word}, professional headshot, studio lighting, detailed face",
+    "{trigger} {class_word} smiling, natural lighting, outdoors",
+)
+_EMBEDDED_PROMPTS = (
+    "portrait of {trigger} {class_word}, smiling, blue background, studio lighting",
+    "portrait of {trigger} {class_word}, serious, wearing a black shirt, white background",
+)
+_NEGATIVE = "blurry, deformed, watermark"
+_SEED = 42  # the same at every step: only the LoRA differs from one sample to the next
+_NAME = re.compile(r"(?P<run>.+)_(?P<when>e?\d{6})_(?P<prompt>\d{2})_\d{14}(?:_\d+)?")
+_BEGUN = re.compile(r"-from(\d{8})$")
+_PNG_END = b"IEND\xaeB`\x82"
+
+
+def write_prompts(client: Client, plan: TrainingPlan) -> None:
+    """Write the prompts file that the trainer paints from; sd-scripts would paint 512 px unless told."""
+    embedded = plan.base_kind is BaseKind.EMBEDDED
+    side = f"--w {plan.resolution} --h {plan.resolution} --d {_SEED}"
+    how = f"{side} --l 2 --s 8" if embedded else f"--n {_NEGATIVE} {side} --l 7 --s 24"
+    facts = {"trigger": client.id, "class_word": client.state().class_word}
+    prompts = _EMBEDDED_PROMPTS if embedded else _PROMPTS
+    write_text(client.sample_prompts, "".join(f"{prompt.format(**facts)} {how}\n" for prompt in prompts))
+
+
+def gather_samples(client: Client, plan: TrainingPlan) -> list[Path]:
+    """Move finished pictures into `samples/`, named `LORA-step00000250-0.png`; those still being written stay for the next time."""
+    if not client.trainer_samples.is_dir():
+        return []
+    gathered = []
+    for picture in sorted(client.trainer_samples.glob("*.png")):
+        named = _NAME.fullmatch(picture.stem)
+        if named and _is_finished(picture):
+            gathered.append(client.samples / _name_of(named, client, plan))
+            client.samples.mkdir(parents=True, exist_ok=True)
+            os.replace(picture, gathered[-1])
+    return gathered
+
+
+def _name_of(named: re.Match[str], client: Client, plan: TrainingPlan) -> str:
+    begun = _BEGUN.search(named["run"])
+    if named["when"].startswith("e"):
+        step = int(named["when"][1:]) * plan.steps_per_epoch()
+    else:
+        step = int(named["when"]) + (int(begun[1]) if begun else 0)
+    lora = _BEGUN.sub("", named["run"]) or run_name(plan, client)
+    return f"{lora}-step{step:08d}-{int(named['prompt'])}.png"
+
+
+def _is_finished(picture: Path) -> bool:
+    """Whether the last chunk of the PNG is there."""
+    with picture.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(_PNG_END)))
+        return file.read() == _PNG_END
+
+
+def samples_of(client: Client, lora: str, step: int) -> tuple[Path, ...]:
+    """The gathered samples of one checkpoint."""
+    return tuple(sorted(client.samples.glob(f"{lora}-step{step:08d}-*.png"))) if client.samples.is_dir() else ()
