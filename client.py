@@ -52,6 +52,7 @@ class Reason(StrEnum):
     BURNT = "burnt"
     LOW_CONTRAST = "low_contrast"
     BLURRED = "blurred"
+    NO_SUCH_NUMBER = "no_such_number"
 
 
 class Rejection(BaseModel):
@@ -135,6 +136,11 @@ class Client:
     def id(self) -> str:
         """The client's name, which is also its trigger word."""
         return self.root.name
+
+    @property
+    def home(self) -> Path:
+        """The folder of the program that holds this client."""
+        return self.root.parent.parent
 
     @property
     def raw_mj(self) -> Path:
@@ -234,6 +240,26 @@ class Client:
     def output(self) -> Path:
         """Portraits and exports."""
         return self.root / "output"
+
+    @property
+    def portraits_sheet(self) -> Path:
+        """The portraits last asked for, at a glance."""
+        return self.output / "contact_sheet.png"
+
+    @property
+    def swaps(self) -> Path:
+        """Pictures with the client's face put in."""
+        return self.output / "swaps"
+
+    @property
+    def transcripts(self) -> Path:
+        """What was said in recordings."""
+        return self.output / "transcripts"
+
+    @property
+    def consents_file(self) -> Path:
+        """Who agreed to what, and when."""
+        return self.metadata / "consents.json"
 
     @property
     def state_file(self) -> Path:

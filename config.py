@@ -70,6 +70,9 @@ class Settings(BaseModel):
     sd_scripts_python: str = ""  # the Python of its own virtual environment; empty: ours
     gpu: str = "auto"
     preset: str = "balanced"
+    models_folder: str = ""  # where models lie that were placed by hand; empty: `models` in the program's home
+    # How InsightFace's models may be used here: for research, under a licence held, or neither; empty: nobody was asked yet.
+    insightface_use: Literal["", "research", "licensed", "commercial"] = ""
 
 
 def program_home() -> Path:

@@ -21,6 +21,7 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── TrainerMissing     no trainer fits the base model
     ├── TrainerFailed      the trainer died
     ├── ModelMissing       a base model or LoRA is not there
+    ├── (studio_errors)    those of models, portraits, swaps and transcripts, a module of their own
     ├── MissingLibrary     a package is not installed
     └── ProgramFault       a fault of ours
 
@@ -97,7 +98,16 @@ class StepFinished:
     seconds: float
 
 
-Event = Progress | TrainingTick | StepStarted | StepFinished
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something a stage wants said while it works; `words` has a sentence for the code."""
+
+    stage: str
+    code: str
+    facts: Mapping[str, int | float | str]
+
+
+Event = Progress | TrainingTick | StepStarted | StepFinished | Notice
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------
@@ -344,9 +354,9 @@ HEARTBEAT_SECONDS = 0.5
 GRACE_SECONDS = 3.0
 # A group of its own, so that Ctrl-C in our terminal reaches the child through us only; elsewhere a new session does that.
 if sys.platform == "win32":
-    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+    NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
 else:
-    _NEW_GROUP = 0
+    NEW_GROUP = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,7 +399,7 @@ def run_child(
     child = subprocess.Popen(
         list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **environment},
-        start_new_session=sys.platform != "win32", creationflags=_NEW_GROUP,
+        start_new_session=sys.platform != "win32", creationflags=NEW_GROUP,
     )  # fmt: skip
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     try:
