@@ -5,128 +5,24 @@ The menu and the command line are both drawn from this table, so that neither ca
 
 from __future__ import annotations
 
-from argparse import Namespace
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, field
-from enum import Enum
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import clients
 import data_preprocessor
 import dataset
 import demo
-import generation
 import image_processor
 import installation
 import lora_trainer
+from action_table import Action, Answer, Ask, Job, Option, Stage, at_once
 from checkpoints import list_checkpoints
-from client import CLASS_WORDS, Client
+from client import CLASS_WORDS
 from config import GPU_PROFILES, PRESETS, Settings, change_settings
-from gpu import GPUState, find_gpus
 from language import N_
-from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
+from studio_actions import GENERATE, GPU, MODELS, SWAP, TRANSCRIBE
 from training_plan import Overrides
-from utils import Event, NoFaceFound, NothingImported, PipelineError
-
-Answer = dict[str, Any]
-Stage = Generator[Event, None, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One request: where, with which settings, in which words, for whom."""
-
-    home: Path
-    settings: Settings
-    options: Namespace
-    client: Client | None = None
-
-    @property
-    def who(self) -> Client:
-        """The client of an action that needs one; the command line and the menu see to it that there is one."""
-        assert self.client is not None
-        return self.client
-
-
-class Ask(Enum):
-    """How the menu asks for an option."""
-
-    PATH = "path"
-    TEXT = "text"
-    CHOICE = "choice"
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One option of an action: a word or flag of the command line, and a question of the menu where `ask` is set."""
-
-    flag: str
-    help: str
-    ask: Ask | None = None
-    default: Any = None
-    read: Callable[[str], Any] = str
-    choices: Sequence[str] = ()
-    offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
-    repeatable: bool = False
-    nargs: str = ""
-    metavar: str = ""
-
-    @property
-    def name(self) -> str:
-        """The option's name among the options of a job."""
-        return self.flag.lstrip("-").replace("-", "_")
-
-    def answered(self, text: str) -> Any:
-        """The value of an answer given in the menu, as the command line would have read it."""
-        if self.nargs == "*":
-            return [self.read(word) for word in text.split()]
-        return [self.read(text)] if self.nargs == "+" or self.repeatable else self.read(text)
-
-    def words(self) -> dict[str, Any]:
-        """What argparse wants to know."""
-        words: dict[str, Any] = {"type": self.read, "default": self.default}
-        words |= {"choices": tuple(self.choices)} if self.choices else {"metavar": self.metavar or None}
-        words |= {"nargs": self.nargs} if self.nargs else {}
-        return words | ({"action": "append"} if self.repeatable else {})
-
-
-def _no_complaint(_report: Any) -> PipelineError | None:
-    return None
-
-
-def _never(_job: Job) -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class Action:
-    """One row of the table. `answer` is the JSON that scripts rely on; `verdict` says whether the report is a failure."""
-
-    name: str
-    label: str
-    run: Callable[[Job], Stage]
-    answer: Callable[[Any], Answer]
-    needs_client: bool = True
-    changes: bool = True  # whether the client is held for this program alone
-    tool: bool = False  # stands on the first screen
-    extra: bool = False  # stands on a client's screen, below the eight steps
-    plan: Callable[[Job], Any] | None = None  # what is shown before anything happens
-    plan_answer: Callable[[Any], Answer] = asdict
-    long: bool = False  # whether the command line asks too before it begins
-    grave: Callable[[Job], bool] = _never  # whether it cannot be undone
-    verdict: Callable[[Any], PipelineError | None] = _no_complaint
-    options: tuple[Option, ...] = field(default=())
-
-
-def at_once(work: Callable[[Job], Any]) -> Callable[[Job], Stage]:
-    """A stage of something that takes no time worth showing."""
-
-    def stage(job: Job) -> Stage:
-        yield from ()
-        return work(job)
-
-    return stage
+from utils import NoFaceFound, NothingImported, PipelineError
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
@@ -183,7 +79,7 @@ def _dataset_answer(report: dataset.DatasetReport) -> Answer:
     }
 
 
-# --- training and portraits -------------------------------------------------------------------------------------------
+# --- training ---------------------------------------------------------------------------------------------------------
 _OVERRIDES = ("steps", "dim", "alpha", "resolution", "batch", "learning_rate", "optimizer", "precision", "seed")
 
 
@@ -221,27 +117,6 @@ def _checkpoints_answer(found: clients.Checkpoints) -> Answer:
     return {"checkpoints": [{**asdict(checkpoint), "path": str(checkpoint.path)} for checkpoint in found.checkpoints]}
 
 
-def _plan_portraits(job: Job) -> generation.PortraitPlan:
-    options = job.options
-    return generation.plan_portraits(
-        job.who, job.settings, prompts=tuple(options.prompt or ()), seeds=tuple(options.seed or DEFAULT_SEEDS),
-        lora=options.lora or "", weights=tuple(options.weight or (DEFAULT_WEIGHT,)), negative=options.negative or "",
-    )  # fmt: skip
-
-
-def _plan_portraits_answer(plan: generation.PortraitPlan) -> Answer:
-    return {"base": str(plan.base), "lora": plan.lora and str(plan.lora), "total": plan.total, "missing": plan.missing}
-
-
-def _generate(job: Job) -> Stage:
-    return generation.generate(job.who, job.settings, _plan_portraits(job).requests)
-
-
-def _generate_answer(report: generation.PortraitReport) -> Answer:
-    images = [{"file": str(image.file), "seed": image.seed, "lora": image.lora, "weight": image.weight} for image in report.images]
-    return {"images": images, "contact_sheet": str(report.contact_sheet)}
-
-
 # --- the program ------------------------------------------------------------------------------------------------------
 def _demo(job: Job) -> Stage:
     return demo.walk_demo(job.home, job.settings)
@@ -267,17 +142,6 @@ def _setup_answer(report: installation.Installation) -> Answer:
     return {"home": str(report.home), "made": list(report.made), "checks": [asdict(check) for check in report.checks]}
 
 
-@dataclass(frozen=True, slots=True)
-class GPUs:
-    """The GPUs of this machine; none is an answer too."""
-
-    gpus: tuple[GPUState, ...]
-
-
-def _gpus(_job: Job) -> GPUs:
-    return GPUs(find_gpus())
-
-
 def _settings(job: Job) -> Settings:
     return change_settings(job.home, job.settings, job.options.changes) if job.options.changes else job.settings
 
@@ -293,11 +157,10 @@ _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers 
 _VERB_HELP = N_("What to do with the client:")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
-_WEIGHT_HELP = N_("weight of the LoRA, 0.7 to 1.0; 0 paints without it; may be given several times")
 
 ACTIONS = (
     Action(
-        "demo", N_("See the whole path with the sample client"), _demo, _demo_answer, needs_client=False, tool=True,
+        "demo", N_("See the whole path with the sample client"), _demo, _demo_answer, needs_client=False, tool=True, whole_gpu=True,
     ),
     Action("setup", N_("Set up the program"), _setup, _setup_answer, needs_client=False, changes=False, tool=True),
     Action(
@@ -334,7 +197,7 @@ ACTIONS = (
     ),
     Action(
         "train", N_("Train the LoRA"), _train, _train_answer, plan=_plan_training, plan_answer=_plan_training_answer,
-        long=True,
+        long=True, whole_gpu=True,
         options=(
             Option("--gpu", N_("plan for this GPU instead of the one that is here"), metavar="NAME", choices=()),
             Option("--base", _BASE_HELP, metavar="NAME"),
@@ -350,20 +213,14 @@ ACTIONS = (
             Option("--seed", N_("seed of the training"), read=int, metavar="N"),
         ),
     ),
-    Action(
-        "generate", N_("Paint portraits"), _generate, _generate_answer, plan=_plan_portraits, plan_answer=_plan_portraits_answer,
-        options=(
-            Option("--prompt", N_("Prompt (empty: the recommended ones):"), Ask.TEXT, repeatable=True, metavar="TEXT"),
-            Option("--negative", N_("what must not be seen"), metavar="TEXT"),
-            Option("--lora", N_("checkpoint to use; see: checkpoints"), metavar="NAME"),
-            Option("--weight", _WEIGHT_HELP, read=float, repeatable=True, metavar="X"),
-            Option("--seed", N_("seed of a portrait; may be given several times"), read=int, repeatable=True, metavar="N"),
-        ),
-    ),
+    GENERATE,
     Action(
         "checkpoints", N_("Show what was trained"), at_once(_checkpoints), _checkpoints_answer, changes=False, extra=True,
     ),
-    Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
+    SWAP,
+    TRANSCRIBE,
+    MODELS,
+    GPU,
     Action(
         "settings", N_("Show or change the settings"), at_once(_settings), _settings_answer, needs_client=False, changes=False,
         tool=True,

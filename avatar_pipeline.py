@@ -17,7 +17,7 @@ import logging.handlers
 import signal
 import sys
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -29,13 +29,15 @@ from rich.progress import TaskID
 
 import screens
 import words
-from actions import ACTIONS, Action, Answer, Ask, Job, Option
+from action_table import Action, Answer, Ask, Job, Option
+from actions import ACTIONS
 from client import CLASS_WORDS, Client, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
-from reports import view
+from studio_reports import view
 from utils import Event, PipelineError, ProgramFault, Stopped, as_pipeline_error, log
+from workshop import Workshop
 
 Report = TypeVar("Report")
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
@@ -67,6 +69,7 @@ TEXT = {
     "stopping": N_("Stopping after this piece; Ctrl-C again stops at once."),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
+    "not_understood": N_("{answer} is not understood: {error}"),
 }
 
 
@@ -177,6 +180,8 @@ def drive(stage: Generator[Event, None, Report], watch: Watch) -> Report:
 
 def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) -> Any:
     """Run one action for its client, held for this program alone where it changes something; hand back its report."""
+    if action.whole_gpu:
+        job.workshop.close()
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
     with held, Watch(console, quiet) as watch:
         return drive(action.run(job), watch)
@@ -192,9 +197,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
     answering = bool(options.action and options.json)
     console = Console(stderr=answering, highlight=False)
-    if options.action:
-        return guarded(lambda: _run_action(options, home, console), console, home, answering)
-    return guarded(lambda: open_menu(options, home, console), console, home)
+    # The models that one action loads are there for the next; they leave with the program.
+    with Workshop(home / "logs" / "worker.log") as options.workshop:
+        if options.action:
+            return guarded(lambda: _run_action(options, home, console), console, home, answering)
+        return guarded(lambda: open_menu(options, home, console), console, home)
 
 
 def _write_utf8() -> None:
@@ -233,8 +240,9 @@ def build_parser() -> ArgumentParser:
 def _run_action(options: Namespace, home: Path, console: Console) -> int:
     settings = _settings(home, options)
     action = next(row for row in ACTIONS if row.name == options.action)
-    job = Job(home, settings, options, open_client(home, options.client) if action.needs_client else None)
-    if action.plan:
+    client = open_client(home, options.client) if action.needs_client else None
+    job = Job(home, settings, options, client, options.workshop)
+    if action.plan and action.plans(job):
         plan = action.plan(job)
         if options.plan:
             return _hand_over(plan, action.plan_answer(plan), options.json, console)
@@ -269,7 +277,7 @@ def _hand_over(report: object, answer: Answer, as_json: bool, console: Console, 
 
 def _agreed(action: Action, job: Job, console: Console) -> bool:
     """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
-    if job.options.yes or not (action.long or action.grave(job)):
+    if job.options.yes or not ((action.long and action.plans(job)) or action.grave(job)):
         return True
     if sys.stdin.isatty() and console.is_terminal and not job.options.json:
         return _ask_yes(text("go_ahead"))
@@ -378,16 +386,21 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     """Ask what the action needs to know, show its plan, and run it once the user agrees."""
     answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
     answers.client = client.id if client else None
+    job = Job(home, _settings(home, options), answers, client, options.workshop)
     for option in action.options:
-        if option.ask:
-            text_given = _ask_option(option)
+        if option.ask and option.when(job):
+            text_given = _ask_option(option, job)
             if text_given is None:
                 return DONE
-            setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
-    job = Job(home, _settings(home, options), answers, client)
-    if action.plan:
+            try:
+                setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
+            except (ArgumentTypeError, ValueError) as error:
+                console.print(text("not_understood").format(answer=text_given, error=error))
+                return DONE
+    planned = bool(action.plan) and action.plans(job)
+    if action.plan and planned:
         console.print(view(action.plan(job)))
-    if (action.plan or action.grave(job)) and not _ask_yes(text("go_ahead")):
+    if (planned or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = perform(action, job, console)
@@ -395,12 +408,13 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
 
 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
-def _ask_option(option: Option) -> str | None:
+def _ask_option(option: Option, job: Job) -> str | None:
     """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
     if option.ask is Ask.CHOICE:
-        chosen = _choose(
-            _(option.help), [(choice, words.choice(choice), "") for choice in option.offered or option.choices], option.default
-        )
+        values = ("yes", "no") if option.switch else option.offered or option.choices
+        offered = option.offer(job) if option.offer else [(value, words.choice(value)) for value in values]
+        default = str(option.default) if option.default in [value for value, _label in offered] else None
+        chosen = _choose(_(option.help), [(value, label, "") for value, label in offered], "no" if option.switch else default)
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         return _ask_path(_(option.help)) or None

@@ -1,4 +1,4 @@
-"""How many tokens of a base's own text encoder a prompt takes, counted by the tokenizer that lies beside it; torch is not needed."""
+"""How many tokens of a base's own text encoder a prompt takes, counted by the tokenizer that lies beside it, without torch."""
 
 from __future__ import annotations
 

@@ -59,9 +59,9 @@ class Consents(BaseModel):
 
 def check_licence(settings: Settings) -> Use:
     """What InsightFace's models may be used for; raises LicenceRefused without an answer that allows to open them."""
-    if settings.insightface_use in (Use.RESEARCH, Use.LICENSED):
+    if settings.insightface_use in (Use.RESEARCH.value, Use.LICENSED.value):
         return Use(settings.insightface_use)
-    if settings.insightface_use == Use.COMMERCIAL:
+    if settings.insightface_use == Use.COMMERCIAL.value:
         reason = _("they are for non-commercial research, and the answer here was: commercial work without a licence.")
         cure = _(
             "Buy a licence from InsightFace and answer again: swap --licence licensed. Portraits with the LoRA need none of them."

@@ -114,7 +114,7 @@ class _Meter:
 
         meter = self
 
-        class Bar(tqdm):  # type: ignore[type-arg]
+        class Bar(tqdm):
             def __init__(self, *args: Any, **options: Any) -> None:
                 options.pop("name", None)
                 super().__init__(*args, **(options | {"disable": True}))
@@ -233,6 +233,6 @@ def _unpack(model: Model, folder: Path) -> int:
                 shutil.copyfileobj(inside, out, CHUNK)
         checked += _check(part, file.sha256)
         os.replace(part, target)
-    for archive in model.archives:
-        (folder / archive.path).unlink(missing_ok=True)
+    for packed_file in model.archives:
+        (folder / packed_file.path).unlink(missing_ok=True)
     return checked

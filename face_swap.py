@@ -188,7 +188,8 @@ def _target(client: Client, picture: Path, choice: Choice, facts: dict[str, Any]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:DIGEST_DIGITS]
     stem = re.sub(r"[^\w-]+", "_", picture.stem)[:60]
     return Target(
-        source=picture, result=client.swaps / f"{stem}_{digest}.png", preview=client.swaps / f"{stem}_{own[:DIGEST_DIGITS]}_faces.png",
+        source=picture, result=client.swaps / f"{stem}_{digest}.png",
+        preview=client.swaps / f"{stem}_{own[:DIGEST_DIGITS]}_faces.png",
         record={**facts, "target": picture.name, "target_sha256": own, "models": {"inswapper_128": sha256_of(files.swapper)}},
     )  # fmt: skip
 

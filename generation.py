@@ -109,17 +109,17 @@ def plan_portraits(
     client: Client,
     settings: Settings,
     *,
-    words: Words = Words(),  # noqa: B008 - frozen
+    words: Words = Words(),
     seeds: Sequence[int] = DEFAULT_SEEDS,
     loras: Sequence[str] = (),
     weights: Sequence[float] = (DEFAULT_WEIGHT,),
     wish: Wish = Wish(),  # noqa: B008 - frozen
-    look: Look = Look(),  # noqa: B008 - frozen
+    look: Look = Look(),
 ) -> PortraitPlan:
     """Settle a request for every LoRA and weight, with the same prompts and seeds; a weight of 0 is the base alone, for comparison.
 
-    Raises NotReady where a LoRA is wanted and none was trained, ModelMissing where a model is not there, RecipeRefused where what is
-    asked cannot work.
+    Raises NotReady where a LoRA is wanted and none was trained, ModelMissing where a model is not there, RecipeRefused for what
+    cannot work.
     """
     studio = studio_of(client, settings, wish)
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
@@ -128,7 +128,7 @@ def plan_portraits(
     prompts = _prompts(client, studio, words)
     wordings = tuple(dict.fromkeys(_wording(prompt, words, studio.recipe) for prompt in prompts))
     files = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
-    worn = [(None, 0.0)] if 0 in weights else []
+    worn: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
     worn += [(file, weight) for file in files for weight in weights if weight]
     seeds = tuple(dict.fromkeys(seeds))
     requests = tuple(PortraitRequest(wordings, seeds, file, weight, size, look.detail) for file, weight in worn)
@@ -164,7 +164,10 @@ def random_seeds(count: int) -> tuple[int, ...]:
 
 
 def read_prompts(path: Path) -> tuple[str, ...]:
-    """The prompts of a file: one a line, `#` begins a remark; or a JSON list. Raises FolderMissing, BrokenFile or PromptsMissing."""
+    """The prompts of a file: one a line, `#` begins a remark; or a JSON list.
+
+    Raises FolderMissing, BrokenFile or PromptsMissing.
+    """
     if not path.is_file():
         raise FolderMissing(path=path)
     if path.stat().st_size > PROMPT_FILE_BYTES:

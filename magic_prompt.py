@@ -1,7 +1,8 @@
 """Magic prompt: a short prompt made into one that SDXL paints well, by rules, without a model.
 
-Pure. What the user wrote is kept, the trigger word and weights included; words of quality, light, lens and skin go behind it where it
-does not speak of them already; what CLIP cannot read, beyond 77 tokens, is said. Spanish is put into the English that CLIP knows.
+Pure. What the user wrote is kept, the trigger word and weights included; words of quality, light, lens and skin go behind it
+where it does not speak of them already; what CLIP cannot read, beyond 77 tokens, is said. Spanish is put into the English that
+CLIP knows.
 """
 
 from __future__ import annotations
@@ -17,9 +18,14 @@ from styles import Style
 CLIP_TOKENS = 75  # 77 with the marks of begin and end
 Counter = Callable[[str], int]
 
-_PERSONS = frozenset("woman man person girl boy lady guy child people women men elderly".split())
-_PORTRAIT = _PERSONS | frozenset(
-    "portrait headshot face selfie close-up closeup smiling smile laughing eyes hair beard blonde bald glasses".split()
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_PERSONS = _set("woman man person girl boy lady guy child people women men elderly")
+_PORTRAIT = _PERSONS | _set(
+    "portrait headshot face selfie close-up closeup smiling smile laughing eyes hair beard blonde bald glasses"
 )
 
 
@@ -34,21 +40,22 @@ class _Group:
 
 # In the order of their weight: what does not fit into CLIP's tokens is left out from the end.
 _GROUPS = (
-    _Group(frozenset("light lighting lit sunlight sunset sunrise neon backlight shadows golden daylight chiaroscuro".split()),
+    _Group(_set("light lighting lit sunlight sunset sunrise neon backlight shadows golden daylight chiaroscuro"),
            "soft studio lighting", "natural lighting"),
-    _Group(frozenset("detailed sharp quality masterpiece 8k 4k hd uhd".split()), "highly detailed, sharp focus", "highly detailed, sharp focus"),
-    _Group(frozenset("skin pores freckles".split()), "natural skin texture", ""),
-    _Group(frozenset("lens mm bokeh 35mm 50mm 85mm f/1.8 aperture depth wide-angle macro anamorphic".split()),
+    _Group(_set("detailed sharp quality masterpiece 8k 4k hd uhd"), "highly detailed, sharp focus", "highly detailed, sharp focus"),
+    _Group(_set("skin pores freckles"), "natural skin texture", ""),
+    _Group(_set("lens mm bokeh 35mm 50mm 85mm f/1.8 aperture depth wide-angle macro anamorphic"),
            "85mm lens, shallow depth of field", ""),
-    _Group(frozenset("photo photography photograph photorealistic film editorial".split()),
+    _Group(_set("photo photography photograph photorealistic film editorial"),
            "professional photography", "professional photography"),
-    _Group(frozenset("composition colors colours vibrant".split()), "", "vibrant colors, balanced composition"),
+    _Group(_set("composition colors colours vibrant"), "", "vibrant colors, balanced composition"),
 )  # fmt: skip
 _NEGATIVE = {
-    "portrait": "blurry, low quality, deformed, disfigured, bad anatomy, extra fingers, cross-eyed, plastic skin, watermark, text, jpeg artifacts",
+    "portrait": "blurry, low quality, deformed, disfigured, bad anatomy, extra fingers, cross-eyed, plastic skin, watermark, text,"
+    " jpeg artifacts",
     "general": "blurry, low quality, distorted, oversaturated, watermark, text, jpeg artifacts",
 }
-_DRAWN = frozenset("painting drawing sketch watercolour watercolor illustration anime cartoon pencil comic".split())
+_DRAWN = _set("painting drawing sketch watercolour watercolor illustration anime cartoon pencil comic")
 _EMBEDDED_LIGHT = "studio lighting"  # one of the few words of light that the embedded base knows
 
 

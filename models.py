@@ -101,13 +101,15 @@ MODELS = (
     Model(
         "sdxl-base", "SDXL base 1.0 (fp16)", Origin.HUB, SDXL_ID, "462165984030d82259a11f4367a4eed129e94a7b",
         (
-            ModelFile("sd_xl_base_1.0.safetensors", 6_938_078_334, "31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b"),
+            ModelFile("sd_xl_base_1.0.safetensors", 6_938_078_334,
+                      "31e35c80fc4829d14f90153f4c74cd59c90b779f6afe05a74cd6120b893f7e5b"),
             *(ModelFile(part) for part in _SDXL_PARTS),
         ),
         "CreativeML Open RAIL++-M", Allows.RULES, 7.0,
     ),
     Model(
-        "sdxl-vae", "SDXL VAE safe in fp16", Origin.HUB, "madebyollin/sdxl-vae-fp16-fix", "207b116dae70ace3637169f1ddd2434b91b3a8cd",
+        "sdxl-vae", "SDXL VAE safe in fp16", Origin.HUB, "madebyollin/sdxl-vae-fp16-fix",
+        "207b116dae70ace3637169f1ddd2434b91b3a8cd",
         (ModelFile("config.json"), ModelFile("diffusion_pytorch_model.safetensors", 334_643_238)), "MIT", Allows.ALL, 0.4,
     ),
     Model(

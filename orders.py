@@ -22,8 +22,8 @@ class Order(BaseModel):
 class Answer(BaseModel):
     """One line of a worker.
 
-    `progress`: `done` of `total`; `item`: a piece is finished; `note`: a code to be said; `done` and `failed` end an order. `waiting`
-    is no line: half a second passed without one.
+    `progress`: `done` of `total`; `item`: a piece is finished; `note`: a code to be said; `done` and `failed` end an order.
+    `waiting` is no line: half a second passed without one.
     """
 
     model_config = ConfigDict(frozen=True)

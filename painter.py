@@ -90,7 +90,7 @@ def _orders(commissions: Sequence[Commission]) -> list[PaintOrder]:
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
 def paint_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
-    """Paint an order, each picture written as soon as its batch is done; what does not fit the memory is painted in a slower way."""
+    """Paint an order, each picture written as soon as its batch is done; what does not fit the memory is painted slower."""
     order = PaintOrder.model_validate(facts)
     files = ModelFiles(order.base, order.unet, order.vae)
     first = order.batches[0][1][0].record
@@ -113,7 +113,7 @@ def paint_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, 
 
 
 def batch_size(pixels: int) -> int:
-    """How many pictures this machine paints at once: by the whole memory, not by what is free just now, so that it stays the same."""
+    """How many pictures this machine paints at once: by its whole memory, not by what is free, so that it stays the same."""
     gpus = find_gpus()
     if not gpus:
         return CPU_BATCH if pixels <= SMALL_PX else 1

@@ -1,4 +1,4 @@
-"""Weights in prompts as AUTOMATIC1111 writes them: `(smile:1.3)`, `(smile)` for 1.1, `[smile]` for 1/1.1; `\\(` is a bracket itself.
+"""Weights in prompts as AUTOMATIC1111 writes them: `(smile:1.3)`, `(smile)` for 1.1, `[smile]` for 1/1.1; `\\(` is a bracket.
 
 `<lora:name:0.8>` is taken out: which LoRA is worn, and how, is said in other words here.
 """
@@ -27,37 +27,46 @@ class Weighed:
 
 def weigh(prompt: str) -> Weighed:
     """Read a prompt with weights; unmatched brackets count to the end, as in A1111."""
-    text = ""
-    weights: list[float] = []
-    open_round: list[int] = []
-    open_square: list[int] = []
-
-    def multiply(start: int, by: float) -> None:
-        weights[start:] = [weight * by for weight in weights[start:]]
-
+    reader = _Reader()
     for match in _TOKEN.finditer(prompt):
-        token, number = match[0], match[1]
+        reader.take(match[0], match[1])
+    return reader.end()
+
+
+class _Reader:
+    """Reads token by token; every letter has a weight, and a bracket that closes multiplies those since it was opened."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._weights: list[float] = []
+        self._open: dict[str, list[int]] = {"(": [], "[": []}
+
+    def take(self, token: str, number: str | None) -> None:
+        """One token; `number` is the weight of `:1.3)`."""
         if token.startswith("<lora:"):
-            continue
-        if number is not None and open_round:
-            multiply(open_round.pop(), float(number))
-        elif token == "(":
-            open_round.append(len(text))
-        elif token == "[":
-            open_square.append(len(text))
-        elif token == ")" and open_round:
-            multiply(open_round.pop(), STRONGER)
-        elif token == "]" and open_square:
-            multiply(open_square.pop(), 1 / STRONGER)
+            return
+        if token in self._open:
+            self._open[token].append(len(self._text))
+        elif token.endswith(")") and not token.startswith("\\") and self._open["("]:
+            self._multiply(self._open["("].pop(), float(number) if number else STRONGER)
+        elif token == "]" and self._open["["]:
+            self._multiply(self._open["["].pop(), 1 / STRONGER)
         else:
-            plain = token[1:] if token.startswith("\\") and len(token) > 1 else token
-            text += plain
-            weights += [1.0] * len(plain)
-    for start in open_round:
-        multiply(start, STRONGER)
-    for start in open_square:
-        multiply(start, 1 / STRONGER)
-    return Weighed(text.strip(), _spans(text, weights))
+            self._add(token[1:] if token.startswith("\\") and len(token) > 1 else token)
+
+    def end(self) -> Weighed:
+        """What was read."""
+        for bracket, by in (("(", STRONGER), ("[", 1 / STRONGER)):
+            for start in self._open[bracket]:
+                self._multiply(start, by)
+        return Weighed(self._text.strip(), _spans(self._text, self._weights))
+
+    def _add(self, text: str) -> None:
+        self._text += text
+        self._weights += [1.0] * len(text)
+
+    def _multiply(self, start: int, by: float) -> None:
+        self._weights[start:] = [weight * by for weight in self._weights[start:]]
 
 
 def _spans(text: str, weights: Sequence[float]) -> tuple[tuple[int, int, float], ...]:
@@ -75,7 +84,7 @@ def _spans(text: str, weights: Sequence[float]) -> tuple[tuple[int, int, float],
 
 
 def apply_weights(embeddings: torch.Tensor, offsets: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int, float]]) -> Any:
-    """The token embeddings (tokens, numbers) of a text, each times its weight: A1111's "no norm", which its SDXL users are told to take.
+    """The token embeddings (tokens, numbers) of a text, each times its weight: A1111's "no norm", advised for SDXL.
 
     `offsets` says from where to where in the text each token stands.
     """

@@ -1,7 +1,7 @@
-"""How each kind of model is walked from noise to picture, in which sizes, the prompts it understands, and which model a client gets.
+"""How each kind of model is walked from noise to picture, in which sizes, the prompts it knows, and which model a client gets.
 
-Kinds of recipe that cannot be mixed up: a base is walked in 20 to 30 steps with guidance, a few-step model in exactly the steps it was
-distilled to and without guidance. Which one it is, is told by the files, not by the user: SDXL-Lightning's U-Nets carry their
+Kinds of recipe that cannot be mixed up: a base is walked in 20 to 30 steps with guidance, a few-step model in exactly the steps it
+was distilled to and without guidance. Which one it is, is told by the files, not by the user: SDXL-Lightning's U-Nets carry their
 steps in their names. The embedded base has a recipe of its own, for it is small and was trained for short walks.
 """
 
@@ -128,7 +128,7 @@ def recipe_for(base: Path, unet: Path | None = None) -> Recipe:
     return LIGHTNING_RECIPES[steps]
 
 
-def studio_of(client: Client, settings: Settings, wish: Wish = Wish()) -> Studio:  # noqa: B008 - frozen
+def studio_of(client: Client, settings: Settings, wish: Wish = Wish()) -> Studio:
     """What to paint a client with and how; raises ModelMissing, or RecipeRefused where a wish and the files do not go together."""
     base = base_of(client, settings)
     unet = None
@@ -196,7 +196,7 @@ def _safe_vae(client: Client, settings: Settings, base: Path) -> Path | None:
 
 
 def size_of(aspect: str, native: int, side: int | None = None) -> tuple[int, int]:
-    """Width and height in pixels of an aspect ratio, for a base trained at `native` or asked for at `side`; raises RecipeRefused."""
+    """Width and height in pixels of an aspect ratio, for a base trained at `native` or asked for `side`; raises RecipeRefused."""
     if aspect not in SIZES:
         raise RecipeRefused(problem=_("there is no aspect ratio {aspect}.").format(aspect=aspect), cure=", ".join(SIZES))
     wanted = side or native

@@ -10,14 +10,12 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import words
-from actions import GPUs
 from client import Rejection
 from clients import Checkpoints, ClientErased, ClientList, ClientView
 from config import Settings
 from data_preprocessor import ImportPlan, ImportReport
 from dataset import DatasetPlan, DatasetReport
 from demo import DemoReport
-from generation import PortraitPlan, PortraitReport
 from image_processor import FaceReport, ProcessPlan
 from installation import Installation
 from language import _
@@ -65,10 +63,10 @@ def _import(report: ImportReport) -> RenderableType:
     news = [item for item in report.duplicates if not item.again]
     same = _("  {file} is the same picture as {other}")
     repeats = [Text(same.format(file=item.file, other=item.repeats)) for item in news[:ROWS]]
-    return Group(Text(counts, style="bold"), *repeats, *_refusals(report.refused))
+    return Group(Text(counts, style="bold"), *repeats, *refusals(report.refused))
 
 
-def _refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
+def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
     """A line a refused picture; where there are too many for a screen, the rest counted by reason."""
     refused = list(refused)
     lines: list[RenderableType] = [Text(f"  {item.source}: {words.reason(item)}") for item in refused[:ROWS]]
@@ -88,7 +86,7 @@ def _process_plan(plan: ProcessPlan) -> RenderableType:
 def _faces(report: FaceReport) -> RenderableType:
     counts = _("{accepted} accepted, {rejected} rejected").format(accepted=len(report.accepted), rejected=len(report.rejected))
     look = _("Look at them: contact_sheet.png in processed and in rejected.")
-    return Group(Text(counts, style="bold"), *_refusals(report.rejected), Text(look))
+    return Group(Text(counts, style="bold"), *refusals(report.rejected), Text(look))
 
 
 # --- dataset ----------------------------------------------------------------------------------------------------------
@@ -153,21 +151,6 @@ def _checkpoints(report: Checkpoints) -> RenderableType:
     return rows
 
 
-# --- portraits --------------------------------------------------------------------------------------------------------
-@view.register
-def _portrait_plan(plan: PortraitPlan) -> RenderableType:
-    sentence = _("{missing} portraits to paint, {done} are on disk. Base: {base}; LoRA: {lora}")
-    lora = plan.lora.name if plan.lora else "-"
-    return Text(sentence.format(missing=plan.missing, done=plan.total - plan.missing, base=plan.base.name, lora=lora))
-
-
-@view.register
-def _portraits(report: PortraitReport) -> RenderableType:
-    sentence = _("{painted} portraits painted, {done} were there. Look at them: {sheet}")
-    done = len(report.images) - report.painted
-    return Text(sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet))
-
-
 # --- the program ------------------------------------------------------------------------------------------------------
 @view.register
 def _demo(report: DemoReport) -> RenderableType:
@@ -192,17 +175,6 @@ def _installation(report: Installation) -> RenderableType:
         rows.add_row("✓" if check.well else "!", _(check.label), check.found, "" if check.well else _(check.cure))
     made = [Text(_("Made: {path}").format(path=path)) for path in report.made]
     return Group(*made, rows)
-
-
-@view.register
-def _gpus(report: GPUs) -> RenderableType:
-    if not report.gpus:
-        return Text(_("No NVIDIA GPU here. The embedded model paints and trains on the processor; SDXL itself needs a card."))
-    rows = table("", _("GPU"), _("driver"), _("memory used"), _("load"), "°C")
-    for gpu in report.gpus:
-        memory = f"{gpu.used_gb:.1f} / {gpu.total_gb:.1f} GB"
-        rows.add_row(gpu.name, gpu.driver, memory, f"{gpu.utilisation} %", str(gpu.temperature))
-    return rows
 
 
 @view.register

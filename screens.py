@@ -15,7 +15,7 @@ import words
 from client import Client
 from journey import State, Step
 from language import _, ngettext
-from utils import Event, PipelineError, StepFinished, StepStarted, TrainingTick
+from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
 
 TITLE = "Avatar Pipeline"
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
@@ -49,6 +49,8 @@ def bar_state(event: Event) -> BarState:
         return BarState("train", words.stage("train"), event.step, event.total, loss)
     if isinstance(event, StepStarted | StepFinished):
         return BarState(event.name, words.stage(event.name), 0, 0, "")
+    if isinstance(event, Notice):
+        return BarState(event.stage, words.stage(event.stage), 0, 0, "")
     return BarState(event.stage, words.stage(event.stage), event.done, event.total, "")
 
 
@@ -58,6 +60,8 @@ def heading(event: Event) -> RenderableType | None:
         return Text(f"[{event.number}/{event.total}] {words.stage(event.name)}", style="bold")
     if isinstance(event, StepFinished):
         return Text(f"      {words.outcome(event.outcome)} ({event.seconds:.1f} s)", style="green")
+    if isinstance(event, Notice):
+        return Text(words.notice(event), style="yellow")
     return None
 
 

@@ -113,7 +113,7 @@ class Session:
     """A pipeline in memory. `wear` a LoRA or none, then `paint`; the same strokes always give the same pixels on one machine."""
 
     def __init__(self, files: ModelFiles | Path) -> None:
-        """Load the models; raises ModelMissing. The pictures' noise comes from the CPU, so a seed means the same on every device."""
+        """Load the models; raises ModelMissing. Noise comes from the CPU, so that a seed means the same on every device."""
         self.files = files if isinstance(files, ModelFiles) else ModelFiles(files)
         check_base(self.files.base)
         self._device, dtype = _device()

@@ -107,7 +107,8 @@ class Listener:
     def listen(self, sound: np.ndarray, language: str) -> tuple[Iterator[Any], Any]:
         """Segments as they are understood, and what is known of the whole. Pauses are passed over."""
         return self._model.transcribe(
-            sound, language=language or None, beam_size=BEAMS, vad_filter=True, word_timestamps=True, condition_on_previous_text=False
+            sound, language=language or None, beam_size=BEAMS, vad_filter=True, word_timestamps=True,
+            condition_on_previous_text=False,
         )  # fmt: skip
 
 

@@ -245,11 +245,16 @@ def _seen(faces: Sequence[Any], compared: Any) -> list[SeenFace]:
     """The faces with their numbers and how much each is like the one compared with."""
     return [
         SeenFace(
-            number=number, box=tuple(round(float(edge)) for edge in face.bbox), score=round(float(face.det_score), 3),
+            number=number, box=_box(face), score=round(float(face.det_score), 3),
             similarity=round(float(face.normed_embedding @ compared.normed_embedding), 3) if compared is not None else 0.0,
         )
         for number, face in enumerate(faces, 1)
     ]  # fmt: skip
+
+
+def _box(face: Any) -> tuple[int, int, int, int]:
+    left, top, right, bottom = (round(float(edge)) for edge in face.bbox)
+    return left, top, right, bottom
 
 
 def _chosen(order: SwapOrder, seen: Sequence[SeenFace]) -> tuple[int, ...]:
@@ -278,7 +283,7 @@ def _draw_preview(picture: Image.Image, seen: Sequence[SeenFace], path: Path) ->
     shown = picture.convert("RGB")
     draw = ImageDraw.Draw(shown)
     for face in seen:
-        left, top, right, bottom = face.box
+        left, top, _right, bottom = face.box
         width = max(2, (bottom - top) // 40)
         draw.rectangle(face.box, outline=(255, 215, 0), width=width)
         font = ImageFont.load_default(max(14, int((bottom - top) * NUMBER_SHARE)))

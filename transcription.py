@@ -25,7 +25,30 @@ FORMATS = (".txt", ".srt", ".vtt", ".json")
 DEVICES = ("auto", "cpu", "gpu")
 # What a folder is searched for; a file that is named is tried whatever its ending.
 RECORDINGS = frozenset(
-    ".wav .mp3 .m4a .aac .ogg .oga .opus .flac .wma .aiff .aif .amr .mp4 .m4v .mkv .mov .avi .webm .mpg .mpeg .3gp .wmv".split()
+    [
+        ".wav",
+        ".mp3",
+        ".m4a",
+        ".aac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".flac",
+        ".wma",
+        ".aiff",
+        ".aif",
+        ".amr",
+        ".mp4",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".avi",
+        ".webm",
+        ".mpg",
+        ".mpeg",
+        ".3gp",
+        ".wmv",
+    ]
 )
 SHA_DIGITS = 8
 
@@ -77,7 +100,8 @@ class TranscriptReport:
 
 
 def plan_transcripts(
-    client: Client, settings: Settings, recordings: Sequence[Path], *, model: str = DEFAULT_MODEL, language: str = "", device: str = "auto"
+    client: Client, settings: Settings, recordings: Sequence[Path], *,
+    model: str = DEFAULT_MODEL, language: str = "", device: str = "auto",
 ) -> TranscriptPlan:  # fmt: skip
     """Raises FolderMissing or ModelMissing. `model` is a size, or a folder that holds a CTranslate2 model."""
     files = tuple(dict.fromkeys(file for recording in recordings for file in _recordings(recording.expanduser())))

@@ -8,7 +8,10 @@ from client import Reason, Rejection
 from dataset import Finding, FindingCode, Verdict
 from journey import State
 from language import N_, _
+from models import WHISPER_SIZES, Allows
+from recipes import SIZES
 from training_plan import Fit
+from utils import Notice
 
 STAGES = {
     "setup": N_("Setting up"),
@@ -22,6 +25,10 @@ STAGES = {
     "train": N_("Training the LoRA"),
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
+    "upscale": N_("Enlarging portraits"),
+    "swap": N_("Swapping faces"),
+    "transcribe": N_("Listening"),
+    "preload": N_("Downloading models"),
 }
 REASONS = {
     Reason.UNREADABLE: N_("cannot be read: damaged or cut off"),
@@ -39,6 +46,7 @@ REASONS = {
     Reason.BURNT: N_("overexposed: {measured:.0%} of the face is white, at most {limit:.0%}"),
     Reason.LOW_CONTRAST: N_("too flat: contrast {measured:.0f}, at least {limit:.0f}"),
     Reason.BLURRED: N_("blurred: measured {measured:.2f}, limit {limit:.2f}"),
+    Reason.NO_SUCH_NUMBER: N_("no face has that number; the preview shows them"),
 }
 STATES = {State.DONE: N_("done"), State.NEXT: N_("next"), State.OPEN: N_("open"), State.WAITING: N_("waiting")}
 FITS = {Fit.FITS: N_("it fits"), Fit.TIGHT: N_("it is tight"), Fit.NO: N_("it will not fit")}
@@ -63,6 +71,40 @@ CHOICES = {
     "quick": N_("quick"),
     "balanced": N_("balanced"),
     "quality": N_("quality"),
+    "own": N_("a prompt of my own"),
+    "all-recommended": N_("all recommended prompts"),
+    "1": N_("professional headshot, studio lighting"),
+    "2": N_("smiling, natural lighting"),
+    "3": N_("close-up, dramatic lighting"),
+    "yes": N_("yes"),
+    "no": N_("no"),
+    "auto": N_("as the model wants it"),
+    "base": N_("SDXL in full quality"),
+    "lightning-4": N_("SDXL-Lightning in 4 steps"),
+    "lightning-8": N_("SDXL-Lightning in 8 steps"),
+    "list": N_("show them"),
+    "preload": N_("download what is missing"),
+    "free": N_("free the memory that models hold"),
+    "research": N_("research, not commercial"),
+    "licensed": N_("commercial, with a licence bought from InsightFace"),
+    "commercial": N_("commercial, without a licence"),
+    "none": N_("no style"),
+    **{ratio: ratio for ratio in SIZES},
+    **{size: size for size in WHISPER_SIZES},
+}
+NOTICES = {
+    "loading": N_("Loading {model}..."),
+    "one_by_one": N_("The memory does not suffice for several at once: painting one by one."),
+    "offload": N_("The GPU's memory does not suffice: models now wait in RAM until it is their turn. This is slower."),
+    "attention_slicing": N_("Still too little memory: attention is computed in slices."),
+    "vae_tiling": N_("Still too little memory: pictures are decoded in tiles."),
+    "sequential_offload": N_("Still too little memory: the model comes to the GPU layer by layer. This is much slower."),
+    "cpu_instead": N_("The GPU cannot be used for this ({reason}): the processor does it."),
+}
+ALLOWS = {
+    Allows.ALL: N_("any use"),
+    Allows.RULES: N_("commercial use too, within the licence's rules"),
+    Allows.RESEARCH: N_("non-commercial research only"),
 }
 OUTCOMES = {
     "checks": N_("{value} checks"),
@@ -90,7 +132,7 @@ def stage(name: str) -> str:
 
 def choice(name: str) -> str:
     """A choice of the menu, in the user's language."""
-    return _(CHOICES[name])
+    return _(CHOICES.get(name, name))
 
 
 def reason(rejection: Rejection) -> str:
@@ -101,6 +143,16 @@ def reason(rejection: Rejection) -> str:
 def finding(found: Finding) -> str:
     """What is worth knowing of a dataset, with its numbers, in the user's language."""
     return _(FINDINGS[found.code]).format(measured=found.measured, limit=found.limit)
+
+
+def notice(told: Notice) -> str:
+    """What a stage wants said, in the user's language."""
+    return _(NOTICES[told.code]).format(**told.facts)
+
+
+def allows(what: Allows) -> str:
+    """What a licence allows, in the user's language."""
+    return _(ALLOWS[what])
 
 
 def outcome(values: Mapping[str, int | float | str]) -> str:

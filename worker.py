@@ -20,6 +20,7 @@ import painter
 import speech
 import swapper
 import upscaler
+from language import speak, spoken
 from orders import Cancelled, Mouth, Order
 from utils import PipelineError, as_pipeline_error
 from vram import Shelf, video_memory
@@ -67,6 +68,7 @@ class Orders:
 
 def main() -> None:
     """Serve until the orders end."""
+    speak(spoken())
     out = _own_stdout()
     orders, shelf = Orders(), Shelf()
     while True:

@@ -69,7 +69,7 @@ class Workshop:
     def ask(self, task: str, facts: BaseModel | None = None) -> Generator[Answer, None, dict[str, Any]]:
         """Have something done: yields every answer, and twice a second that the worker is at it; returns the facts of the last.
 
-        Closed before its end, the order is given up: the worker keeps what it loaded. Raises what the worker met with, or WorkerDied.
+        Closed before its end, the order is given up: the worker keeps its models. Raises what the worker met with, or WorkerDied.
         """
         number = self._send(task, facts.model_dump(mode="json", by_alias=True) if facts else {})
         ended = False

@@ -1,0 +1,130 @@
+"""What a row of the table of actions is made of: its words, what it asks, what it plans, what it runs, what it answers."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from client import Client
+from config import Settings
+from utils import Event, PipelineError
+from workshop import Workshop
+
+Answer = dict[str, Any]
+Stage = Generator[Event, None, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One request: where, with which settings, in which words, for whom."""
+
+    home: Path
+    settings: Settings
+    options: Namespace
+    client: Client | None = None
+    workshop: Workshop = field(default_factory=Workshop)  # whoever makes it closes it
+
+    @property
+    def who(self) -> Client:
+        """The client of an action that needs one; the command line and the menu see to it that there is one."""
+        assert self.client is not None
+        return self.client
+
+
+class Ask(Enum):
+    """How the menu asks for an option."""
+
+    PATH = "path"
+    TEXT = "text"
+    CHOICE = "choice"
+
+
+def _always(_job: Job) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of an action: a word or flag of the command line, and a question of the menu where `ask` is set."""
+
+    flag: str
+    help: str
+    ask: Ask | None = None
+    default: Any = None
+    read: Callable[[str], Any] = str
+    choices: Sequence[str] = ()
+    offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
+    repeatable: bool = False
+    nargs: str = ""
+    metavar: str = ""
+    switch: bool = False  # yes where it is named, no where it is not
+    when: Callable[[Job], bool] = _always  # whether the menu asks, after what was answered so far
+    offer: Callable[[Job], Sequence[tuple[str, str]]] | None = (
+        None  # what the menu offers, value and words, where it is no fixed list
+    )
+
+    @property
+    def name(self) -> str:
+        """The option's name among the options of a job."""
+        return self.flag.lstrip("-").replace("-", "_")
+
+    def answered(self, text: str) -> Any:
+        """The value of an answer given in the menu, as the command line would have read it."""
+        if self.switch:
+            return text == "yes"
+        if self.nargs == "*":
+            return [self.read(word) for word in text.split()]
+        return [self.read(text)] if self.nargs == "+" or self.repeatable else self.read(text)
+
+    def words(self) -> dict[str, Any]:
+        """What argparse wants to know."""
+        if self.switch:
+            return {"action": "store_true"}
+        words: dict[str, Any] = {"type": self.read, "default": self.default}
+        words |= {"choices": tuple(self.choices)} if self.choices else {"metavar": self.metavar or None}
+        words |= {"nargs": self.nargs} if self.nargs else {}
+        return words | ({"action": "append"} if self.repeatable else {})
+
+
+def _no_complaint(_report: Any) -> PipelineError | None:
+    return None
+
+
+def _never(_job: Job) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row of the table. `answer` is the JSON that scripts rely on; `verdict` says whether the report is a failure."""
+
+    name: str
+    label: str
+    run: Callable[[Job], Stage]
+    answer: Callable[[Any], Answer]
+    needs_client: bool = True
+    changes: bool = True  # whether the client is held for this program alone
+    tool: bool = False  # stands on the first screen
+    extra: bool = False  # stands on a client's screen, below the eight steps
+    plan: Callable[[Job], Any] | None = None  # what is shown before anything happens
+    plan_answer: Callable[[Any], Answer] = asdict
+    plans: Callable[[Job], bool] = _always  # whether this job has a plan
+    long: bool = False  # whether the command line asks too before it begins what it planned
+    whole_gpu: bool = False  # whether everything else has to leave the GPU first
+    grave: Callable[[Job], bool] = _never  # whether it cannot be undone
+    verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    options: tuple[Option, ...] = field(default=())
+
+
+def at_once(work: Callable[[Job], Any]) -> Callable[[Job], Stage]:
+    """A stage of something that takes no time worth showing."""
+
+    def stage(job: Job) -> Stage:
+        yield from ()
+        return work(job)
+
+    return stage
