@@ -154,7 +154,7 @@ class Watch:
         if state.stage not in self._tasks:
             self._tasks[state.stage] = TaskID(0)
             self._stage_started, self._line_printed = now, now - LINE_SECONDS
-        if now - self._line_printed >= LINE_SECONDS or state.done == state.total:
+        if now - self._line_printed >= LINE_SECONDS or 0 < state.total == state.done:
             self._line_printed = now
             self._console.print(screens.plain_line(state, now - self._stage_started))
 

@@ -164,7 +164,8 @@ def _unreachable(one: Found, error: Exception | None) -> Exception:
         and error.errno
     ):
         return error
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    cause = _root(error)
+    reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     if isinstance(error, OfflineModeIsEnabled) or constants.is_offline_mode():
         reason = "HF_HUB_OFFLINE=1"
     elif isinstance(error, GatedRepoError):
@@ -172,9 +173,17 @@ def _unreachable(one: Found, error: Exception | None) -> Exception:
     return HubUnreachable(model=one.model.title, reason=reason[:200], source=one.model.page, place=one.place)
 
 
+def _root(error: BaseException | None) -> BaseException | None:
+    """What an error began with: the hub's library wraps "no connection" into advice about its cache."""
+    while error is not None and (error.__cause__ or error.__context__):
+        error = error.__cause__ or error.__context__
+    return error
+
+
 def _from_hub(model: Model, file: ModelFile, _folder: Path, bar: Any) -> Path:
     from huggingface_hub import hf_hub_download
 
+    _hush()
     return Path(hf_hub_download(model.source, file.path, revision=model.revision, tqdm_class=bar))
 
 
@@ -182,6 +191,7 @@ def _from_release(model: Model, file: ModelFile, folder: Path, bar: Any) -> Path
     """A file of a release, resumed where it was cut off; it has its final name only when its hash is right."""
     from huggingface_hub.file_download import http_get
 
+    _hush()
     target = folder / file.path
     part = target.with_name(f".{target.name}.download")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -194,6 +204,13 @@ def _from_release(model: Model, file: ModelFile, folder: Path, bar: Any) -> Path
     _check(part, file.sha256)
     os.replace(part, target)
     return target
+
+
+def _hush() -> None:
+    """Keep the library's own words about retries off the screen; what they end in is an error of ours."""
+    from huggingface_hub.utils import logging
+
+    logging.set_verbosity_error()
 
 
 # --- hashes -----------------------------------------------------------------------------------------------------------

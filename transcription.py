@@ -128,7 +128,8 @@ def transcribe(
                 known = _write(client, file, plan, Speech.model_validate(facts))
                 made += 1
             transcripts.append(known)
-    yield Progress(STAGE, 1, 1)
+    if not made:
+        yield Progress(STAGE, len(transcripts), len(transcripts))
     return TranscriptReport(tuple(transcripts), made)
 
 

@@ -35,7 +35,7 @@ def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     import recipes
     from sdxl import Sampler
 
-    monkeypatch.setattr(recipes, "BASE_RECIPE", recipes.Recipe(2, 1.0, Sampler.OWN))
+    monkeypatch.setattr(recipes, "BASE_RECIPE", recipes.Recipe(recipes.Kind.BASE, 2, 1.0, Sampler.OWN))
 
 
 def make_client(home: Path, lora: Path, crops: int = 3) -> Client:
