@@ -119,6 +119,7 @@ class Watch:
         self._bars = Bars(*screens.progress_columns(), console=console, disable=quiet or not console.is_terminal, expand=True)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
+        self._line_shown: screens.BarState | None = None
 
     def __enter__(self) -> Watch:
         self._bars.start()
@@ -154,8 +155,9 @@ class Watch:
         if state.stage not in self._tasks:
             self._tasks[state.stage] = TaskID(0)
             self._stage_started, self._line_printed = now, now - LINE_SECONDS
-        if now - self._line_printed >= LINE_SECONDS or 0 < state.total == state.done:
-            self._line_printed = now
+        finished = 0 < state.total == state.done
+        if (now - self._line_printed >= LINE_SECONDS or finished) and state != self._line_shown:
+            self._line_printed, self._line_shown = now, state
             self._console.print(screens.plain_line(state, now - self._stage_started))
 
 

@@ -86,6 +86,7 @@ class SwapReport:
     previews: tuple[Previewed, ...]
     device: str
     made: int
+    preview: bool = False  # only the faces were to be shown
 
 
 def read_choice(text: str, reference: Path | None) -> Choice:
@@ -142,7 +143,7 @@ def swap_faces(
             raise NoTargetFace(path=client.processed, problem=_("InsightFace finds no face in the client's crops."))
         device = str(end.get("device", ""))
     yield Progress(STAGE, len(plan.order.targets), len(plan.order.targets))
-    return _report(here, items, device)
+    return _report(here, items, device, plan.preview)
 
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
@@ -195,7 +196,7 @@ def _target(client: Client, picture: Path, choice: Choice, facts: dict[str, Any]
 
 
 # --- the report -------------------------------------------------------------------------------------------------------
-def _report(here: Sequence[Target], items: Sequence[dict[str, Any]], device: str) -> SwapReport:
+def _report(here: Sequence[Target], items: Sequence[dict[str, Any]], device: str, preview: bool) -> SwapReport:
     images = [_known(job) for job in here]
     images += [_swapped(item) for item in items if "file" in item]
     refused = tuple(
@@ -208,7 +209,7 @@ def _report(here: Sequence[Target], items: Sequence[dict[str, Any]], device: str
         for item in items
         if "preview" in item
     )
-    return SwapReport(tuple(images), refused, previews, device, sum("file" in item for item in items))
+    return SwapReport(tuple(images), refused, previews, device, sum("file" in item for item in items), preview)
 
 
 def _swapped(item: dict[str, Any]) -> Swapped:

@@ -56,6 +56,7 @@ _NEGATIVE = {
     "general": "blurry, low quality, distorted, oversaturated, watermark, text, jpeg artifacts",
 }
 _DRAWN = _set("painting drawing sketch watercolour watercolor illustration anime cartoon pencil comic")
+_BACKGROUND = "background"
 _EMBEDDED_LIGHT = "studio lighting"  # one of the few words of light that the embedded base knows
 
 
@@ -141,9 +142,9 @@ def _additions(prompt: str, subject: str, style: Style | None, embedded: bool) -
 
 
 def _missing(prompt: str, parts: Sequence[str]) -> list[str]:
-    """The parts whose every word is not in the prompt already."""
+    """The parts whose every word is not in the prompt already; a second background is none."""
     said = _words(prompt)
-    return [part for part in parts if not _words(part) <= said]
+    return [part for part in parts if not _words(part) <= said and not (_BACKGROUND in said and _BACKGROUND in _words(part))]
 
 
 def _fitted(prompt: str, additions: Sequence[str], count: Counter) -> tuple[str, tuple[str, ...]]:

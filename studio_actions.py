@@ -225,7 +225,7 @@ def _swap_answer(report: face_swap.SwapReport) -> Answer:
 
 
 def _nothing_swapped(report: face_swap.SwapReport) -> PipelineError | None:
-    if report.images or report.previews or not report.refused:
+    if report.images or not report.refused or (report.preview and report.previews):
         return None
     return NoTargetFace(path=report.refused[0].source, problem=language._("no face was replaced; the reason of each is listed."))
 

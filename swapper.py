@@ -9,9 +9,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from gpu import find_gpus
 from orders import Mouth
@@ -73,9 +73,9 @@ class SwapOrder(BaseModel):
 class SwapRecord(BaseModel):
     """The JSON beside a swap."""
 
-    model_config = {"extra": "allow"}
+    model_config = ConfigDict(extra="allow", frozen=True)
 
-    schema_: int = 1
+    schema_: Literal[1] = Field(default=1, alias="schema")
     faces: tuple[SeenFace, ...]
     replaced: tuple[int, ...]
     enlarged: float
