@@ -19,7 +19,7 @@ from typing import Any
 from config import Settings
 from models import Found, Model, ModelFile, Origin, locate, model_named, models_folder
 from studio_errors import HubUnreachable, ModelDamaged
-from utils import DiskFull, Event, Progress, sha256_file
+from utils import DiskFull, Event, PipelineError, Progress, sha256_file
 
 STAGE = "preload"
 TICK_SECONDS = 0.5
@@ -158,6 +158,8 @@ def _unreachable(one: Found, error: Exception | None) -> Exception:
     from huggingface_hub import constants
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
+    if isinstance(error, PipelineError):
+        return error
     if (
         isinstance(error, OSError)
         and not isinstance(error, HfHubHTTPError | LocalEntryNotFoundError | ConnectionError)

@@ -176,12 +176,13 @@ def _adjusted(recipe: Recipe, wish: Wish) -> Recipe:
             )
         return recipe
     low, high = (1, 50) if recipe.kind is Kind.EMBEDDED else (MIN_STEPS, MAX_STEPS)
-    steps, guidance = wish.steps or recipe.steps, recipe.guidance if wish.guidance is None else wish.guidance
-    if not low <= steps <= high:
+    steps = recipe.steps if wish.steps is None else wish.steps
+    guidance = recipe.guidance if wish.guidance is None else wish.guidance
+    if wish.steps is not None and not low <= steps <= high:
         raise RecipeRefused(
             problem=_("{steps} steps.").format(steps=steps), cure=_("From {low} to {high} steps.").format(low=low, high=high)
         )
-    if not MIN_GUIDANCE <= guidance <= MAX_GUIDANCE:
+    if wish.guidance is not None and not MIN_GUIDANCE <= guidance <= MAX_GUIDANCE:
         limits = _("From {low} to {high}; 7 is usual.").format(low=MIN_GUIDANCE, high=MAX_GUIDANCE)
         raise RecipeRefused(problem=_("CFG {guidance:g}.").format(guidance=guidance), cure=limits)
     return replace(recipe, steps=steps, guidance=guidance, sampler=Sampler(wish.sampler) if wish.sampler else recipe.sampler)

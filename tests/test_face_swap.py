@@ -1,4 +1,4 @@
-"""Face swap by InsightFace's real code on stand-in models: the two questions first, then who is replaced, and what is said of it."""
+"""Face swap by InsightFace's real code on stand-in models: the two questions, who is replaced, and what is said of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from workshop import Workshop
 ROOT = Path(__file__).resolve().parent.parent
 # Shades that the stand-in detector takes for skin and its recogniser tells apart.
 OURS, LIKE_OURS, OTHER, THIRD = "#ff7a1e", "#fa761c", "#ffd11a", "#e02a10"
+CLIENT = Choice()
 RESEARCH = Settings(insightface_use="research")
 
 
@@ -63,8 +64,8 @@ def group(tmp_path: Path) -> Path:
 
 
 def swap(
-    client: Client, settings: Settings, shop: Workshop, target: Path, choice: Choice = Choice(), preview: bool = False
-) -> SwapReport:  # noqa: B008
+    client: Client, settings: Settings, shop: Workshop, target: Path, choice: Choice = CLIENT, preview: bool = False
+) -> SwapReport:
     stage = swap_faces(client, settings, plan_swap(client, settings, [target], choice, preview=preview), shop)
     while True:
         try:

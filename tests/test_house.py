@@ -27,8 +27,11 @@ HEAVY = (
     "faster_whisper",
     "onnxruntime",
 )
-STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation"}
-COMMANDS = {"actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness", "reports", "clients"}
+STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation", "face_swap", "transcription", "downloads"}
+COMMANDS = {
+    "actions", "action_table", "studio_actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness",
+    "reports", "studio_reports", "clients", "worker",
+}  # fmt: skip
 
 
 def imports_of(path):

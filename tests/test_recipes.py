@@ -1,4 +1,4 @@
-"""Recipes on tiny pipelines of the real classes: scheduler, guidance, steps and U-Net are exactly those of each, and never mixed."""
+"""Recipes on tiny pipelines of the real classes: scheduler, guidance, steps and U-Net are those of each, and never mixed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from client import Client, create_client
 from config import Settings
 from generation import Words, plan_portraits
 from recipes import BASE_RECIPE, LIGHTNING_RECIPES, Kind, Wish, recipe_for, studio_of
-from sdxl import ModelFiles, Rung, Sampler, Session, Stroke, few_steps, is_out_of_memory
+from sdxl import ModelFiles, Rung, Session, Stroke, few_steps, is_out_of_memory
 from studio_errors import OutOfMemory, RecipeRefused
 from utils import BrokenFile, ModelMissing
 
