@@ -219,12 +219,12 @@ ACTIONS = (
     ),
     SWAP,
     TRANSCRIBE,
-    MODELS,
     GPU,
     Action(
         "settings", N_("Show or change the settings"), at_once(_settings), _settings_answer, needs_client=False, changes=False,
         tool=True,
         options=(Option("changes", _SETTINGS_HELP, Ask.TEXT, nargs="*", metavar="NAME=VALUE"),),
     ),
+    MODELS,
 )  # fmt: skip
 GPU_NAMES = tuple(profile.name for profile in GPU_PROFILES)

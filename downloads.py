@@ -7,6 +7,7 @@ names: its files are fetched by the hub's library into a temporary name, checked
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import shutil
 import threading
@@ -210,9 +211,7 @@ def _from_release(model: Model, file: ModelFile, folder: Path, bar: Any) -> Path
 
 def _hush() -> None:
     """Keep the library's own words about retries off the screen; what they end in is an error of ours."""
-    from huggingface_hub.utils import logging
-
-    logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 # --- hashes -----------------------------------------------------------------------------------------------------------

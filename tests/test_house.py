@@ -27,10 +27,19 @@ HEAVY = (
     "faster_whisper",
     "onnxruntime",
 )
-STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation", "face_swap", "transcription", "downloads"}
+STAGES = {
+    "data_preprocessor",
+    "dataset",
+    "image_processor",
+    "lora_trainer",
+    "generation",
+    "face_swap",
+    "transcription",
+    "downloads",
+}
 COMMANDS = {
-    "actions", "action_table", "studio_actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline", "likeness",
-    "reports", "studio_reports", "clients", "worker",
+    "actions", "action_table", "studio_actions", "demo", "journey", "screens", "words", "installation", "avatar_pipeline",
+    "likeness", "reports", "studio_reports", "clients", "worker",
 }  # fmt: skip
 
 
