@@ -224,11 +224,17 @@ def _prompts(client: Client, studio: Studio, words: Words) -> tuple[MagicPrompt,
 
 def _filled(prompt: str, trigger: str, class_word: str) -> str:
     """A prompt written for any client, in the words of this one."""
-    return prompt.strip().replace("{trigger}", trigger).replace("{class_word}", class_word)
+    return _one_line(prompt).replace("{trigger}", trigger).replace("{class_word}", class_word)
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks, control characters and halves of letters, none of which a picture's texts can hold."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in whole).split())
 
 
 def _wording(prompt: MagicPrompt, words: Words, recipe: Recipe) -> Wording:
-    parts = [words.negative, prompt.negative] if recipe.negative else []
+    parts = [_one_line(words.negative), prompt.negative] if recipe.negative else []
     negative = ", ".join(part for part in parts if part)
     original = prompt.original if prompt.original != prompt.prompt else ""
     return Wording(prompt.prompt, negative, original, words.style if words.style != "none" else "")

@@ -17,6 +17,7 @@ from gpu import find_gpus
 from orders import Mouth
 from portrait import Commission, Portrait, PortraitRecord, write_portrait
 from sdxl import ModelFiles, Session, Stroke, is_out_of_memory
+from studio_errors import OutOfMemory
 from utils import Event, Progress, sweep_parts
 from vram import Shelf
 from workshop import Workshop, relay
@@ -105,9 +106,8 @@ def paint_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, 
     try:
         for lora, some in batches:
             easel.paint(lora, some)
-    except Exception as error:
-        if is_out_of_memory(error):
-            shelf.drop(name)  # half of it may lie anywhere
+    except OutOfMemory:
+        shelf.drop(name)  # half of it may lie anywhere
         raise
     return {"painted": easel.written, "loads": shelf.loads - loads}
 

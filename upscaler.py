@@ -57,7 +57,7 @@ def choose_upscaler(home: Path, settings: Settings, name: str) -> Path:
 
 def enlarged_name(portrait: Path, model: Path) -> Path:
     """Where the enlargement of a portrait lies."""
-    return portrait.with_name(f"{portrait.stem}_{model.stem}.png")
+    return portrait.with_name(f"enlarged_{portrait.stem.removeprefix('portrait_')}_{model.stem}.png")
 
 
 def missing_order(model: Path, portraits: Sequence[Path]) -> UpscaleOrder:
