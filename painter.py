@@ -100,6 +100,8 @@ def paint_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, 
     if not any(name == loaded.name for loaded in shelf.loaded()):
         mouth.note("loading", model=first.unet or first.base)
     session = shelf.take(name, lambda: Session(files))
+    if session.begun_with and shelf.loads > loads:
+        mouth.note(session.begun_with.value)
     easel = _Easel(session, mouth, batch_size(first.width * first.height))
     batches = [(lora, some) for lora, pieces in order.batches for some in easel.batches(pieces)]
     easel.total = sum(piece.record.steps * len(some) for _lora, some in batches for piece in some[:1])

@@ -16,6 +16,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpu import find_gpus
 from prompt_weights import Weighed, apply_weights, weigh
 from studio_errors import OutOfMemory
 from utils import BrokenFile, ModelMissing
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 ADAPTER = "client"
+WORKING_GB = 1.5  # of SDXL at 1024 px in fp16 with guidance, one picture, decoded in one piece; an estimate
 LATENT_PX = 8  # pixels a side of a latent
 SINGLE_FILE_PX = 1024  # what SDXL was trained at; a checkpoint in one file does not say
 # What diffusers needs beside a checkpoint in one file; they are in the hub's cache once any SDXL was downloaded.
@@ -119,10 +121,13 @@ class Session:
         self._device, dtype = _device()
         self._pipe = _load_pipeline(self.files, dtype)
         self._pipe.vae.enable_slicing()  # the pictures of a batch are decoded one by one: that is where memory peaks
-        self._pipe.to(self._device)
         self._own_scheduler = self._pipe.scheduler
         self._worn: tuple[Path, int] | None = None
         self._ladder = [rung for rung in Rung if self._device != "cpu" or rung in (Rung.ATTENTION, Rung.TILING)]
+        # On a card that cannot hold all of it, it never goes there as a whole; whoever loads it says so.
+        self.begun_with = self.climb() if self._device != "cpu" and not fits(self.gb, free_vram_gb()) else None
+        if self.begun_with is None:
+            self._pipe.to(self._device)
 
     @property
     def gb(self) -> float:
@@ -245,6 +250,16 @@ class Session:
             self._pipe.remove_all_hooks()
             self._pipe.enable_sequential_cpu_offload()
         return rung
+
+
+def fits(weights_gb: float, free_gb: float) -> bool:
+    """Whether weights fit into video memory together with what painting one picture takes beside them."""
+    return weights_gb + WORKING_GB <= free_gb
+
+
+def free_vram_gb() -> float:
+    """What the driver says is free on the GPU with the most of it, in GB."""
+    return max((gpu.free_gb for gpu in find_gpus()), default=0.0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

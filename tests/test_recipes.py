@@ -12,7 +12,7 @@ from client import Client, create_client
 from config import Settings
 from generation import Words, plan_portraits
 from recipes import BASE_RECIPE, LIGHTNING_RECIPES, Kind, Wish, recipe_for, studio_of
-from sdxl import ModelFiles, Rung, Session, Stroke, few_steps, is_out_of_memory
+from sdxl import ModelFiles, Rung, Session, Stroke, few_steps, fits, is_out_of_memory
 from studio_errors import OutOfMemory, RecipeRefused
 from utils import BrokenFile, ModelMissing
 
@@ -196,6 +196,12 @@ def test_what_is_given_up_for_memory_comes_in_order_and_then_a_refusal(base):
     assert len(session.paint(stroke(BASE_RECIPE)).tobytes()) == len(before)
     with pytest.raises(OutOfMemory, match="tiny"):
         session.climb()
+
+
+def test_a_card_that_cannot_hold_sdxl_is_not_asked_to():
+    assert fits(6.9, 11.5) and fits(6.9, 14.7)
+    assert not fits(6.9, 7.6), "8 GB: offloaded from the start"
+    assert fits(0.03, 3.5)
 
 
 def test_out_of_memory_is_known_by_its_exceptions():
