@@ -13,6 +13,7 @@ from client import Client
 from config import Settings
 from forms import Form
 from utils import Event, PipelineError
+from workshop import Workshop
 
 Answer = dict[str, Any]
 Stage = Generator[Event, None, Any]
@@ -26,6 +27,7 @@ class Job:
     settings: Settings
     options: Namespace
     client: Client | None = None
+    workshop: Workshop = field(default_factory=Workshop)  # whoever makes it closes it
 
     @property
     def who(self) -> Client:
@@ -127,7 +129,9 @@ class Action:
     form: Callable[[Job], Form] | None = None  # how the menu asks, instead of option by option
     plan: Callable[[Job], Any] | None = None  # what is shown before anything happens
     plan_answer: Callable[[Any], Answer] = asdict
-    long: bool = False  # whether the command line asks too before it begins
+    plans: Callable[[Job], bool] = _always  # whether this job has a plan
+    long: bool = False  # whether the command line asks too before it begins what it planned
+    whole_gpu: bool = False  # whether everything else has to leave the GPU first
     grave: Callable[[Job], bool] = _never  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = _no_complaint
     retry: Callable[[Namespace, PipelineError], Retry | None] | None = None  # what a failure may be answered with

@@ -4,21 +4,17 @@ other cannot. The rows of the larger rooms stand in modules of their own.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 import clients
 import demo
 import doctor_action
 import face_actions
-import generation
 import import_actions
+import studio_actions
 import training_actions
 from action_table import Action, Answer, Ask, Job, Option, Stage, at_once
 from client import CLASS_WORDS
 from config import GPU_PROFILES, Settings, change_settings
-from gpu import GPUState, find_gpus
 from language import N_
-from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT
 
 
 # --- clients ----------------------------------------------------------------------------------------------------------
@@ -26,28 +22,6 @@ def _client(job: Job) -> clients.ClientList | clients.ClientView | clients.Clien
     options = job.options
     name = options.name or options.client or ""
     return clients.manage(job.home, job.settings, options.verb, name, options.class_word)
-
-
-# --- portraits --------------------------------------------------------------------------------------------------------
-def _plan_portraits(job: Job) -> generation.PortraitPlan:
-    options = job.options
-    return generation.plan_portraits(
-        job.who, job.settings, prompts=tuple(options.prompt or ()), seeds=tuple(options.seed or DEFAULT_SEEDS),
-        lora=options.lora or "", weights=tuple(options.weight or (DEFAULT_WEIGHT,)), negative=options.negative or "",
-    )  # fmt: skip
-
-
-def _plan_portraits_answer(plan: generation.PortraitPlan) -> Answer:
-    return {"base": str(plan.base), "lora": plan.lora and str(plan.lora), "total": plan.total, "missing": plan.missing}
-
-
-def _generate(job: Job) -> Stage:
-    return generation.generate(job.who, job.settings, _plan_portraits(job).requests)
-
-
-def _generate_answer(report: generation.PortraitReport) -> Answer:
-    images = [{"file": str(image.file), "seed": image.seed, "lora": image.lora, "weight": image.weight} for image in report.images]
-    return {"images": images, "contact_sheet": str(report.contact_sheet)}
 
 
 # --- the program ------------------------------------------------------------------------------------------------------
@@ -67,17 +41,6 @@ def _demo_answer(report: demo.DemoReport) -> Answer:
     }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class GPUs:
-    """The GPUs of this machine; none is an answer too."""
-
-    gpus: tuple[GPUState, ...]
-
-
-def _gpus(_job: Job) -> GPUs:
-    return GPUs(find_gpus())
-
-
 def _settings(job: Job) -> Settings:
     return change_settings(job.home, job.settings, job.options.changes) if job.options.changes else job.settings
 
@@ -88,11 +51,10 @@ def _settings_answer(settings: Settings) -> Answer:
 
 _VERB_HELP = N_("What to do with the client:")
 _SETTINGS_HELP = N_("NAME=VALUE, such as language=es (empty: only show):")
-_WEIGHT_HELP = N_("weight of the LoRA, 0.7 to 1.0; 0 paints without it; may be given several times")
 
 ACTIONS = (
     Action(
-        "demo", N_("See the whole path with the sample client"), _demo, _demo_answer, needs_client=False, tool=True,
+        "demo", N_("See the whole path with the sample client"), _demo, _demo_answer, needs_client=False, tool=True, whole_gpu=True,
     ),
     training_actions.SETUP,
     Action(
@@ -110,16 +72,7 @@ ACTIONS = (
     face_actions.PROCESS,
     face_actions.DATASET,
     training_actions.TRAIN,
-    Action(
-        "generate", N_("Paint portraits"), _generate, _generate_answer, plan=_plan_portraits, plan_answer=_plan_portraits_answer,
-        options=(
-            Option("--prompt", N_("Prompt (empty: the recommended ones):"), Ask.TEXT, repeatable=True, metavar="TEXT"),
-            Option("--negative", N_("what must not be seen"), metavar="TEXT"),
-            Option("--lora", N_("checkpoint to use; see: checkpoints"), metavar="NAME"),
-            Option("--weight", _WEIGHT_HELP, read=float, repeatable=True, metavar="X"),
-            Option("--seed", N_("seed of a portrait; may be given several times"), read=int, repeatable=True, metavar="N"),
-        ),
-    ),
+    studio_actions.GENERATE,
     face_actions.REJECTED,
     face_actions.ACCEPT,
     face_actions.WHO,
@@ -128,9 +81,11 @@ ACTIONS = (
     face_actions.QUARANTINE,
     training_actions.CHECKPOINTS,
     training_actions.TENSORBOARD,
+    studio_actions.SWAP,
+    studio_actions.TRANSCRIBE,
     import_actions.GRIDS,
     import_actions.PROMPTS,
-    Action("gpu", N_("Show the GPU"), at_once(_gpus), asdict, needs_client=False, changes=False, tool=True),
+    studio_actions.GPU,
     Action(
         "settings", N_("Show or change the settings"), at_once(_settings), _settings_answer, needs_client=False, changes=False,
         tool=True,
@@ -138,5 +93,6 @@ ACTIONS = (
     ),
     doctor_action.DOCTOR,
     training_actions.QUEUE,
+    studio_actions.MODELS,
 )  # fmt: skip
 GPU_NAMES = tuple(profile.name for profile in GPU_PROFILES)

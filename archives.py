@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from client import Reason
+from client_records import Reason
 from pictures import ARCHIVE_ENDING, UnreadablePicture, bears_picture_name, bears_video_name
 
 MAX_MEMBERS = 20_000  # MidJourney packs a few hundred at a time

@@ -15,7 +15,7 @@ import json
 import logging
 import logging.handlers
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +32,10 @@ from config import Settings, load_settings, program_home, settings_file
 from forms import Form
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
-from reports import view
 from stage_watch import Watch, drive
+from studio_reports import view
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
+from workshop import Workshop
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letters
@@ -67,6 +68,7 @@ TEXT = {
     "not_done": N_("Nothing was done."),
     "form_done": N_("Done: keep what stands here"),
     "form_skip": N_("Skip all of it"),
+    "not_understood": N_("{answer} is not understood: {error}"),
     "nothing_to_choose": N_("There is nothing to choose from."),
 }
 
@@ -79,6 +81,8 @@ def text(name: str) -> str:
 # --- running one action -----------------------------------------------------------------------------------------------
 def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) -> Any:
     """Run one action for its client, held for this program alone where it changes something; hand back its report."""
+    if action.whole_gpu:
+        job.workshop.close()
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
     with held, Watch(console, quiet) as watch:
         return drive(action.run(job), watch)
@@ -109,9 +113,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
     answering = bool(options.action and options.json)
     console = Console(stderr=answering, highlight=False)
-    if options.action:
-        return guarded(lambda: _run_action(options, home, console), console, home, answering)
-    return guarded(lambda: open_menu(options, home, console), console, home)
+    # The models that one action loads are there for the next; they leave with the program.
+    with Workshop(home / "logs" / "worker.log") as options.workshop:
+        if options.action:
+            return guarded(lambda: _run_action(options, home, console), console, home, answering)
+        return guarded(lambda: open_menu(options, home, console), console, home)
 
 
 def _write_utf8() -> None:
@@ -150,8 +156,9 @@ def build_parser() -> ArgumentParser:
 def _run_action(options: Namespace, home: Path, console: Console) -> int:
     settings = _settings(home, options)
     action = next(row for row in ACTIONS if row.name == options.action)
-    job = Job(home, settings, options, open_client(home, options.client) if action.needs_client else None)
-    if action.plan:
+    client = open_client(home, options.client) if action.needs_client else None
+    job = Job(home, settings, options, client, options.workshop)
+    if action.plan and action.plans(job):
         plan = action.plan(job)
         if options.plan:
             return _hand_over(plan, action.plan_answer(plan), options.json, console)
@@ -189,7 +196,7 @@ def _hand_over(report: object, answer: Answer, as_json: bool, console: Console, 
 
 def _agreed(action: Action, job: Job, console: Console) -> bool:
     """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
-    if job.options.yes or not (action.long or action.grave(job)):
+    if job.options.yes or not ((action.long and action.plans(job)) or action.grave(job)):
         return True
     if sys.stdin.isatty() and console.is_terminal and not job.options.json:
         return _ask_yes(text("go_ahead"))
@@ -304,7 +311,7 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
     """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
     answers.client = client.id if client else None
-    job = Job(home, _settings(home, options), answers, client)
+    job = Job(home, _settings(home, options), answers, client, options.workshop)
     if action.form:
         form = action.form(job)
         vars(answers).update(form.options(_fill_in(form)))
@@ -313,10 +320,15 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
             text_given = _ask_option(option, job, console)
             if text_given is None:
                 return DONE
-            setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
-    if action.plan:
+            try:
+                setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
+            except (ArgumentTypeError, ValueError) as error:
+                console.print(text("not_understood").format(answer=text_given, error=error))
+                return DONE
+    planned = bool(action.plan) and action.plans(job)
+    if action.plan and planned:
         console.print(view(action.plan(job)))
-    if (action.plan or action.grave(job)) and not _ask_yes(text("go_ahead")):
+    if (planned or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)
@@ -350,6 +362,8 @@ def _ask_option(option: Option, job: Job, console: Console) -> str | None:
             return None
         chosen = _choose(_(option.help), [*rows, (BACK, text("back"), "")])
         return None if chosen == BACK else chosen
+    if option.ask is Ask.CHOICE and option.switch:
+        return _choose(_(option.help), [(value, words.choice(value), "") for value in ("no", "yes")])
     if option.ask is Ask.CHOICE:
         offered = option.offered or option.choices
         default = option.default if option.default in offered else None

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pydantic import BaseModel
 
 from captions import details_of, kind_of, measured_details
-from client import Client, Face, Source
+from client import Client
+from client_records import Face, Source
 from config import Settings
 from utils import read_record
 

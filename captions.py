@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from client import Face
+from client_records import Face
 from config import DETAIL_KINDS, DetailKind
 from photo_analysis import light_of
 

@@ -25,9 +25,9 @@ HEARTBEAT_SECONDS = 0.5
 GRACE_SECONDS = 3.0
 # A group of its own, so that Ctrl-C in our terminal reaches the child through us only; elsewhere a new session does that.
 if sys.platform == "win32":
-    _NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
+    NEW_GROUP = subprocess.CREATE_NEW_PROCESS_GROUP
 else:
-    _NEW_GROUP = 0
+    NEW_GROUP = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def run_child(
     child = subprocess.Popen(
         list(argv), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", **environment},
-        start_new_session=sys.platform != "win32", creationflags=_NEW_GROUP,
+        start_new_session=sys.platform != "win32", creationflags=NEW_GROUP,
     )  # fmt: skip
     tail: deque[str] = deque(maxlen=TAIL_LINES)
     try:

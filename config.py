@@ -137,6 +137,9 @@ class Settings(BaseModel):
     a1111: str = ""  # the folder of an installed AUTOMATIC1111 web UI, for exports
     gpu: str = "auto"
     preset: str = "balanced"
+    models_folder: str = ""  # where models lie that were placed by hand; empty: `models` in the program's home
+    # How InsightFace's models may be used here: for research, under a licence held, or neither; empty: nobody was asked yet.
+    insightface_use: Literal["", "research", "licensed", "commercial"] = ""
 
     @model_validator(mode="before")
     @classmethod

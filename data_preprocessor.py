@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archives import Member, extract
-from client import Client, Picture, Reason, Rejection, Source
+from client import Client
+from client_records import Picture, Reason, Rejection, Source
 from grids import is_grid, may_be_grid, part_names, parts
 from import_plan import ImportPlan, name_in, plan_import, rejection
 from midjourney_records import write_midjourney_file

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from caption_sources import details
 from captions import caption
-from client import Client, Face, Source
+from client import Client
+from client_records import Face, Source
 from config import DatasetDistribution, Settings
 from dataset_balance import Balance, balance
 from dataset_files import (

@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 
 from captions import FACE_WORDS, fold
-from client import Client, Face, SeenFace, Source
+from client import Client
+from client_records import Face, SeenFace, Source
 from config import Settings
 from dataset import FEW_PICTURES, SHARE_WARNING, Verdict, dataset_is_current
 from dataset_files import list_captions

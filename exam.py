@@ -16,7 +16,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from client import Client, Face, Source
+from client import Client
+from client_records import Face, Source
 from config import DatasetDistribution
 from photo_analysis import bits_apart
 from utils import read_record, replacing, sweep_parts, write_record

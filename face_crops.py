@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client import Client, Face, Look, Picture, Rejection
+from client import Client
+from client_records import Face, Look, Picture, Rejection
 from contact_sheet import Cell, Tone, contact_sheet, in_rows
 from face_geometry import CROP_PX, Square, cut
 from face_verdicts import left_to_right, stem_of

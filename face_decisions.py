@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Sequence
 
-from client import Client, Decisions, Look, Picture
+from client import Client
+from client_records import Decisions, Look, Picture
 from face_verdicts import left_to_right, stem_of
 from utils import BrokenFile, FaceMissing, PictureMissing, read_record, write_record
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client import Look, Picture, SeenFace
+from client_records import Look, Picture, SeenFace
 from config import QualityControlConfig
 from face_detector import LOOK_PX, Detection, Detector
 from face_geometry import Box, Square, crop_square, cut, levelling, take, turn_of, upright_box

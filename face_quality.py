@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from client import Reason
+from client_records import Reason
 from config import QualityLimits
 from language import N_
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from client import Decisions, Face, Look, Picture, Reason, Rejection, SeenFace, Source
+from client_records import Decisions, Face, Look, Picture, Reason, Rejection, SeenFace, Source
 from config import QualityControlConfig, QualityLimits
 from face_quality import CURES, Refusal, judge, warnings
 from identity import Identity, identify

@@ -33,6 +33,7 @@ class GPUState:
     temperature: int
     processes: tuple[GPUProcess, ...] = ()
     uuid: str = ""  # the card's own name, the same in every program
+    cuda: str = ""  # the newest CUDA the driver can run
 
 
 def find_gpus() -> tuple[GPUState, ...]:
@@ -67,12 +68,20 @@ def _state(index: int, driver: str) -> GPUState:
         free_gb=memory.free / _GIB,
         utilisation=pynvml.nvmlDeviceGetUtilizationRates(handle).gpu,
         temperature=pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
+        cuda=_cuda_version(),
         processes=tuple(
             GPUProcess(process.pid, (process.usedGpuMemory or 0) / _GIB)
             for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
         ),
         uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
     )
+
+
+def _cuda_version() -> str:
+    import pynvml
+
+    version = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())  # 13020 is 13.2
+    return f"{version // 1000}.{version % 1000 // 10}"
 
 
 def _text(value: str | bytes) -> str:

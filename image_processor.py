@@ -13,7 +13,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from client import Client, Decisions, Face, Faces, Look, Picture, Pictures, Rejection
+from client import Client
+from client_records import Decisions, Face, Faces, Look, Picture, Pictures, Rejection
 from config import QualityControlConfig, Settings
 from face_crops import Disk, remove_sheets, write_sheets
 from face_decisions import read_look

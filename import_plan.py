@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archives import Member, list_archive
-from client import Reason, Rejection
+from client_records import Reason, Rejection
 from pictures import ARCHIVE_ENDING, PICTURE_ENDINGS, RAW_ENDINGS, Listing, survey
 from prompt_lists import LIST_ENDINGS
 from utils import FolderMissing, NoPictures

@@ -7,7 +7,8 @@ from enum import Enum
 from pathlib import Path
 
 from checkpoints import list_checkpoints
-from client import Client, Source
+from client import Client
+from client_records import Source
 from config import Settings, settings_file
 from dataset import dataset_is_current
 from image_processor import plan_process

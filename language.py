@@ -37,6 +37,11 @@ def _code_of(wish: str) -> str:
     return "es" if wish.lower().startswith("spanish") else wish[:2].lower()
 
 
+def spoken() -> str:
+    """The language that texts are shown in now."""
+    return os.environ.get("LANGUAGE", "en")[:2]
+
+
 def speak(language: str) -> None:
     """Show texts in `language` ("en", "es", or "auto" for the system's) from now on, in this process and its children."""
     chosen = language_of_system(os.environ) if language == "auto" else language

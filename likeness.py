@@ -11,6 +11,7 @@ the embedded base is too small for a face recogniser to tell.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -23,10 +24,12 @@ from client import Client
 from config import Settings
 from contact_sheet import Cell, contact_sheet
 from language import _
-from portrait import Portrait, PortraitRequest, commission, paint_missing
-from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, base_of, choose_lora, default_prompts, is_embedded, recipe_for
+from painter import paint_missing
+from portrait import Portrait, PortraitRequest, Wording, commission
+from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, Studio, choose_lora, default_prompts, is_embedded, studio_of
 from sdxl import latents_of, native_px
 from utils import Event, NotReady, Progress, read_record, sha256_file, write_record
+from workshop import Workshop
 
 if TYPE_CHECKING:
     import torch
@@ -99,35 +102,37 @@ class _Sets:
 
 
 def measure_likeness(
-    client: Client, settings: Settings, lora: str = "", weight: float = DEFAULT_WEIGHT
+    client: Client, settings: Settings, lora: str = "", weight: float = DEFAULT_WEIGHT, workshop: Workshop | None = None
 ) -> Generator[Event, None, LikenessReport]:
     """Paint client and others with and without the LoRA, measure, and lay crops, base and LoRA out on the contact sheet.
 
     What is on disk is neither painted nor measured again. The client's portraits are those that `generate` paints by default.
     Raises NotReady with fewer than two crops or without a LoRA, ModelMissing, BrokenFile.
     """
-    base, file = base_of(client, settings), choose_lora(client, lora)
+    studio, file = studio_of(client, settings), choose_lora(client, lora)
+    base = studio.files.base
     crops = [client.processed / face.crop for face in client.faces() if face.crop and (client.processed / face.crop).is_file()]
     if len(crops) < 2:
         raise NotReady(step=_("Likeness"), reason=_("no crop has passed yet"))
-    sets = yield from _paint_sets(client, base, file, weight)
+    with contextlib.ExitStack() as owned:
+        shop = workshop or owned.enter_context(Workshop())
+        sets = yield from _paint_sets(client, studio, file, weight, shop)
     yield Progress(STAGE, 0, 1)
     likeness = _measured(client.likeness_file, base, sets, crops)
-    sheet = client.output / "contact_sheet.png"
+    sheet = client.portraits_sheet
     _lay_out(sheet, crops, sets)
     yield Progress(STAGE, 1, 1)
     return LikenessReport(likeness, len(sets.base) + len(sets.lora), sheet)
 
 
-def _paint_sets(client: Client, base: Path, lora: Path, weight: float) -> Generator[Event, None, _Sets]:
+def _paint_sets(client: Client, studio: Studio, lora: Path, weight: float, shop: Workshop) -> Generator[Event, None, _Sets]:
     """The four sets, the client's among her portraits and the others' apart; without a LoRA first, so that it is put on once."""
-    recipe = recipe_for(base)
-    own = default_prompts(client.id, client.state().class_word, is_embedded(base))
+    own = default_prompts(client.id, client.state().class_word, is_embedded(studio.files.base))
     painted = []
     for worn in (None, lora):
         for folder, prompts in ((client.output, own), (client.likeness, OTHERS_PROMPTS)):
-            request = PortraitRequest(prompts, DEFAULT_SEEDS, recipe.steps, recipe.guidance, recipe.sampler, worn, weight)
-            painted.append((yield from paint_missing(folder, base, commission(folder, base, request), STAGE)))
+            request = PortraitRequest(tuple(map(Wording, prompts)), DEFAULT_SEEDS, worn, weight)
+            painted.append((yield from paint_missing(folder, commission(folder, studio, request), STAGE, shop)))
     return _Sets(base=painted[0], others_base=painted[1], lora=painted[2], others_lora=painted[3])
 
 

@@ -14,7 +14,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from client import Client, Picture, Source
+from client import Client
+from client_records import Picture, Source
 from job_groups import JobGroup, PromptDifference, group_by_job, prompt_difference
 from midjourney import MidJourneyRecord, parse, repair_mojibake
 from midjourney_parameters import PARAMETERS

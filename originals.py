@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path, PurePosixPath
 
-from client import Client, Picture, Source
+from client import Client
+from client_records import Picture, Source
 from grids import part_names, variation_of
 from pictures import PICTURE_ENDINGS, Header, UnreadablePicture, read_header
 from spreadsheet import write_spreadsheet

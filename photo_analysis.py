@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from client import Analysis
+from client_records import Analysis
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from client import Client, Face, Source
+from client import Client
+from client_records import Face, Source
 from config import Settings
 from utils import Event, ModelMissing, Progress, read_record, write_record
 

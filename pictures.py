@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ParseError
 
-from client import Reason
+from client_records import Reason
 from png_chunks import PNG_SIGNATURE, read_png
 
 if TYPE_CHECKING:

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from sdxl import Sampler, Session, Stroke, check_base, native_px
-from utils import Event, ModelMissing, Progress, replacing, sha256_file, sweep_parts, write_record
+from recipes import Kind, Studio
+from sdxl import Sampler, Stroke, native_px
+from utils import ModelMissing, replacing, sha256_file, write_record
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -29,19 +30,25 @@ MADE_BY_AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicM
 
 
 @dataclass(frozen=True, slots=True)
-class PortraitRequest:
-    """Every prompt with every seed, by one model. `lora` None, or a weight of 0, paints with the base alone."""
+class Wording:
+    """A prompt as it is painted, its negative one, and what the user wrote, where magic or a style made it of that."""
 
-    prompts: tuple[str, ...]
+    prompt: str
+    negative: str = ""
+    original: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PortraitRequest:
+    """Every wording with every seed, by one model. `lora` None, or a weight of 0, paints with the base alone."""
+
+    wordings: tuple[Wording, ...]
     seeds: tuple[int, ...]
-    steps: int
-    guidance: float
-    sampler: Sampler
     lora: Path | None = None
     weight: float = 1.0
-    negative: str = ""
-    width: int | None = None  # pixels; None: the size that the base was trained at
-    height: int | None = None
+    size: tuple[int, int] | None = None  # width, height in pixels; None: the square that the base was trained at
+    detail: float = 0.0  # the share of the walk that a second pass takes, at a larger size; 0: no such pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +77,22 @@ class PortraitRecord(BaseModel):
     width: int
     height: int
     base: str
-    base_digest: str  # of samples of every file, see `digest_base`
+    base_digest: str  # of samples of every file, see `digest_model`
     lora: str
     lora_sha256: str
     weight: float
+    kind: Kind = Kind.BASE
+    unet: str = ""  # a few-step U-Net in place of the base's
+    unet_digest: str = ""
+    vae: str = ""
+    vae_digest: str = ""
+    detail: float = 0.0
+    original: str = ""  # what the user wrote, where the prompt was made of it
+    style: str = ""
 
     def digest(self) -> str:
-        """What the pixels depend on, as hexadecimal digits; names of files do not count."""
-        facts = self.model_dump(mode="json", exclude={"base", "lora"})
+        """What the pixels depend on, as hexadecimal digits; names of files, and where the words came from, do not count."""
+        facts = self.model_dump(mode="json", exclude={"base", "lora", "unet", "vae", "kind", "original", "style"})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]
 
     def stroke(self) -> Stroke:
@@ -89,10 +104,11 @@ class PortraitRecord(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """One portrait to have: its record, its file, and the LoRA to paint it with."""
+    """One portrait to have: its record, its file, the files to paint it with."""
 
     record: PortraitRecord
     file: Path
+    studio: Studio
     lora: Path | None
 
     @property
@@ -101,72 +117,84 @@ class Commission:
         return Portrait(self.file, self.record.seed, self.record.lora, self.record.weight, self.record.prompt)
 
 
-def commission(folder: Path, base: Path, request: PortraitRequest) -> tuple[Commission, ...]:
+def commission(folder: Path, studio: Studio, request: PortraitRequest) -> tuple[Commission, ...]:
     """The portraits that a request asks for, in its order; nothing is painted. Raises ModelMissing."""
     lora = request.lora if request.weight else None
     if lora is not None and not lora.is_file():
         raise ModelMissing(model=lora)
-    side = native_px(base)
+    files, recipe = studio.files, studio.recipe
+    side = native_px(files.base)
+    width, height = request.size or (side, side)
     shared = PortraitRecord(
-        prompt="", negative=request.negative if request.guidance > 1 else "", seed=0, steps=request.steps,
-        guidance=request.guidance, sampler=request.sampler, width=request.width or side, height=request.height or side,
-        base=base.name, base_digest=digest_base(base), lora=lora.name if lora else "",
-        lora_sha256=sha256_file(lora) if lora else "", weight=request.weight if lora else 0.0,
+        prompt="", negative="", seed=0, steps=recipe.steps, guidance=recipe.guidance, sampler=recipe.sampler, width=width,
+        height=height, base=files.base.name, base_digest=digest_model(files.base), lora=lora.name if lora else "",
+        lora_sha256=sha256_of(lora) if lora else "", weight=request.weight if lora else 0.0, kind=recipe.kind,
+        unet=files.unet.name if files.unet else "", unet_digest=digest_model(files.unet) if files.unet else "",
+        vae=files.vae.name if files.vae else "", vae_digest=digest_model(files.vae) if files.vae else "", detail=request.detail,
     )  # fmt: skip
-    records = [shared.model_copy(update={"prompt": prompt, "seed": seed}) for prompt in request.prompts for seed in request.seeds]
-    return tuple(Commission(record, folder / NAME.format(seed=record.seed, digest=record.digest()), lora) for record in records)
+    records = [
+        shared.model_copy(
+            update={
+                "prompt": wording.prompt, "negative": wording.negative if recipe.negative else "", "seed": seed,
+                "original": wording.original, "style": wording.style,
+            }
+        )
+        for wording in request.wordings
+        for seed in request.seeds
+    ]  # fmt: skip
+    return tuple(Commission(one, folder / NAME.format(seed=one.seed, digest=one.digest()), studio, lora) for one in records)
 
 
-def paint_missing(
-    folder: Path, base: Path, commissions: Sequence[Commission], stage: str
-) -> Generator[Event, None, tuple[Portrait, ...]]:
-    """Paint the portraits that are not on disk yet; no model is loaded where none is missing."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sweep_parts(folder)
-    session: Session | None = None
-    for done, piece in enumerate(commissions):
-        yield Progress(stage, done, len(commissions), piece.file.name)
-        if piece.file.exists():
-            continue
-        session = session or Session(base)
-        session.wear(piece.lora, piece.record.weight)
-        write_portrait(piece.file, session.paint(piece.record.stroke()), piece.record)
-    yield Progress(stage, len(commissions), len(commissions))
-    return tuple(piece.portrait for piece in commissions)
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, read once for as long as it is not written again: a plan asks for it with every weight."""
+    facts = path.stat()
+    return _sha256(path, facts.st_size, facts.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _sha256(path: Path, _size: int, _written: int) -> str:
+    return sha256_file(path)
 
 
 def write_portrait(file: Path, picture: Image.Image, record: PortraitRecord) -> None:
     """Write the record, then the picture with its texts, each whole or not at all."""
-    from PIL.PngImagePlugin import PngInfo
-
     write_record(file.with_suffix(".json"), record)
-    text = PngInfo()
+    text = marked(MADE_BY_AI)
+    # Latin-1 is what A1111 writes and every viewer reads; a prompt in other letters needs the international chunk.
     text.add_text("parameters", parameters_text(record))
-    text.add_itxt("XML:com.adobe.xmp", _XMP)
     with replacing(file) as part:
         picture.save(part, format="PNG", pnginfo=text)
+
+
+# What A1111 calls the samplers: walking few-step models with trailing steps is its schedule "SGM Uniform".
+_A1111 = {Sampler.EULER_TRAILING: ("Euler", "SGM Uniform"), Sampler.OWN: ("Euler", "SGM Uniform")}
 
 
 def parameters_text(record: PortraitRecord) -> str:
     """The record in the form that AUTOMATIC1111 writes into its pictures."""
     worn = f" <lora:{Path(record.lora).stem}:{record.weight:g}>" if record.lora else ""
     negative = [f"Negative prompt: {record.negative}"] if record.negative else []
+    sampler, schedule = _A1111.get(record.sampler, (record.sampler.value, "Automatic"))
     facts = {
-        "Steps": record.steps, "Sampler": record.sampler.value, "CFG scale": f"{record.guidance:g}", "Seed": record.seed,
-        "Size": f"{record.width}x{record.height}", "Model": Path(record.base).stem,
+        "Steps": record.steps, "Sampler": sampler, "Schedule type": schedule, "CFG scale": f"{record.guidance:g}",
+        "Seed": record.seed, "Size": f"{record.width}x{record.height}", "Model": Path(record.unet or record.base).stem,
     }  # fmt: skip
+    if record.vae:
+        facts["VAE"] = record.vae
+    if record.detail:
+        facts["Denoising strength"] = f"{record.detail:g}"
     if record.lora:
         facts["Lora hashes"] = f'"{Path(record.lora).stem}: {record.lora_sha256[:12]}"'
     return "\n".join([record.prompt + worn, *negative, ", ".join(f"{name}: {fact}" for name, fact in facts.items())])
 
 
-def digest_base(base: Path) -> str:
-    """A digest of a base model: the names and sizes of its files, and 64 blocks of each, for reading 7 GB whole takes too long."""
+def digest_model(model: Path) -> str:
+    """A digest of a model: the names and sizes of its files, and 64 blocks of each, for reading 7 GB whole takes too long."""
     digest = hashlib.sha256()
-    files = [base] if check_base(base).is_file() else sorted(path for path in base.rglob("*") if path.is_file())
+    files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
     for path in files:
         size = path.stat().st_size
-        name = "" if path == base else path.relative_to(base).as_posix()
+        name = "" if path == model else path.relative_to(model).as_posix()
         digest.update(f"{name}\0{size}\0".encode())
         with path.open("rb") as file:
             for block in range(SAMPLED_BLOCKS):
@@ -177,8 +205,17 @@ def digest_base(base: Path) -> str:
     return digest.hexdigest()
 
 
+def marked(source_type: str) -> Any:
+    """PNG texts that hold the IPTC mark of how a picture came to be."""
+    from PIL.PngImagePlugin import PngInfo
+
+    text = PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", _XMP.format(source_type=source_type))
+    return text
+
+
 _XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
     '<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" '
-    f'Iptc4xmpExt:DigitalSourceType="{MADE_BY_AI}"/></rdf:RDF></x:xmpmeta>'
+    'Iptc4xmpExt:DigitalSourceType="{source_type}"/></rdf:RDF></x:xmpmeta>'
 )

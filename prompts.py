@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from client import Client, Source
+from client import Client
+from client_records import Source
 from job_groups import PromptDifference, master_prompt
 from midjourney import username_candidates
 from midjourney_records import Job, difference, read_jobs, write_midjourney_file

@@ -12,8 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import words
-from actions import GPUs
-from client import Rejection
+from client_records import Rejection
 from clients import ClientErased, ClientList, ClientView
 from config import Settings
 from data_preprocessor import GridPlan, ImportReport
@@ -21,7 +20,6 @@ from dataset import DatasetPlan, DatasetReport
 from dataset_doctor import Examination, Level, Symptom
 from demo import DemoReport
 from exports import TITLES, App, Exported
-from generation import PortraitPlan, PortraitReport
 from image_processor import FaceReport, LimitsPlan, ProcessPlan
 from import_plan import ImportPlan
 from installation import Installation
@@ -83,7 +81,7 @@ def _import(report: ImportReport) -> RenderableType:
         repeats.append(Text(_("  ... and {more} more repeat others").format(more=len(news) - ROWS)))
     notes = [Text(_shown(f"  {note.file}: {_(words.NOTES[note.code])}")) for note in report.notes[:ROWS]]
     lines = [Text(line.format(count=count)) for line, count in _also(report) if count]
-    return Group(Text(counts, style="bold"), *repeats, *notes, *lines, *_refusals(report.refused))
+    return Group(Text(counts, style="bold"), *repeats, *notes, *lines, *refusals(report.refused))
 
 
 def _also(report: ImportReport) -> Iterable[tuple[str, int]]:
@@ -143,7 +141,7 @@ def _departs(job: JobPrompt) -> str:
     return "  ".join(filter(None, signs)) + (" ..." if job.truncated else "")
 
 
-def _refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
+def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
     """A line a refused picture; where there are too many for a screen, the rest counted by reason."""
     refused = list(refused)
     lines: list[RenderableType] = [Text(_shown(f"  {item.source}: {words.reason(item)}")) for item in refused[:ROWS]]
@@ -170,7 +168,7 @@ def _faces(report: FaceReport) -> RenderableType:
     if others := sum(face.bystanders > 0 for face in report.accepted):
         told.append(Text(_("Other people stand in {count} accepted pictures.").format(count=others)))
     look = _("Look at them: contact_sheet.png in processed and in rejected.")
-    return Group(Text(counts, style="bold"), *_refusals(report.rejected), *told, Text(look))
+    return Group(Text(counts, style="bold"), *refusals(report.rejected), *told, Text(look))
 
 
 @view.register
@@ -376,21 +374,6 @@ def _queue(report: QueueReport) -> RenderableType:
     return rows
 
 
-# --- portraits --------------------------------------------------------------------------------------------------------
-@view.register
-def _portrait_plan(plan: PortraitPlan) -> RenderableType:
-    sentence = _("{missing} portraits to paint, {done} are on disk. Base: {base}; LoRA: {lora}")
-    lora = plan.lora.name if plan.lora else "-"
-    return Text(sentence.format(missing=plan.missing, done=plan.total - plan.missing, base=plan.base.name, lora=lora))
-
-
-@view.register
-def _portraits(report: PortraitReport) -> RenderableType:
-    sentence = _("{painted} portraits painted, {done} were there. Look at them: {sheet}")
-    done = len(report.images) - report.painted
-    return Text(sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet))
-
-
 # --- the program ------------------------------------------------------------------------------------------------------
 @view.register
 def _demo(report: DemoReport) -> RenderableType:
@@ -426,17 +409,6 @@ def _checks(title: str, checks: tuple[Check, ...], told: bool = True) -> Rendera
     for check in checks:
         cure = "" if check.well or not (told or not check.command) else _(check.cure)
         rows.add_row("✓" if check.well else "!", _(check.label), check.found, cure)
-    return rows
-
-
-@view.register
-def _gpus(report: GPUs) -> RenderableType:
-    if not report.gpus:
-        return Text(_("No NVIDIA GPU here. The embedded model paints and trains on the processor; SDXL itself needs a card."))
-    rows = table("", _("GPU"), _("driver"), _("memory used"), _("load"), "°C")
-    for gpu in report.gpus:
-        memory = f"{gpu.used_gb:.1f} / {gpu.total_gb:.1f} GB"
-        rows.add_row(gpu.name, gpu.driver, memory, f"{gpu.utilisation} %", str(gpu.temperature))
     return rows
 
 

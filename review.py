@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from client import Client, Face, Reason, Rejection, Source
+from client import Client
+from client_records import Face, Reason, Rejection, Source
 from config import Settings, change_settings, with_changes
 from dataset_doctor import Examination
 from dataset_files import CaptionRow, edit_caption, list_captions

@@ -230,7 +230,7 @@ SETUP = Action(
 )  # fmt: skip
 TRAIN = Action(
     "train", N_("Train the LoRA"), train, train_answer, plan=plan_training,
-    plan_answer=plan_answer, long=True, retry=retry_training, options=_TRAIN_OPTIONS,
+    plan_answer=plan_answer, long=True, whole_gpu=True, retry=retry_training, options=_TRAIN_OPTIONS,
 )  # fmt: skip
 CHECKPOINTS = Action(
     "checkpoints", N_("Show or export what was trained"), checkpoints, checkpoints_answer,
@@ -254,7 +254,7 @@ TENSORBOARD = Action(
 )  # fmt: skip
 QUEUE = Action(
     "queue", N_("Train several clients, one after another"), queue, training_queue.answer, needs_client=False,
-    changes=False, tool=True, verdict=training_queue.complaint,
+    changes=False, tool=True, whole_gpu=True, verdict=training_queue.complaint,
     options=(
         Option("names", N_("Clients, in this order (empty: the last table):"), Ask.TEXT, nargs="*", metavar="ID"),
         Option("--preset", N_("how long to train each"), choices=PRESET_NAMES),

@@ -32,6 +32,7 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── NoCheckpoint       no whole LoRA of that name
     ├── ExportRefused      a folder is not the program it should be
     ├── ModelMissing       a base model or LoRA is not there
+    ├── (studio_errors)    those of models, portraits, swaps and transcripts, a module of their own
     ├── MissingLibrary     a package is not installed
     └── ProgramFault       a fault of ours
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from client import Reason, Rejection
+from client_records import Reason, Rejection
 from dataset import Finding, FindingCode, Verdict
 from dataset_doctor import Sign, Symptom
 from face_quality import CURES
 from journey import State
 from language import N_, _
+from models import WHISPER_SIZES, Allows
+from recipes import SIZES
 from training_cost import Part
 from training_plan import Fit
 from training_queue import Outcome
@@ -34,6 +36,10 @@ STAGES = {
     "train": N_("Training the LoRA"),
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
+    "upscale": N_("Enlarging portraits"),
+    "swap": N_("Swapping faces"),
+    "transcribe": N_("Listening"),
+    "preload": N_("Downloading models"),
 }
 REASONS = {
     Reason.UNREADABLE: N_("cannot be read: damaged or cut off. Copy or download it again"),
@@ -62,6 +68,7 @@ REASONS = {
     Reason.TURNED_AWAY: N_("turned away: {measured:.2f} of the distance of the eyes, at most {limit:.2f}"),
     Reason.FEW_PIXELS: N_("the face is too small: {measured:.0f} pixels, at least {limit:.0f}"),
     Reason.SOMEONE_ELSE: N_("someone else: distance {measured:.2f} from the client, at most {limit:.2f}"),
+    Reason.NO_SUCH_NUMBER: N_("no face has that number; the preview shows them"),
 }
 NOTES = {
     "wrong_ending": N_("imported, though its name promises another kind of file"),
@@ -178,16 +185,28 @@ CHOICES = {
     "quick": N_("quick"),
     "balanced": N_("balanced"),
     "quality": N_("quality"),
-    "auto": N_("what this machine can use"),
+    "auto": N_("what fits this machine"),
     "program": N_("folders and settings"),
     "sd-scripts": N_("Kohya's sd-scripts too, which trains SDXL (downloads about 5 GB)"),
     "recommended": N_("the recommended values"),
     "original": N_("the original plan's values (more than the card is likely to hold)"),
-    "list": N_("list them"),
+    "list": N_("show them"),
     "export": N_("export one for ComfyUI, A1111, InvokeAI and diffusers"),
     "strip": N_("take the captions out of their headers"),
     "start": N_("start it"),
     "stop": N_("stop it"),
+    "yes": N_("yes"),
+    "no": N_("no"),
+    "base": N_("SDXL in full quality"),
+    "lightning-4": N_("SDXL-Lightning in 4 steps"),
+    "lightning-8": N_("SDXL-Lightning in 8 steps"),
+    "preload": N_("download what is missing"),
+    "free": N_("free the memory that models hold"),
+    "research": N_("research, not commercial"),
+    "licensed": N_("commercial, with a licence bought from InsightFace"),
+    "commercial": N_("commercial, without a licence"),
+    **{ratio: ratio for ratio in SIZES},
+    **{size: size for size in WHISPER_SIZES},
 }
 QUEUE = {
     Outcome.WAITING: N_("not begun"),
@@ -202,6 +221,11 @@ PARTS = {
     Part.LORA: N_("LoRA and optimizer"),
     Part.ACTIVATIONS: N_("activations"),
     Part.CONTEXT: N_("CUDA itself"),
+}
+ALLOWS = {
+    Allows.ALL: N_("any use"),
+    Allows.RULES: N_("commercial use too, within the licence's rules"),
+    Allows.RESEARCH: N_("non-commercial research only"),
 }
 OUTCOMES = {
     "checks": N_("{value} checks"),
@@ -229,7 +253,7 @@ def stage(name: str) -> str:
 
 def choice(name: str) -> str:
     """A choice of the menu, in the user's language."""
-    return _(CHOICES[name])
+    return _(CHOICES.get(name, name))
 
 
 def reason(rejection: Rejection) -> str:
@@ -270,6 +294,11 @@ def told(found: Symptom, names: Mapping[str, str]) -> dict[str, Any]:
 def finding(found: Finding) -> str:
     """What is worth knowing of a dataset, with its numbers, in the user's language."""
     return _(FINDINGS[found.code]).format(measured=found.measured, limit=found.limit)
+
+
+def allows(what: Allows) -> str:
+    """What a licence allows, in the user's language."""
+    return _(ALLOWS[what])
 
 
 def outcome(values: Mapping[str, int | float | str]) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 import archives
 from archives import MAX_MEMBERS, close_archives, extract, list_archive
-from client import Reason
+from client_records import Reason
 from pictures import UnreadablePicture
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from captions import FACE_WORDS, SUBJECT_WORDS, caption, details_of, kind_of, measured_details
-from client import Analysis, Face, Source
+from client_records import Analysis, Face, Source
 from config import DETAIL_KINDS, DetailKind
 
 TEMPLATE = "portrait of {trigger} {class_word}, {details}"

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from client import Client, Picture, Pictures, Source, create_client, list_clients, open_client
+from client import Client, create_client, list_clients, open_client
+from client_records import Picture, Pictures, Source
 from utils import BadClientId, BrokenFile, ClientBusy, ClientExists, ClientMissing, write_record
 
 

@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import Client, Reason, Source, create_client
+from client import Client, create_client
+from client_records import Reason, Source
 from data_preprocessor import (
     Duplicate,
     GridPlan,

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from client import Client, Face, Faces, Source, create_client
+from client import Client, create_client
+from client_records import Face, Faces, Source
 from config import DatasetDistribution, Settings
 from dataset import (
     INFO_FILE,

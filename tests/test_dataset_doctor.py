@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import Analysis, Client, Face, Faces, Look, Picture, Pictures, SeenFace, Source, create_client
+from client import Client, create_client
+from client_records import Analysis, Face, Faces, Look, Picture, Pictures, SeenFace, Source
 from config import Settings
 from dataset import Verdict, prepare_dataset
 from dataset_doctor import Examination, Level, Sign, examine

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from client import Analysis, Client, Face, Faces, Source, create_client
+from client import Client, create_client
+from client_records import Analysis, Face, Faces, Source
 from config import DatasetDistribution, Settings
 from dataset import FindingCode, prepare_dataset
 from exam import choose_scenes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from client import Analysis, Decisions, Face, Look, Picture, Reason, SeenFace, Source
+from client_records import Analysis, Decisions, Face, Look, Picture, Reason, SeenFace, Source
 from config import QualityControlConfig
 from face_verdicts import decide, identity_of
 from identity import Identity, identify

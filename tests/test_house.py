@@ -27,7 +27,16 @@ HEAVY = (
     "faster_whisper",
     "onnxruntime",
 )
-STAGES = {"data_preprocessor", "dataset", "image_processor", "lora_trainer", "generation"}
+STAGES = {
+    "data_preprocessor",
+    "dataset",
+    "image_processor",
+    "lora_trainer",
+    "generation",
+    "face_swap",
+    "transcription",
+    "downloads",
+}
 COMMANDS = {
     "actions",
     "demo",
@@ -46,6 +55,9 @@ COMMANDS = {
     "training_actions",
     "doctor_action",
     "training_queue",
+    "studio_actions",
+    "studio_reports",
+    "worker",
 }
 
 
@@ -120,7 +132,7 @@ def test_every_action_stands_in_the_readme(readme):
 
 
 def test_every_code_has_words():
-    from client import Reason
+    from client_records import Reason
     from dataset import Verdict
     from journey import State
     from training_plan import Fit
@@ -145,6 +157,6 @@ def test_every_action_has_help_on_the_command_line():
 
 def test_records_kept_on_disk_carry_a_schema():
     for kind in ("Settings", "ClientState", "Pictures", "Faces"):
-        module = __import__("config" if kind == "Settings" else "client")
+        module = __import__({"Settings": "config", "ClientState": "client"}.get(kind, "client_records"))
         fields = getattr(module, kind).model_fields
         assert json.dumps(fields["schema_"].default) == "1"

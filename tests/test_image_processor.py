@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from client import Client, Picture, Pictures, Reason, Source, create_client
+from client import Client, create_client
+from client_records import Picture, Pictures, Reason, Source
 from config import QualityControlConfig, Settings
 from embedded.portraits import draw, random_portrait
 from face_crops import PREVIEW_PX

@@ -63,7 +63,7 @@ def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR091
 
         terminal.wait_for("> 8) → Paint portraits", seconds=600)
         terminal.press("enter")
-        terminal.wait_for("Prompt (empty")
+        terminal.wait_for("What shall be painted?", "> 1) the recommended prompts")
         terminal.press("enter")
         terminal.wait_for("portraits to paint", "Go ahead?")
         terminal.press("enter")

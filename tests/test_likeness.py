@@ -10,13 +10,15 @@ import pytest
 from PIL import Image
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
-from client import Client, Face, Faces, Source, create_client
+from client import Client, create_client
+from client_records import Face, Faces, Source
 from config import Settings
 from generation import generate, plan_portraits
 from likeness import OTHERS_PROMPTS, Likeness, LikenessReport, measure_likeness
 from recipes import DEFAULT_SEEDS
 from sdxl import latents_of
 from utils import Event, NotReady, write_record
+from workshop import Workshop
 
 
 @pytest.fixture(scope="module")
@@ -29,13 +31,19 @@ def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_lora(tmp_path_factory.mktemp("loras") / "random.safetensors")
 
 
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Workshop, None, None]:
+    with Workshop(tmp_path_factory.mktemp("logs") / "worker.log") as workshop:
+        yield workshop
+
+
 @pytest.fixture(autouse=True)
 def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two steps a portrait instead of thirty: what is measured here is arithmetic, not beauty."""
     import recipes
     from sdxl import Sampler
 
-    monkeypatch.setattr(recipes, "BASE_RECIPE", recipes.Recipe(2, 1.0, Sampler.OWN))
+    monkeypatch.setattr(recipes, "BASE_RECIPE", recipes.Recipe(recipes.Kind.BASE, 2, 1.0, Sampler.OWN))
 
 
 def make_client(home: Path, lora: Path, crops: int = 3) -> Client:
@@ -75,9 +83,9 @@ def test_shares_of_the_gap() -> None:
     assert not likeness.model_copy(update={"others_lora": 93.0}).good, "away from the client is moved too"
 
 
-def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, lora: Path) -> None:
+def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    _, report = run(measure_likeness(client, settings))
+    _, report = run(measure_likeness(client, settings, workshop=shop))
     likeness = report.likeness
     assert report.images == 2 * 3 * len(DEFAULT_SEEDS)
     assert len(list(client.output.glob("portrait_*.png"))) == report.images
@@ -87,18 +95,18 @@ def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, 
     files = [path for path in client.root.rglob("*") if path.is_file() and path != report.contact_sheet]
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
     sheet_bytes = report.contact_sheet.read_bytes()
-    _, again = run(measure_likeness(client, settings))
+    _, again = run(measure_likeness(client, settings, workshop=shop))
     assert again.likeness == likeness
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files} == before
     assert report.contact_sheet.read_bytes() == sheet_bytes
     assert plan_portraits(client, settings, weights=(0.0, 1.0)).missing == 0, "these are the portraits that generate paints"
 
 
-def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lora: Path) -> None:
+def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    _, report = run(measure_likeness(client, settings))
+    _, report = run(measure_likeness(client, settings, workshop=shop))
     plan = plan_portraits(client, settings, weights=(0.0,))
-    portraits = [image.file for image in _drain(generate(client, settings, plan.requests)).images]
+    portraits = [image.file for image in _drain(generate(client, settings, plan, shop)).images]
 
     def latents(files: list[Path]) -> np.ndarray:
         pictures = [Image.open(file).convert("RGB").resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX) for file in files]
@@ -112,15 +120,15 @@ def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lo
     assert report.likeness.lora != report.likeness.base
 
 
-def test_new_crops_are_measured_anew(tmp_path: Path, base: Path, lora: Path) -> None:
+def test_new_crops_are_measured_anew(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    first = run(measure_likeness(client, settings))[1].likeness
+    first = run(measure_likeness(client, settings, workshop=shop))[1].likeness
     Image.new("RGB", (256, 256), "white").save(client.processed / "0.png")
-    second = run(measure_likeness(client, settings))[1].likeness
+    second = run(measure_likeness(client, settings, workshop=shop))[1].likeness
     assert second.key != first.key and second.crops != first.crops
 
 
-def test_it_waits_for_crops_and_a_lora(tmp_path: Path, base: Path, lora: Path) -> None:
+def test_it_waits_for_crops_and_a_lora(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     settings = Settings(base_model=str(base))
     with pytest.raises(NotReady):
         next(measure_likeness(make_client(tmp_path / "one", lora, crops=1), settings))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from client import Reason
+from client_records import Reason
 from embedded.camera_raw import write_dng
 from pictures import (
     MAX_PIXELS,

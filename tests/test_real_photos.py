@@ -17,7 +17,8 @@ from conftest import program
 from PIL import Image, ImageFilter
 from terminal import Terminal
 
-from client import Client, Face, Reason, create_client
+from client import Client, create_client
+from client_records import Face, Reason
 from config import Settings
 from data_preprocessor import import_midjourney, import_photos
 from face_decisions import point_at

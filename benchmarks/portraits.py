@@ -1,0 +1,109 @@
+"""Painting portraits against the bare diffusers pipeline, on the embedded base, all in one run: python benchmarks/portraits.py
+
+Prints ratios: our session over the bare pipeline with the same calls, batches over one by one, the second request over the first,
+and what it takes to switch a LoRA's weight. Each is the median of several rounds that take turns, for the machine's load drifts.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from client import create_client
+from config import EMBEDDED_BASE, Settings, resolve_base
+from generation import Words, generate, plan_portraits
+from painter import batch_size
+from recipes import EMBEDDED_RECIPE
+from sdxl import Session, Stroke
+from workshop import Workshop
+
+ROUNDS, PORTRAITS, SIDE = 5, 16, 96
+PROMPT = "portrait of a woman, smiling, blue background, studio lighting"
+
+
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def stroke(seed: int) -> Stroke:
+    recipe = EMBEDDED_RECIPE
+    return Stroke(PROMPT, "", seed, recipe.steps, recipe.guidance, recipe.sampler, SIDE, SIDE)
+
+
+def compare(session: Session) -> None:
+    """Seconds a round of: the bare pipeline, our session, our session in batches."""
+    import torch
+
+    pipe, size = session._pipe, batch_size(SIDE * SIDE)
+    recipe = EMBEDDED_RECIPE
+
+    def bare() -> None:
+        for seed in range(PORTRAITS):
+            pipe(
+                PROMPT, num_inference_steps=recipe.steps, guidance_scale=recipe.guidance, width=SIDE, height=SIDE,
+                generator=torch.Generator("cpu").manual_seed(seed),
+            )  # fmt: skip
+
+    def ours() -> None:
+        for seed in range(PORTRAITS):
+            session.paint(stroke(seed))
+
+    def batches() -> None:
+        for start in range(0, PORTRAITS, size):
+            session.paint_batch([stroke(seed) for seed in range(start, start + size)])
+
+    bare()  # the first run allocates
+    rounds = [(timed(bare), timed(ours), timed(batches)) for _ in range(ROUNDS)]
+    overhead = statistics.median(ours / bare for bare, ours, _batches in rounds)
+    gain = statistics.median(ours / batches for _bare, ours, batches in rounds)
+    print(f"our session / bare pipeline, {PORTRAITS} portraits: {overhead:.3f} ({(overhead - 1) * 100:+.1f} %)")
+    print(f"one by one / batches of {size}, {PORTRAITS} portraits: {gain:.2f}")
+
+
+def requests(home: Path) -> None:
+    """The first and the second request of a workshop, through files and the worker."""
+    client, settings = create_client(home, "bench", "woman"), Settings()
+
+    def paint(seed: int) -> None:
+        plan = plan_portraits(client, settings, words=Words((PROMPT,)), seeds=(seed,), weights=(0.0,))
+        for _event in generate(client, settings, plan, shop):
+            pass
+
+    with Workshop(home / "worker.log") as shop:
+        first, second = timed(lambda: paint(1)), timed(lambda: paint(2))
+        again = timed(lambda: paint(2))
+        print(
+            f"first request (starts the worker, loads): {first:.2f} s; second: {second:.2f} s ({first / second:.0f} times faster)"
+        )
+        print(f"the same request again, from disk: {again:.3f} s; workers started: {shop.starts}")
+
+
+def switching(session: Session, home: Path) -> None:
+    """A LoRA's weight and the LoRA itself, against loading the base anew."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from embedded_lora import make_embedded_lora
+
+    loras = [make_embedded_lora(home / f"{name}.safetensors", seed) for seed, name in enumerate(("one", "two"))]
+    session.wear(loras[0], 1.0)
+    weight = timed(lambda: session.wear(loras[0], 0.7))
+    other = timed(lambda: session.wear(loras[1], 1.0))
+    anew = timed(lambda: Session(session.files))
+    print(
+        f"switching: weight {weight * 1000:.1f} ms, another LoRA {other * 1000:.0f} ms, loading the base anew {anew * 1000:.0f} ms"
+    )
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        loaded = Session(resolve_base(EMBEDDED_BASE))
+        compare(loaded)
+        switching(loaded, Path(folder))
+        requests(Path(folder))
