@@ -21,8 +21,8 @@ check: .venv/installed-dev  ## format, lint, types
 	$(BIN)/mypy
 
 translations: .venv/installed-dev  ## read the texts from the source into locales/ and compile them
-	$(BIN)/pybabel -q extract -F locales/babel.cfg -k N_ -o locales/avatar_pipeline.pot --no-location --omit-header .
-	$(BIN)/pybabel -q update -D avatar_pipeline -i locales/avatar_pipeline.pot -d locales -l es --no-fuzzy-matching --omit-header
+	$(BIN)/pybabel -q extract -F locales/babel.cfg -k N_ -o locales/avatar_pipeline.pot --no-location --project "Avatar Pipeline" .
+	$(BIN)/pybabel -q update -D avatar_pipeline -i locales/avatar_pipeline.pot -d locales -l es --no-fuzzy-matching --ignore-obsolete
 	$(BIN)/pybabel -q compile -D avatar_pipeline -d locales
 
 clean:  ## everything that can be made again; clients/ stays

@@ -154,7 +154,7 @@ GRIDS = Action(
 PROMPTS = Action(
     "prompts", N_("Prompts: the master, and what is missing"),
     at_once(lambda job: tell_prompts(job.who, job.options)),
-    prompts_answer, extra=True, form=lambda job: prompts_form(job.who),
+    prompts_answer, more=True, form=lambda job: prompts_form(job.who),
     options=(
         Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
         Option("--master", _MASTER_HELP, metavar="TEXT"),

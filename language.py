@@ -24,6 +24,16 @@ def N_(text: str) -> str:  # noqa: N802 - the name every gettext tool looks for
     return text
 
 
+# What argparse says: it looks its texts up in our catalogue, so that they have to be found in our source.
+ARGPARSE_TEXTS = (
+    N_("usage: "), N_("options"), N_("positional arguments"), N_("show this help message and exit"),
+    N_("%(prog)s: error: %(message)s\n"),
+    N_("argument %(argument_name)s: %(message)s"), N_("expected one argument"), N_("expected at least one argument"),
+    N_("invalid %(type)s value: %(value)r"), N_("invalid choice: %(value)r (choose from %(choices)s)"),
+    N_("the following arguments are required: %s"), N_("unrecognized arguments: %s"),
+)  # fmt: skip
+
+
 def language_of_system(environment: Mapping[str, str]) -> str:
     """The first language of ours that the environment or, on Windows, the system's locale asks for; else English."""
     wishes = [environment.get(name, "") for name in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")]

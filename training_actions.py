@@ -25,7 +25,7 @@ from trainer_arguments import read_extra
 from training_cost import Cure, estimate
 from training_errors import MemoryFull
 from training_plan import Overrides, TrainingPlan
-from utils import DatasetRefused, PipelineError, TrainerFailed
+from utils import DatasetRefused, Notice, PipelineError, TrainerFailed
 
 PARTS = ("auto", "program", "sd-scripts")
 VALUES = ("recommended", "original")
@@ -108,12 +108,16 @@ def names_original(job: Job) -> bool:
 
 
 def train(job: Job) -> Stage:
-    """Train, unless the dataset doctor says no-go and nobody insists; `--yes` lets it take smaller plans by itself."""
+    """Train, unless the dataset doctor says no-go and nobody insists; `--yes` insists, and lets it take smaller plans by itself."""
+    insists = bool(getattr(job.options, "yes", False))  # the menu has no such flag
     examined = dataset_doctor.examine(job.who, job.settings)
-    if examined.verdict is Verdict.NO_GO and examined.reason and examined.images and not job.options.anyway:
-        raise DatasetRefused(reason=words.symptom(examined.reason), cure=words.remedy(examined.reason))
+    if examined.verdict is Verdict.NO_GO and examined.reason and examined.images:
+        refused = DatasetRefused(reason=words.symptom(examined.reason), cure=words.remedy(examined.reason))
+        if not (job.options.anyway or insists):
+            raise refused
+        yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
     plan = plan_training(job).plan
-    return lora_trainer.train(job.who, job.settings, plan, take_rungs=bool(getattr(job.options, "yes", False)))
+    return (yield from lora_trainer.train(job.who, job.settings, plan, take_rungs=insists))
 
 
 def train_answer(report: lora_trainer.TrainingReport) -> Answer:
@@ -124,17 +128,20 @@ def train_answer(report: lora_trainer.TrainingReport) -> Answer:
 
 
 def retry_training(options: Namespace, error: PipelineError) -> Retry | None:
-    """After a failed training: the next smaller plan where memory was full, else the same from the last checkpoint."""
+    """After a refusal: all the same. After a failure: a smaller plan where memory was full, else on from the last checkpoint."""
     if isinstance(error, MemoryFull):
         rung = error.facts["rung"]
         assert isinstance(rung, Cure)
         value = ("yes" if rung.value else "no") if isinstance(rung.value, bool) else rung.value
         return Retry(_(SMALLER).format(rung=rung), Namespace(**{**vars(options), rung.setting: value}))
+    if isinstance(error, DatasetRefused):
+        return Retry(_(ANYWAY), Namespace(**{**vars(options), "anyway": True}))
     return Retry(_(AGAIN), options) if isinstance(error, TrainerFailed) else None
 
 
 SMALLER = N_("Train again with {rung}?")
 AGAIN = N_("Train again, from the last checkpoint?")
+ANYWAY = N_("Train all the same?")
 
 
 def queue(job: Job) -> Stage:
@@ -249,7 +256,7 @@ CHECKPOINTS = Action(
     ),
 )  # fmt: skip
 TENSORBOARD = Action(
-    "tensorboard", N_("Training curves (TensorBoard)"), curves, asdict, changes=False, extra=True,
+    "tensorboard", N_("Training curves (TensorBoard)"), curves, asdict, changes=False, more=True,
     options=(Option("verb", N_("TensorBoard:"), Ask.CHOICE, "start", choices=CURVES, nargs="?"),),
 )  # fmt: skip
 QUEUE = Action(

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from client import Client
 from config import PROGRAM, SDXL_BASE, SDXL_ID, Settings, resolve_base
 from language import N_, _
+from models import find
 from training_plan import BaseFacts, BaseKind, DatasetFacts, TrainerKind
 from utils import ModelMissing, NotReady, SettingRefused, TrainerMissing, read_record, sha256_file
 
@@ -105,7 +106,9 @@ def read_base(client: Client, settings: Settings, name: str = "") -> BaseFacts:
     """
     name = name or client.state().base_model or settings.base_model
     if name == SDXL_BASE:
-        return BaseFacts(BaseKind.SDXL, Path(SDXL_ID), TrainerKind.SD_SCRIPTS)
+        found = find("sdxl-base", client.home, settings).path
+        digest = _digest_of_weights(found) if found else ""
+        return BaseFacts(BaseKind.SDXL, found or Path(SDXL_ID), TrainerKind.SD_SCRIPTS, digest=digest)
     path = resolve_base(name)
     trainer = find_trainer(settings, path)
     if path.is_file():

@@ -52,6 +52,8 @@ def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR091
         terminal.press("enter")
         terminal.wait_for("is real photos", "Go ahead?")
         terminal.press("enter")
+        terminal.wait_for("can be trained, with warnings", "What to take out")
+        terminal.press("escape")
 
         terminal.wait_for("> 7) → Train the LoRA")
         terminal.press("enter")

@@ -108,7 +108,7 @@ def test_before_a_training_the_worker_ends(tmp_path):
     from action_table import Action, Job, at_once
     from avatar_pipeline import perform
 
-    assert [action.name for action in ACTIONS if action.whole_gpu] == ["demo", "train"]
+    assert [action.name for action in ACTIONS if action.whole_gpu] == ["demo", "train", "queue"]
     with Workshop(tmp_path / "worker.log") as shop:
         for _answer in shop.ask("status"):
             pass

@@ -49,6 +49,8 @@ def begin_training(terminal):
     terminal.press("enter")
     terminal.wait_for("it fits", "Go ahead?")
     terminal.press("enter")
+    terminal.wait_for("The dataset doctor says no-go", "Train all the same?")
+    terminal.press("enter")
 
 
 def test_plan_train_stop_resume_and_export(client, tmp_path):
@@ -92,6 +94,8 @@ def test_tensorboard_is_started_from_the_menu_and_its_address_shown(client, tmp_
         terminal.press("enter")
         for verb, shown in (("start it", "http://"), ("stop it", "does not run")):
             terminal.wait_for(NEXT)
+            choose(terminal, "dataset doctor")
+            terminal.wait_for("TensorBoard")
             choose(terminal, "TensorBoard")
             terminal.wait_for("TensorBoard:", verb)
             choose(terminal, verb)
