@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from language import N_
+
 
 class Source(StrEnum):
     """Where a picture comes from."""
@@ -16,7 +18,7 @@ class Source(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a picture was refused. The words people read for each are in `screens`."""
+    """Why a picture was refused."""
 
     UNREADABLE = "unreadable"
     EMPTY = "empty"
@@ -45,6 +47,38 @@ class Reason(StrEnum):
     FEW_PIXELS = "few_pixels"
     SOMEONE_ELSE = "someone_else"
     NO_SUCH_NUMBER = "no_such_number"
+
+
+REASON_NAMES = {
+    Reason.UNREADABLE: N_("unreadable"),
+    Reason.EMPTY: N_("empty"),
+    Reason.NOT_A_PICTURE: N_("not a picture"),
+    Reason.ANIMATED: N_("animated"),
+    Reason.TOO_LARGE: N_("too large"),
+    Reason.LINK_OUTSIDE: N_("link outside"),
+    Reason.ARCHIVE_DAMAGED: N_("damaged archive"),
+    Reason.ARCHIVE_TOO_LARGE: N_("archive too large"),
+    Reason.ARCHIVE_LOCKED: N_("locked archive"),
+    Reason.ARCHIVE_INSIDE: N_("archive inside"),
+    Reason.LIST_UNREADABLE: N_("unreadable list"),
+    Reason.NO_FACE: N_("no face"),
+    Reason.LOW_CONFIDENCE: N_("hardly a face"),
+    Reason.FACE_TOO_SMALL: N_("face too small"),
+    Reason.SEVERAL_FACES: N_("several faces"),
+    Reason.TOO_DARK: N_("too dark"),
+    Reason.TOO_BRIGHT: N_("too bright"),
+    Reason.BURNT: N_("overexposed"),
+    Reason.LOW_CONTRAST: N_("too flat"),
+    Reason.BLURRED: N_("blurred"),
+    Reason.NOISY: N_("too noisy"),
+    Reason.CRUSHED: N_("crushed shadows"),
+    Reason.CUT_OFF: N_("cut off"),
+    Reason.TURNED_AWAY: N_("turned away"),
+    Reason.FEW_PIXELS: N_("too few pixels"),
+    Reason.SOMEONE_ELSE: N_("someone else"),
+    Reason.NO_SUCH_NUMBER: N_("no such number"),
+}
+"""Each reason in a word or two: for contact sheets, headings and counts; whole sentences are in `words`."""
 
 
 class Rejection(BaseModel):

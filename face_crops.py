@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client import Client
-from client_records import Face, Look, Picture, Rejection
+from client_records import REASON_NAMES, Face, Look, Picture, Rejection
 from contact_sheet import Cell, Tone, contact_sheet, in_rows
 from face_geometry import CROP_PX, Square, cut
+from face_quality import WARNINGS
 from face_verdicts import left_to_right, stem_of
+from language import _
 from pictures import decode
 from utils import BrokenFile, read_record, replacing, write_record
 
@@ -165,13 +167,13 @@ def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[F
 
 
 def _verdict(face: Face) -> str:
-    """What is to be said of an accepted picture: "ok 1.6x", "by hand 5.1x", "2.9x upscale"."""
-    near = [name.removeprefix("warn_") for name in face.warnings]
-    word = "by hand" if face.by_hand else ", ".join(near) or "ok"
+    """What is to be said of an accepted picture, with how much it was enlarged: "ok 1.6x", "by hand 5.1x", "turned 2.9x"."""
+    near = [_(WARNINGS[name]) for name in face.warnings]
+    word = _("by hand") if face.by_hand else ", ".join(near) or _("ok")
     return f"{word} {face.measures.get('upscale', 1.0):.1f}x"
 
 
 def _in_short(rejection: Rejection) -> str:
-    """A reason as the code names it, with its numbers: "too dark 31.2 (40)"."""
-    reason = rejection.reason.value.replace("_", " ")
+    """A reason with its numbers: "too dark 31.2 (40)"."""
+    reason = _(REASON_NAMES[rejection.reason])
     return reason if rejection.measured is None else f"{reason} {rejection.measured:.3g} ({rejection.limit:.3g})"

@@ -116,6 +116,15 @@ def judge(measures: Mapping[str, float], limits: QualityLimits) -> Refusal | Non
     return next((refusal for rule in _RULES if (refusal := rule.broken(measures, limits))), None)
 
 
+WARNINGS = {
+    "warn_upscale": N_("enlarged"),
+    "warn_inside": N_("near the edge"),
+    "warn_turn": N_("turned"),
+    "warn_distance": N_("not quite alike"),
+}
+"""What comes near a limit, in a word or two."""
+
+
 def warnings(measures: Mapping[str, float], limits: QualityLimits) -> tuple[str, ...]:
     """The names of the limits that an accepted face comes near to."""
     return tuple(rule.limit for rule in _WARNINGS if rule.broken(measures, limits))

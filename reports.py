@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 import words
-from client_records import Rejection
+from client_records import REASON_NAMES, Rejection
 from clients import ClientErased, ClientList, ClientView
 from config import Settings
 from data_preprocessor import GridPlan, ImportReport
@@ -20,6 +20,7 @@ from dataset import DatasetPlan, DatasetReport
 from dataset_doctor import Examination, Level, Symptom
 from demo import DemoReport
 from exports import TITLES, App, Exported
+from face_quality import WARNINGS
 from image_processor import FaceReport, LimitsPlan, ProcessPlan
 from import_plan import ImportPlan
 from installation import Installation
@@ -147,7 +148,7 @@ def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(_shown(f"  {item.source}: {words.reason(item)}")) for item in refused[:ROWS]]
     if len(refused) > ROWS:
         counts = Counter(item.reason for item in refused)
-        summary = ", ".join(f"{reason.value} {count}" for reason, count in counts.most_common())
+        summary = ", ".join(f"{_(REASON_NAMES[reason])} {count}" for reason, count in counts.most_common())
         lines.append(Text(_("  ... and {more} more: {summary}").format(more=len(refused) - ROWS, summary=summary)))
     return lines
 
@@ -163,7 +164,7 @@ def _faces(report: FaceReport) -> RenderableType:
     told = [Text(_(words.IDENTITIES[report.identity]).format(count=report.references))]
     near = Counter(name for face in report.accepted for name in face.warnings)
     if near:
-        listed = ", ".join(f"{_(words.WARNINGS[name])} {count}" for name, count in near.most_common())
+        listed = ", ".join(f"{_(WARNINGS[name])} {count}" for name, count in near.most_common())
         told.append(Text(_("Accepted with a warning: {listed}").format(listed=listed)))
     if others := sum(face.bystanders > 0 for face in report.accepted):
         told.append(Text(_("Other people stand in {count} accepted pictures.").format(count=others)))
@@ -177,7 +178,7 @@ def _rejected(report: Rejected) -> RenderableType:
     lines: list[RenderableType] = []
     room = max(1, ROWS // max(1, len(report.reasons)))
     for reason, group in report.reasons:
-        lines.append(Text(f"{reason.value.replace('_', ' ')}: {len(group)}", style="bold"))
+        lines.append(Text(f"{_(REASON_NAMES[reason])}: {len(group)}", style="bold"))
         lines += [Text(f"  {refused.source}: {words.reason(refused)}") for refused in group[:room]]
         if len(group) > room:
             lines.append(Text(_("  ... and {more} more").format(more=len(group) - room)))

@@ -91,12 +91,6 @@ FINDINGS = {
     FindingCode.EXAM_TWINS: N_("{measured:.0f} pictures are left out: they nearly repeat a photo that is held back"),
     FindingCode.ENLARGED: N_("{measured:.0f} crops were enlarged more than {limit:.1f} times and are soft"),
 }
-WARNINGS = {
-    "warn_upscale": N_("enlarged"),
-    "warn_inside": N_("near the edge"),
-    "warn_turn": N_("turned"),
-    "warn_distance": N_("not quite alike"),
-}
 IDENTITIES = {
     "known": N_("The client is known by {count} photos."),
     "unsure": N_("The photos show several people, none of them clearly most often: point at the client's face (who)."),

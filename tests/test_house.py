@@ -132,13 +132,13 @@ def test_every_action_stands_in_the_readme(readme):
 
 
 def test_every_code_has_words():
-    from client_records import Reason
+    from client_records import REASON_NAMES, Reason
     from dataset import Verdict
     from journey import State
     from training_plan import Fit
     from words import FITS, REASONS, STATES, VERDICTS
 
-    assert set(REASONS) == set(Reason)
+    assert set(REASONS) == set(REASON_NAMES) == set(Reason)
     assert set(STATES) == set(State)
     assert set(FITS) == set(Fit)
     assert set(VERDICTS) == set(Verdict)
