@@ -14,6 +14,7 @@ import io
 import json
 import logging
 import logging.handlers
+import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
@@ -190,7 +191,7 @@ def _hand_over(report: object, answer: Answer, as_json: bool, console: Console, 
         _complain(complaint)
         answer = {**answer, "error": complaint.text(), "hint": complaint.cure()}
     if as_json:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(json.dumps(answer, ensure_ascii=False), flush=True)
     return FAILED if complaint else DONE
 
 
@@ -214,12 +215,20 @@ def guarded(work: Callable[[], int], console: Console, home: Path, answering: bo
         return STOPPED
     except PipelineError as error:
         return _failed(error, answering)
+    except BrokenPipeError:
+        return _reader_gone()
     except (OSError, ImportError) as error:
         if told := as_pipeline_error(error):
             return _failed(told, answering)
         return _fault(error, home, answering)
     except Exception as error:  # noqa: BLE001 - the last resort: a sentence and a log instead of a traceback on the user's screen
         return _fault(error, home, answering)
+
+
+def _reader_gone() -> int:
+    """Whoever read our words has enough of them, as `head` has: no fault of anybody's, and nothing more can be said."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
 
 
 def _complain(error: PipelineError) -> None:

@@ -257,3 +257,15 @@ def test_training_without_the_base_model_says_that_it_is_missing(ready, tmp_path
     told, code = answer(tmp_path, *words)
     assert code == FAILED
     assert "stable-diffusion-xl-base-1.0 is not here" in told["error"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX pipe")
+def test_a_reader_that_has_enough_ends_nothing_with_a_traceback(tmp_path):
+    reader, writer = os.pipe()
+    os.close(reader)
+    finished = subprocess.run(
+        command(tmp_path, "client", "list", "--json"), stdout=writer, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+    )
+    os.close(writer)
+    assert finished.returncode == DONE
+    assert finished.stderr == ""
