@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import training_queue
 import words
 from action_table import Action, Answer, Ask, Job, Option, Retry, Stage
 from config import PRESETS, load_settings
+from consent import What, has_consent, record_consent
 from dataset import Verdict
 from exports import App
 from gpu import largest_gpu
@@ -109,6 +111,7 @@ def names_original(job: Job) -> bool:
 
 def train(job: Job) -> Stage:
     """Train, unless the dataset doctor says no-go and nobody insists; `--yes` insists, and lets it take smaller plans by itself."""
+    yield from _keep_consent(job)
     insists = bool(getattr(job.options, "yes", False))  # the menu has no such flag
     examined = dataset_doctor.examine(job.who, job.settings)
     if examined.verdict is Verdict.NO_GO and examined.reason and examined.images:
@@ -118,6 +121,14 @@ def train(job: Job) -> Stage:
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
     plan = plan_training(job).plan
     return (yield from lora_trainer.train(job.who, job.settings, plan, take_rungs=insists))
+
+
+def _keep_consent(job: Job) -> Generator[Notice, None, None]:
+    """Keep what was said of the person's consent; where nobody ever said anything, that is said."""
+    if job.options.consent:
+        record_consent(job.who, What.TRAINING, job.options.consent)
+    if not has_consent(job.who, What.TRAINING):
+        yield Notice(NO_CONSENT, {"client": job.who.id})
 
 
 def train_answer(report: lora_trainer.TrainingReport) -> Answer:
@@ -140,6 +151,7 @@ def retry_training(options: Namespace, error: PipelineError) -> Retry | None:
 
 
 SMALLER = N_("Train again with {rung}?")
+NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
 
@@ -193,6 +205,13 @@ def _exports(job: Job) -> bool:
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 YES_NO = ("yes", "no")
 _TRAIN_OPTIONS = (
+    Option(
+        "--consent",
+        N_("Did the person agree to have a likeness trained? Say who agreed, how and when:"),
+        Ask.TEXT,
+        metavar="TEXT",
+        when=lambda job: not has_consent(job.who, What.TRAINING),
+    ),
     Option("--gpu", N_("plan for this GPU instead of the one that is here"), metavar="NAME", choices=()),
     Option("--base", _BASE_HELP, metavar="NAME"),
     Option("--preset", N_("How long to train:"), Ask.CHOICE, choices=PRESET_NAMES),

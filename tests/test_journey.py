@@ -57,6 +57,8 @@ def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR091
 
         terminal.wait_for("> 7) → Train the LoRA")
         terminal.press("enter")
+        terminal.wait_for("Did the person agree")
+        terminal.press("Ana, by mail, 3 May", "enter")
         terminal.wait_for("How long to train:")
         terminal.press("1", "enter")
         terminal.wait_for("150 (quick)", "it fits", "Go ahead?")

@@ -11,6 +11,7 @@ from terminal import Terminal
 from checkpoints import final_lora, is_whole, read_plan
 from client import create_client
 from config import Settings, save_settings
+from consent import What, has_consent
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
 STANDIN = Path(__file__).resolve().parent / "data" / "standin_trainer"
@@ -42,9 +43,12 @@ def choose(terminal, label):
     raise AssertionError(f"no row {label}\n{terminal.screen()}")
 
 
-def begin_training(terminal):
+def begin_training(terminal, client):
     terminal.wait_for(NEXT)
     choose(terminal, "Train the LoRA")
+    if not has_consent(client, What.TRAINING):
+        terminal.wait_for("Did the person agree")
+        terminal.press("Ana, by mail, 3 May", "enter")
     terminal.wait_for("How long to train:")
     terminal.press("enter")
     terminal.wait_for("it fits", "Go ahead?")
@@ -57,12 +61,12 @@ def test_plan_train_stop_resume_and_export(client, tmp_path):
     with Terminal(tmp_path, STANDIN="success", STANDIN_PAUSE="0.01") as terminal:
         terminal.wait_for(MAIN)
         terminal.press("enter")
-        begin_training(terminal)
+        begin_training(terminal, client)
         terminal.wait_for("Training the LoRA", "loss 0.124", "checkpoint ana_avatar_v1-step")
         terminal.press("ctrl-c")
         terminal.wait_for("Stopped.", NEXT)
         assert not is_whole(final_lora(client, read_plan(client)))
-        begin_training(terminal)
+        begin_training(terminal, client)
         terminal.wait_for("It went on from step", NEXT, seconds=120)
         assert is_whole(final_lora(client, read_plan(client)))
         choose(terminal, "Show or export")
@@ -73,6 +77,7 @@ def test_plan_train_stop_resume_and_export(client, tmp_path):
         terminal.wait_for("Folder of a ComfyUI")
         terminal.press("enter")
         terminal.wait_for("trigger word ana", NEXT)
+    assert has_consent(client, What.TRAINING), "asked once, kept"
     assert (client.exports("comfyui") / "models" / "loras" / "ana_avatar_v1.safetensors").is_file()
 
 
@@ -80,7 +85,7 @@ def test_a_card_that_is_too_small_is_answered_with_one_key(client, tmp_path):
     with Terminal(tmp_path, STANDIN="oom", STANDIN_FITS="768,768") as terminal:
         terminal.wait_for(MAIN)
         terminal.press("enter")
-        begin_training(terminal)
+        begin_training(terminal, client)
         terminal.wait_for("the GPU's memory is full", "Train again with resolution = 768?")
         terminal.press("enter")
         terminal.wait_for("ana_avatar_v1.safetensors", NEXT, seconds=120)
