@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from pydantic import BaseModel
-
 from captions import details_of, kind_of, measured_details
 from client import Client
 from client_records import Face, Source
 from config import Settings
-from utils import read_record
+from utils import Record, read_record
 
 PHOTO = "photo"  # tells photos from MidJourney's pictures, where there are both
 
 
-class _Trait(BaseModel):
+class _Trait(Record):
     kind: str
     name: str
 
 
-class _Prompt(BaseModel):
+class _Prompt(Record):
     """The part of an entry of `midjourney.json` that captions are made of."""
 
     sha256: str
@@ -30,7 +28,7 @@ class _Prompt(BaseModel):
     traits: tuple[_Trait, ...] = ()
 
 
-class _Prompts(BaseModel):
+class _Prompts(Record):
     images: tuple[_Prompt, ...] = ()
 
 

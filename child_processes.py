@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
-from pydantic import BaseModel
 
-from utils import BrokenFile, read_record, write_record
+from utils import BrokenFile, Record, read_record, write_record
 
 TAIL_LINES = 40
 HEARTBEAT_SECONDS = 0.5
@@ -52,7 +51,7 @@ class ProcessResult:
     tail: tuple[str, ...]
 
 
-class _Orphan(BaseModel):
+class _Orphan(Record):
     """Who runs: enough to know the process again after ours was killed."""
 
     pid: int

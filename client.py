@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Literal
 
 import filelock
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client_records import Decisions, Face, Faces, Picture, Pictures, Source
-from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, read_record, write_record
+from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, Record, read_record, write_record
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 # Windows refuses these as names of folders, whatever their ending.
@@ -27,7 +27,7 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 CLASS_WORDS = ("person", "woman", "man")
 
 
-class ClientState(BaseModel):
+class ClientState(Record):
     """`state.json`: what no other file can show."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from language import N_
+from utils import Record
 
 
 class Source(StrEnum):
@@ -81,7 +82,7 @@ REASON_NAMES = {
 """Each reason in a word or two: for contact sheets, headings and counts; whole sentences are in `words`."""
 
 
-class Rejection(BaseModel):
+class Rejection(Record):
     """A refused picture: data, not an error. `measured` and `limit` are in the unit of the limit that failed."""
 
     model_config = ConfigDict(frozen=True)
@@ -95,7 +96,7 @@ class Rejection(BaseModel):
     cure: str = ""  # what would help, in English; screens say it in the user's language
 
 
-class Analysis(BaseModel):
+class Analysis(Record):
     """What the pixels of a whole picture tell, measured when `process` first decodes it."""
 
     model_config = ConfigDict(frozen=True)
@@ -114,7 +115,7 @@ class Analysis(BaseModel):
     taken: str = ""  # EXIF date, as the camera wrote it
 
 
-class Picture(BaseModel):
+class Picture(Record):
     """One imported original. `file` is its name in `raw_mj/` or `raw_real/`, `original` the name it was given under."""
 
     model_config = ConfigDict(frozen=True)
@@ -132,14 +133,14 @@ class Picture(BaseModel):
     analysis: Analysis | None = None  # added by `process`
 
 
-class Pictures(BaseModel):
+class Pictures(Record):
     """`metadata/images.json`: every original of a client, in the order of their names."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     images: tuple[Picture, ...] = ()
 
 
-class SeenFace(BaseModel):
+class SeenFace(Record):
     """One face in an original, measured: whatever the limits are, these numbers stay."""
 
     model_config = ConfigDict(frozen=True)
@@ -155,7 +156,7 @@ class SeenFace(BaseModel):
     identity: tuple[float, ...] = ()  # dlib's 128 numbers
 
 
-class Look(BaseModel):
+class Look(Record):
     """What was seen in one original, a file of its own written the moment it is known."""
 
     model_config = ConfigDict(frozen=True)
@@ -173,7 +174,7 @@ class Look(BaseModel):
     shown: str = ""  # what the picture in rejected/ shows
 
 
-class Face(BaseModel):
+class Face(Record):
     """The verdict on one original: the chosen face in the original's upright pixels, the square, the measures."""
 
     model_config = ConfigDict(frozen=True)
@@ -200,7 +201,7 @@ class Face(BaseModel):
     rejection: Rejection | None = None
 
 
-class Faces(BaseModel):
+class Faces(Record):
     """`metadata/faces.json`: the verdict on every original, in the order of their names."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -209,7 +210,7 @@ class Faces(BaseModel):
     faces: tuple[Face, ...] = ()
 
 
-class Decisions(BaseModel):
+class Decisions(Record):
     """`metadata/decisions.json`: what a person decided against or beside the limits, by the hash of the original."""
 
     model_config = ConfigDict(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from language import _
-from utils import SettingRefused, read_record, write_record
+from utils import Record, SettingRefused, read_record, write_record
 
 HOME_VARIABLE = "AVATAR_PIPELINE_HOME"
 EMBEDDED_BASE = "embedded"  # the name of the base model that comes with the program
@@ -23,7 +23,7 @@ SDXL_ID = "stabilityai/stable-diffusion-xl-base-1.0"
 PROGRAM = Path(__file__).resolve().parent
 
 
-class QualityLimits(BaseModel):
+class QualityLimits(Record):
     """The limits a face must keep. The first six carry the names of the original plan's JSON.
 
     Percentages in the comments are of 100 good portraits and of copies spoilt on purpose, measured as `face_quality` measures.
@@ -69,7 +69,7 @@ class QualityLimits(BaseModel):
     warn_distance: float = Field(default=0.5, ge=0)
 
 
-class RawLimits(BaseModel):
+class RawLimits(Record):
     """Where camera RAW is judged otherwise: developed here, it is neither sharpened nor freed of noise as a camera's JPEG is,
     and LibRaw brightens it until a hundredth of it is white."""
 
@@ -95,7 +95,7 @@ class QualityControlConfig(QualityLimits):
 PLAN_KEYS = tuple(QualityLimits.model_fields)[:6]  # the original plan's JSON has them at its top
 
 
-class DatasetDistribution(BaseModel):
+class DatasetDistribution(Record):
     """How much of what the LoRA sees is real photos (the plan: 85 % MidJourney, 15 % real), and how often a picture repeats."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -114,7 +114,7 @@ DetailKind = Literal["expression", "clothes", "background", "light", "framing", 
 DETAIL_KINDS: tuple[DetailKind, ...] = ("expression", "clothes", "background", "light", "framing", "other")
 
 
-class Settings(BaseModel):
+class Settings(Record):
     """The settings file: `settings.json` in the program's home. A missing file means these defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -12,13 +12,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
 from config import Settings, change_settings
 from language import _
 from studio_errors import ConsentMissing, LicenceRefused
-from utils import SettingRefused, read_record, write_record
+from utils import Record, SettingRefused, read_record, write_record
 
 LONGEST_NAME = 200
 
@@ -38,7 +38,7 @@ class What(StrEnum):
     TRAINING = "training"
 
 
-class Consent(BaseModel):
+class Consent(Record):
     """One agreement: `by` in the words of whoever recorded it."""
 
     model_config = ConfigDict(frozen=True)
@@ -48,7 +48,7 @@ class Consent(BaseModel):
     recorded: str  # ISO 8601, UTC
 
 
-class Consents(BaseModel):
+class Consents(Record):
     """`metadata/consents.json`: what the client agreed to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

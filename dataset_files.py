@@ -8,15 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
-from utils import read_record, write_record, write_text
+from utils import Record, read_record, write_record, write_text
 
 INFO_FILE = "dataset_info.json"
 
 
-class Item(BaseModel):
+class Item(Record):
     """What was written for one picture; `generated` are the digests of captions of ours, so that any other is the user's."""
 
     model_config = ConfigDict(frozen=True)
@@ -27,7 +27,7 @@ class Item(BaseModel):
     generated: tuple[str, ...] = ()
 
 
-class DatasetInfo(BaseModel):
+class DatasetInfo(Record):
     """`dataset_info.json` in a folder of the dataset. sd-scripts do not read it."""
 
     model_config = ConfigDict(frozen=True)
@@ -38,7 +38,7 @@ class DatasetInfo(BaseModel):
     images: tuple[Item, ...] = ()
 
 
-class EditedCaptions(BaseModel):
+class EditedCaptions(Record):
     """`metadata/captions.json`: the captions that people wrote, by the stem of the picture."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -89,7 +89,7 @@ def keep_edited(client: Client, edited: Mapping[str, str]) -> None:
 
 
 # --- captions, one by one ---------------------------------------------------------------------------------------------
-class CaptionRow(BaseModel):
+class CaptionRow(Record):
     """A caption of the dataset as people see it."""
 
     model_config = ConfigDict(frozen=True)

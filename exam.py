@@ -14,18 +14,18 @@ from math import ceil
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
 from client_records import Face, Source
 from config import DatasetDistribution
 from photo_analysis import bits_apart
-from utils import read_record, replacing, sweep_parts, write_record
+from utils import Record, read_record, replacing, sweep_parts, write_record
 
 MOST = 0.5  # of the photos: an exam must never cost training more than it leaves
 
 
-class ExamRecord(BaseModel):
+class ExamRecord(Record):
     """`exam/exam.json`: the pictures of each scene held back, by stem."""
 
     model_config = ConfigDict(frozen=True)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
 from config import Settings
@@ -28,7 +28,7 @@ from painter import paint_missing
 from portrait import Portrait, PortraitRequest, Wording, commission
 from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, Studio, choose_lora, default_prompts, is_embedded, studio_of
 from sdxl import latents_of, native_px
-from utils import Event, NotReady, Progress, read_record, sha256_file, write_record
+from utils import Event, NotReady, Progress, Record, read_record, sha256_file, write_record
 from workshop import Workshop
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ OTHERS_PROMPTS = (
 )
 
 
-class Likeness(BaseModel):
+class Likeness(Record):
     """Mean distances of latents to the client's crops; `key` says which pictures were measured."""
 
     model_config = ConfigDict(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
 from client_records import Picture, Source
@@ -23,7 +23,7 @@ from pictures import EmbeddedText, UnreadablePicture, read_embedded
 from spreadsheet import write_spreadsheet
 from told import Told
 from traits import Trait, traits_of
-from utils import read_record, replacing
+from utils import Record, read_record, replacing
 
 _PARAMETER_COLUMNS = tuple(dict.fromkeys(row.name for row in PARAMETERS))
 _TRAIT_COLUMNS = ("lighting", "expression", "physical")
@@ -35,7 +35,7 @@ _COLUMNS = (
 Cell = str | int | float
 
 
-class KeptText(BaseModel):
+class KeptText(Record):
     """The part of an entry of `midjourney.json` that is kept, not worked out."""
 
     model_config = ConfigDict(frozen=True)
@@ -52,7 +52,7 @@ class KeptText(BaseModel):
         return EmbeddedText(self.embedded_text, self.embedded_author, self.created, self.image_guid, self.source_type)
 
 
-class MidJourneyFile(BaseModel):
+class MidJourneyFile(Record):
     """`midjourney.json`, as far as it is read back: the embedded text of each picture."""
 
     model_config = ConfigDict(frozen=True)

@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable
 from typing import Any, Literal, TextIO
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from utils import Record
 
 
-class Order(BaseModel):
+class Order(Record):
     """One line to a worker. The task `cancel` gives up the order of the same number."""
 
     model_config = ConfigDict(frozen=True)
@@ -19,7 +21,7 @@ class Order(BaseModel):
     facts: dict[str, Any] = {}
 
 
-class Answer(BaseModel):
+class Answer(Record):
     """One line of a worker.
 
     `progress`: `done` of `total`; `item`: a piece is finished; `note`: a code to be said; `done` and `failed` end an order.

@@ -11,14 +11,12 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from gpu import find_gpus
 from orders import Mouth
 from portrait import Commission, Portrait, PortraitRecord, write_portrait
 from sdxl import ModelFiles, Session, Stroke, is_out_of_memory
 from studio_errors import OutOfMemory
-from utils import Event, Progress, sweep_parts
+from utils import Event, Progress, Record, sweep_parts
 from vram import Shelf
 from workshop import Workshop, relay
 
@@ -33,7 +31,7 @@ GB_A_MEGAPIXEL = 1.2  # of a picture in the batch, with guidance, in fp16; an es
 DETAIL_SCALE = 1.5  # how much larger the second pass paints
 
 
-class Piece(BaseModel):
+class Piece(Record):
     """One portrait of an order."""
 
     record: PortraitRecord
@@ -41,7 +39,7 @@ class Piece(BaseModel):
     missing: bool
 
 
-class PaintOrder(BaseModel):
+class PaintOrder(Record):
     """Portraits to paint with one set of models; LoRA and weight may change from batch to batch."""
 
     base: Path

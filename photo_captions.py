@@ -9,12 +9,12 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from client import Client
 from client_records import Face, Source
 from config import Settings
-from utils import Event, ModelMissing, Progress, read_record, write_record
+from utils import Event, ModelMissing, Progress, Record, read_record, write_record
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,7 +23,7 @@ MOST_TOKENS = 40
 SAVE_EVERY = 10  # photos: a second or two of work each
 
 
-class Descriptions(BaseModel):
+class Descriptions(Record):
     """`metadata/descriptions.json`: what a model said of photos, by the hash of the original."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")

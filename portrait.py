@@ -14,11 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from recipes import Kind, Studio
 from sdxl import Sampler, Stroke, native_px
-from utils import ModelMissing, replacing, sha256_file, write_record
+from utils import ModelMissing, Record, replacing, sha256_file, write_record
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,7 +62,7 @@ class Portrait:
     prompt: str
 
 
-class PortraitRecord(BaseModel):
+class PortraitRecord(Record):
     """The JSON beside a portrait: everything needed to paint it again."""
 
     model_config = ConfigDict(frozen=True)

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
 from face_crops import remove_sheets
 from face_decisions import find_picture
 from face_verdicts import stem_of
-from utils import read_record, write_record
+from utils import Record, read_record, write_record
 
 
-class QuarantineRecord(BaseModel):
+class QuarantineRecord(Record):
     """`quarantine/STEM.json`: which files were taken from where, relative to the client's folder, by their names here."""
 
     model_config = ConfigDict(frozen=True)

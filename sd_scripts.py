@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from child_processes import Heartbeat, Line, ProcessResult, run_child
 from config import Settings, save_settings
@@ -26,7 +26,7 @@ from language import N_, _
 from trainer_arguments import build_parser, pinned_commit
 from training_errors import SetupFailed
 from training_inputs import SCRIPT
-from utils import BrokenFile, Event, Progress, read_record, write_record, write_text
+from utils import BrokenFile, Event, Progress, Record, read_record, write_record, write_text
 
 TOKENIZERS = ("openai/clip-vit-large-patch14", "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k")
 STAGE = "trainer"
@@ -97,7 +97,7 @@ class TrainerInstalled:
     options: int
 
 
-class _Done(BaseModel):
+class _Done(Record):
     """`trainer/setup.json`: which steps ended well, and with what they were done."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from gpu import find_gpus
 from language import _
 from orders import Mouth
 from studio_errors import NoSpeech, RecipeRefused
-from utils import BrokenFile
+from utils import BrokenFile, Record
 from vram import Shelf
 
 if TYPE_CHECKING:
@@ -26,7 +24,7 @@ SAMPLE_RATE = 16_000
 BEAMS = 5
 
 
-class SpokenWord(BaseModel):
+class SpokenWord(Record):
     """One word; times in seconds from the beginning."""
 
     start: float
@@ -35,7 +33,7 @@ class SpokenWord(BaseModel):
     probability: float
 
 
-class Segment(BaseModel):
+class Segment(Record):
     """What is shown at once as a subtitle."""
 
     start: float
@@ -44,7 +42,7 @@ class Segment(BaseModel):
     words: tuple[SpokenWord, ...] = ()
 
 
-class Speech(BaseModel):
+class Speech(Record):
     """What was said in one recording."""
 
     language: str  # code such as "es"
@@ -54,7 +52,7 @@ class Speech(BaseModel):
     segments: tuple[Segment, ...]
 
 
-class SpeechOrder(BaseModel):
+class SpeechOrder(Record):
     """A recording to listen to. `language` empty: found from the first half minute. `device`: auto, cpu or gpu."""
 
     model: Path  # folder of a CTranslate2 model

@@ -5,16 +5,16 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from config import PROGRAM
 from studio_errors import StyleMissing
-from utils import BrokenFile
+from utils import BrokenFile, Record
 
 FOLDER = "styles"
 
 
-class Style(BaseModel):
+class Style(Record):
     """One style; `photo` is False for what is painted or drawn, so that no lens is added to it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,7 +31,7 @@ class Style(BaseModel):
         return (self.es if language == "es" else self.en) or self.en or self.es or self.name
 
 
-class _StyleFile(BaseModel):
+class _StyleFile(Record):
     model_config = ConfigDict(extra="forbid")
 
     style: tuple[Style, ...] = ()

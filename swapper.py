@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from gpu import find_gpus
 from orders import Mouth
 from pictures import UnreadablePicture, decode
 from portrait import marked
-from utils import BrokenFile, replacing, write_record
+from utils import BrokenFile, Record, replacing, write_record
 from vram import Shelf
 
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ MARKED = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlg
 NUMBER_SHARE = 0.25  # height of a number over that of its face, in the preview
 
 
-class FaceFiles(BaseModel):
+class FaceFiles(Record):
     """Where the models lie: the folder of buffalo_l, and inswapper_128, which finding faces does not need."""
 
     analysis: Path
     swapper: Path
 
 
-class SeenFace(BaseModel):
+class SeenFace(Record):
     """A face of a picture; `number` counts from left to right, from 1. The box is left, top, right, bottom in pixels."""
 
     number: int
@@ -47,7 +47,7 @@ class SeenFace(BaseModel):
     similarity: float  # cosine to the face it is compared with, -1 to 1
 
 
-class Target(BaseModel):
+class Target(Record):
     """A picture to work on, and what comes of it: the result, its record, the preview with numbers."""
 
     source: Path
@@ -56,7 +56,7 @@ class Target(BaseModel):
     record: dict[str, Any] = {}
 
 
-class SwapOrder(BaseModel):
+class SwapOrder(Record):
     """What to do: in every target, replace the chosen faces by that of the sources.
 
     `choice`: `client` for the face most like the sources, `like` for the one most like `reference`, `all`, or numbers.
@@ -70,7 +70,7 @@ class SwapOrder(BaseModel):
     reference: Path | None = None
 
 
-class SwapRecord(BaseModel):
+class SwapRecord(Record):
     """The JSON beside a swap."""
 
     model_config = ConfigDict(extra="allow", frozen=True)

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import psutil
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from child_processes import end_orphan
 from client import Client
 from language import N_, _
-from utils import BrokenFile, Event, MissingLibrary, NotReady, Progress, read_record, write_record
+from utils import BrokenFile, Event, MissingLibrary, NotReady, Progress, Record, read_record, write_record
 
 _ADDRESS = re.compile(r"TensorBoard \S+ at (?P<address>http://\S+)")
 _START_SECONDS = 90.0  # importing it takes ten on a slow disk
@@ -29,7 +29,7 @@ NO_CURVES = N_("no training has written curves yet.")
 CURVES = N_("TensorBoard")
 
 
-class _Server(BaseModel):
+class _Server(Record):
     """Who serves, and where. The first two are what `end_orphan` knows a process by."""
 
     model_config = ConfigDict(extra="ignore")

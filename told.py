@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
-from utils import read_record, write_record
+from utils import Record, read_record, write_record
 
 
-class Told(BaseModel):
+class Told(Record):
     """All that the user told; `master_prompt` is None until it was asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from client import Client
 from config import PROGRAM, SDXL_BASE, SDXL_ID, Settings, resolve_base
 from language import N_, _
 from models import find
 from training_plan import BaseFacts, BaseKind, DatasetFacts, TrainerKind
-from utils import ModelMissing, NotReady, SettingRefused, TrainerMissing, read_record, sha256_file
+from utils import ModelMissing, NotReady, Record, SettingRefused, TrainerMissing, read_record, sha256_file
 
 SCRIPT = "sdxl_train_network.py"
 EMBEDDED_SCRIPT = PROGRAM / "embedded" / SCRIPT
@@ -92,7 +90,7 @@ _SDXL_WIDTH = 320  # channels of the first block of SDXL's U-Net
 _DIGEST_BYTES = 2**20
 
 
-class _ModelConfig(BaseModel):
+class _ModelConfig(Record):
     """What is asked of a `config.json` of diffusers."""
 
     block_out_channels: tuple[int, ...]

@@ -12,12 +12,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from client import Client
 from config import GPUProfile, Preset
 from language import N_, _
-from utils import PlanRefused
+from utils import PlanRefused, Record
 
 Precision = Literal["no", "fp16", "bf16"]
 Optimizer = Literal["AdamW", "AdamW8bit", "Adafactor"]
@@ -96,7 +96,7 @@ class Overrides:
     extra: tuple[str, ...] | None = None
 
 
-class TrainingPlan(BaseModel):
+class TrainingPlan(Record):
     """All that decides what a training learns; saved as `training/lora_config.json`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client, open_client
 from config import Settings
@@ -21,7 +21,7 @@ from language import N_
 from lora_trainer import TrainingReport, plan_training, train
 from training_errors import QueueFailed
 from training_runs import read_runs
-from utils import Event, Notice, PipelineError, as_pipeline_error, log, read_record, write_record
+from utils import Event, Notice, PipelineError, Record, as_pipeline_error, log, read_record, write_record
 
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")
@@ -37,7 +37,7 @@ class Outcome(StrEnum):
     STOPPED = "stopped"
 
 
-class QueueRow(BaseModel):
+class QueueRow(Record):
     """One client's night: how far it came and, where it failed, why and what to do."""
 
     model_config = ConfigDict(frozen=True)
@@ -53,7 +53,7 @@ class QueueRow(BaseModel):
     hint: str = ""
 
 
-class QueueRecord(BaseModel):
+class QueueRecord(Record):
     """`queue.json`: the rows in the order they are trained in."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")

