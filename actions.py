@@ -13,7 +13,7 @@ import studio_actions
 import training_actions
 from action_table import Action, Answer, Ask, Job, Option, Stage, at_once
 from client import CLASS_WORDS
-from config import GPU_PROFILES, Settings, change_settings
+from config import Settings, change_settings
 from language import N_
 
 
@@ -95,4 +95,3 @@ ACTIONS = (
     training_actions.QUEUE,
     studio_actions.MODELS,
 )  # fmt: skip
-GPU_NAMES = tuple(profile.name for profile in GPU_PROFILES)

@@ -334,10 +334,10 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
             except (ArgumentTypeError, ValueError) as error:
                 console.print(text("not_understood").format(answer=text_given, error=error))
                 return DONE
-    planned = bool(action.plan) and action.plans(job)
-    if action.plan and planned:
-        console.print(view(action.plan(job)))
-    if (planned or action.grave(job)) and not _ask_yes(text("go_ahead")):
+    plan = action.plan(job) if action.plan and action.plans(job) else None
+    if plan is not None:
+        console.print(view(plan))
+    if (plan is not None or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)

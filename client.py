@@ -284,6 +284,10 @@ class Client:
         """Every verdict of `process`; raises BrokenFile."""
         return self.judged().faces
 
+    def crops(self) -> tuple[Face, ...]:
+        """The verdicts whose crop lies in `processed/`; one in quarantine does not. Raises BrokenFile."""
+        return tuple(face for face in self.faces() if face.crop and (self.processed / face.crop).is_file())
+
     def judged(self) -> Faces:
         """The same, with what is known of who the client is."""
         return read_record(self.faces_file, Faces) if self.faces_file.exists() else Faces()

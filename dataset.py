@@ -144,8 +144,7 @@ def _choose(client: Client, wanted: DatasetDistribution) -> _Choice:
 
 def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Face, ...]:
     """The faces that passed and whose crop is there, in the order of their crops."""
-    passed = (face for face in client.faces() if face.crop and (client.processed / face.crop).is_file())
-    faces = tuple(sorted(passed, key=lambda face: face.crop))
+    faces = tuple(sorted(client.crops(), key=lambda face: face.crop))
     if len(faces) < wanted.min_pictures:
         raise TooFewPictures(found=len(faces), needed=wanted.min_pictures)
     return faces

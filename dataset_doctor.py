@@ -21,7 +21,8 @@ from config import Settings
 from dataset import FEW_PICTURES, SHARE_WARNING, Verdict, dataset_is_current
 from dataset_files import list_captions
 from exam import ExamRecord, alike
-from face_decisions import read_look
+from face_decisions import names_of, read_look
+from face_verdicts import stem_of
 from utils import read_record
 
 LEAK_SHARE = 0.85  # a phrase in so many captions is learned as part of the trigger word, or takes its place
@@ -134,8 +135,7 @@ def examine(client: Client, settings: Settings) -> Examination:
     symptoms = tuple(_symptoms(client, settings, samples, groups, effective, spread))
     worst = max((symptom.level for symptom in symptoms), default=Level.NOTE)
     verdict = {Level.NOTE: Verdict.GO, Level.WARNING: Verdict.WARNINGS, Level.NO_GO: Verdict.NO_GO}[worst]
-    originals = {f"{picture.source}_{picture.sha256[:12]}": picture.original for picture in client.pictures()}
-    return Examination(verdict, symptoms, len(samples), effective, _share_real(samples), spread, originals)
+    return Examination(verdict, symptoms, len(samples), effective, _share_real(samples), spread, names_of(client))
 
 
 def _symptoms(
@@ -251,7 +251,7 @@ def _distances(samples: Iterable[_Sample], source: Source) -> list[tuple[str, fl
 
 def _second_faces(client: Client, samples: list[_Sample]) -> Iterator[Symptom]:
     """Crops in which somebody else's face can be seen."""
-    pictures = {f"{picture.source}_{picture.sha256[:12]}": picture for picture in client.pictures()}
+    pictures = {stem_of(picture): picture for picture in client.pictures()}
     seen = []
     for sample in samples:
         if sample.face and sample.face.bystanders and sample.stem in pictures:

@@ -26,7 +26,7 @@ STAGE = "preload"
 TICK_SECONDS = 0.5
 CHUNK = 1 << 20
 MB = 1_000_000
-GIT_DIGITS, SHA256_DIGITS = 40, 64
+SHA256_DIGITS = 64  # a shorter digest is git's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,11 @@ from face_verdicts import left_to_right, stem_of
 from utils import BrokenFile, FaceMissing, PictureMissing, read_record, write_record
 
 
+def names_of(client: Client) -> dict[str, str]:
+    """What the user calls each picture, by the stem of all that is made from it."""
+    return {stem_of(picture): picture.original for picture in client.pictures()}
+
+
 def find_picture(client: Client, name: str) -> Picture:
     """The original a person means: by its own name, the one it was given under, or what was made of it; raises PictureMissing."""
     wanted = name.strip().replace("\\", "/").removeprefix("./")

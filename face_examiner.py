@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from client_records import Look, Picture, SeenFace
 from config import QualityControlConfig
 from face_detector import LOOK_PX, Detection, Detector
-from face_geometry import Box, Square, crop_square, cut, levelling, take, turn_of, upright_box
+from face_geometry import Box, crop_square, cut, levelling, take, turn_of, upright_box
 from face_quality import CROP_PX as MEASURED_PX
 from face_quality import measure
 from identity import ROOM, FaceRecogniser
@@ -96,8 +96,3 @@ def _alone(image: Image.Image, box: Box, angle: float) -> Image.Image:
     if angle:
         return take(image, (left + width / 2, top + height / 2), (width, height), angle, (width, height))
     return image.crop((left, top, left + width, top + height))
-
-
-def square_of(face: SeenFace) -> Square:
-    """Where the crop of a face is cut."""
-    return Square(*face.square, inside=face.measures["inside"], angle=face.angle)

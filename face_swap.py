@@ -29,7 +29,6 @@ from workshop import Workshop, relay
 STAGE = "swap"
 MAX_SOURCES = 8  # of the client's photos, the best ones: their mean embedding is steadier than any one of them
 SOFT_FROM = 2.0  # times the 128 pixels are enlarged, from which on the face is visibly softer than the picture
-UNSURE_BELOW = 0.25  # cosine of ArcFace embeddings; same persons mostly have more (insightface's own demos take 0.25 to 0.4)
 DIGEST_DIGITS = 12
 
 
@@ -169,9 +168,7 @@ def _best_crops(client: Client) -> tuple[Path, ...]:
         upscale, sharpness = face.measures.get("upscale", 1.0), face.measures.get("sharpness", 0.0)
         return (face.source is not Source.REAL, max(1.0, upscale), -sharpness, face.crop)
 
-    faces = sorted((face for face in client.faces() if face.crop), key=rank)
-    here = [client.processed / face.crop for face in faces if (client.processed / face.crop).is_file()]
-    return tuple(here[:MAX_SOURCES])
+    return tuple(client.processed / face.crop for face in sorted(client.crops(), key=rank)[:MAX_SOURCES])
 
 
 def _pictures_of(target: Path) -> tuple[Path, ...]:

@@ -259,8 +259,7 @@ def _enlarge(model: Path | None, images: Sequence[Portrait], shop: Workshop) -> 
 # --- the sheet --------------------------------------------------------------------------------------------------------
 def _rows(client: Client, images: Sequence[Portrait]) -> list[tuple[Cell, ...]]:
     """The client's crops, then the portraits by LoRA and weight, as rows of at most eight; a grid keeps its columns."""
-    here = [face for face in client.faces() if face.crop and (client.processed / face.crop).is_file()]
-    crops = [Cell(client.processed / face.crop, face.source.value) for face in here]
+    crops = [Cell(client.processed / face.crop, face.source.value) for face in client.crops()]
     rows = [tuple(crops[:SHEET_COLUMNS])] if crops else []
     for worn in dict.fromkeys((image.lora, image.weight) for image in images):
         cells = [Cell(image.file, portrait_label(image)) for image in images if (image.lora, image.weight) == worn]

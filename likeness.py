@@ -111,7 +111,7 @@ def measure_likeness(
     """
     studio, file = studio_of(client, settings), choose_lora(client, lora)
     base = studio.files.base
-    crops = [client.processed / face.crop for face in client.faces() if face.crop and (client.processed / face.crop).is_file()]
+    crops = [client.processed / face.crop for face in client.crops()]
     if len(crops) < 2:
         raise NotReady(step=_("Likeness"), reason=_("no crop has passed yet"))
     with contextlib.ExitStack() as owned:

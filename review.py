@@ -14,7 +14,7 @@ from client_records import Face, Reason, Rejection, Source
 from config import Settings, change_settings, with_changes
 from dataset_doctor import Examination
 from dataset_files import CaptionRow, edit_caption, list_captions
-from face_decisions import accept, find_picture, point_at, read_look, withdraw
+from face_decisions import accept, find_picture, names_of, point_at, read_look, withdraw
 from face_verdicts import left_to_right, stem_of
 from image_processor import FaceReport, LimitsPlan, plan_limits, process_faces
 from quarantine import put_back, quarantined, take_out
@@ -50,11 +50,6 @@ class Quarantined:
     pictures: tuple[str, ...]
     taken: tuple[str, ...]
     returned: tuple[str, ...]
-
-
-def names_of(client: Client) -> dict[str, str]:
-    """What the user calls each picture, by the stem of all that is made from it."""
-    return {stem_of(picture): picture.original for picture in client.pictures()}
 
 
 # --- rejected pictures ------------------------------------------------------------------------------------------------

@@ -61,7 +61,6 @@ class _Parser(ArgumentParser):
 
 
 SEE_OPTIONS = N_("Correct that option; sd-scripts' own documentation lists them all.")
-NOT_UNDERSTOOD = N_("sd-scripts would not understand it: {message}")
 NOT_AN_OPTION = N_('"{word}" is not an option of sd-scripts.')
 OURS = N_("{option} is set by the program itself.")
 LEAVE_OUT = N_("Leave it out.")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,14 +30,6 @@ class UpscaleOrder(Record):
 
     model: Path
     files: tuple[tuple[Path, Path], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Enlarged:
-    """A portrait and its enlargement."""
-
-    file: Path
-    of: Path
 
 
 def choose_upscaler(home: Path, settings: Settings, name: str) -> Path:
