@@ -50,13 +50,14 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything a step needs. `weights` are the LoRA's."""
+    """Everything a step needs. `weights` are the LoRA's; `dtype` is the frozen U-Net's, which looks at every weight when asked."""
 
     flags: Flags
     data: Dataset
     seed: int
     accelerator: Accelerator
     unet: UNet2DConditionModel
+    dtype: torch.dtype
     weights: list[nn.Parameter]
     optimizer: Any
     lr_scheduler: Any
@@ -146,6 +147,7 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
         seed=seed,
         accelerator=accelerator,
         unet=unet,
+        dtype=dtype,
         weights=weights,
         optimizer=optimizer,
         lr_scheduler=lr_scheduler,
@@ -283,7 +285,7 @@ def train_step(training: Training, gathered: list[list[int]], losses: deque[floa
 def batch_loss(training: Training, members: list[int]) -> Tensor:
     """Mean squared error of the U-Net's prediction for a batch, regularisation pictures weighed by --prior_loss_weight."""
     flags, unet, inputs = training.flags, training.unet, training.inputs
-    device, dtype = unet.device, unet.dtype
+    device, dtype = training.accelerator.device, training.dtype
     pictures = [training.data.pictures[index] for index in members]
     texts = [inputs.texts[picture.caption] for picture in pictures]
     latents = torch.stack([inputs.latents[index] for index in members])
