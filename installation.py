@@ -56,5 +56,5 @@ def _look_at_base(_home: Path, settings: Settings) -> Check:
 
 def _look_at_sd_scripts(_home: Path, settings: Settings) -> Check:
     script = Path(settings.sd_scripts).expanduser() / "sdxl_train_network.py"
-    cure = N_("Only needed to train SDXL itself. To install it: setup sd-scripts")
+    cure = N_("Trains SDXL in the least memory; without it this program's own trainer does. To install it: setup sd-scripts")
     return Check(N_("sd-scripts"), settings.sd_scripts or "-", bool(settings.sd_scripts) and script.is_file(), cure)

@@ -207,7 +207,7 @@ def _look_at_git() -> Check:
 def _look_at_checkout(settings: Settings) -> Check:
     folder = Path(settings.sd_scripts).expanduser()
     if not settings.sd_scripts or not (folder / SCRIPT).is_file():
-        cure = N_("Kohya's sd-scripts, which trains SDXL itself, is not set up:")
+        cure = N_("Kohya's sd-scripts, which trains SDXL in the least memory, is not set up; to have it:")
         return Check(N_("sd-scripts"), settings.sd_scripts or "-", False, cure, _SETUP)
     commit = checkout_commit(folder)
     cure = N_("This is not the commit that the program was made for. Train only if train --plan is content, or change it:")

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
@@ -29,37 +29,56 @@ _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})  # what sd-scr
 
 @dataclass(frozen=True, slots=True)
 class Trainer:
-    """The program that trains: its Python, its script, and whose it is."""
+    """The program that trains: its Python, its script, whose it is, and the words of our own that it needs first."""
 
     python: Path
     script: Path
     kind: TrainerKind
+    own_words: tuple[str, ...] = ()
 
 
-def find_trainer(settings: Settings, base: Path) -> Trainer:
-    """The trainer that fits a base model: ours for a diffusers folder, sd-scripts for a checkpoint of one file.
+def find_trainer(home: Path, settings: Settings, base: Path) -> Trainer:
+    """The trainer that fits a base model: ours for a diffusers folder; for a checkpoint of one file sd-scripts, else ours.
 
     Raises ModelMissing or TrainerMissing.
     """
     if not base.exists():
         raise ModelMissing(model=base)
-    trainer = Trainer(Path(sys.executable), EMBEDDED_SCRIPT, TrainerKind.EMBEDDED)
-    if base.is_file():
-        python = Path(settings.sd_scripts_python or sys.executable).expanduser()
-        trainer = Trainer(python, Path(settings.sd_scripts).expanduser() / SCRIPT, TrainerKind.SD_SCRIPTS)
-    named = base.is_dir() or settings.sd_scripts
-    if not (named and trainer.script.is_file() and shutil.which(trainer.python)):
+    ours = Trainer(Path(sys.executable), EMBEDDED_SCRIPT, TrainerKind.EMBEDDED)
+    if base.is_dir():
+        return ours
+    if not settings.sd_scripts:
+        return replace(ours, own_words=("--model_config_dir", str(_find_configuration(home, settings, base))))
+    python = Path(settings.sd_scripts_python or sys.executable).expanduser()
+    trainer = Trainer(python, Path(settings.sd_scripts).expanduser() / SCRIPT, TrainerKind.SD_SCRIPTS)
+    if not (trainer.script.is_file() and shutil.which(trainer.python)):
         raise TrainerMissing(base=base)
     return trainer
 
 
-def launch_words(settings: Settings, trainer: Trainer) -> tuple[str, ...]:
-    """What stands before the options: Python and the script, through `accelerate launch` where the user has configured it.
+def _find_configuration(home: Path, settings: Settings, checkpoint: Path) -> Path:
+    """The folder of SDXL's configuration and tokenizers for a checkpoint of one file, which holds neither.
 
-    Raises SettingRefused where that configuration is not there.
+    They lie beside it, or where those of SDXL itself were preloaded to. Raises TrainerMissing.
     """
-    if not settings.accelerate_config:
-        return str(trainer.python), str(trainer.script)
+    index = "model_index.json"
+    if (checkpoint.parent / index).is_file():
+        return checkpoint.parent
+    sdxl = find("sdxl-base", home, settings)
+    parts = [file.path for file in sdxl.model.files if not file.path.endswith(".safetensors")]
+    folder = sdxl.files[index].parent if index in sdxl.files else sdxl.place
+    if not all((folder / part).is_file() for part in parts):
+        raise TrainerMissing(base=checkpoint)
+    return folder
+
+
+def launch_words(settings: Settings, trainer: Trainer) -> tuple[str, ...]:
+    """What stands before the options: Python and the script, and for sd-scripts `accelerate launch` where the user configured it.
+
+    Ours trains on one GPU. Raises SettingRefused where the configuration is not there.
+    """
+    if not settings.accelerate_config or trainer.kind is TrainerKind.EMBEDDED:
+        return str(trainer.python), str(trainer.script), *trainer.own_words
     file = accelerate_file(settings)
     return str(trainer.python), "-m", "accelerate.commands.launch", "--config_file", str(file), str(trainer.script)
 
@@ -104,11 +123,12 @@ def read_base(client: Client, settings: Settings, name: str = "") -> BaseFacts:
     """
     name = name or client.state().base_model or settings.base_model
     if name == SDXL_BASE:
-        found = find("sdxl-base", client.home, settings).path
-        digest = _digest_of_weights(found) if found else ""
-        return BaseFacts(BaseKind.SDXL, found or Path(SDXL_ID), TrainerKind.SD_SCRIPTS, digest=digest)
-    path = resolve_base(name)
-    trainer = find_trainer(settings, path)
+        path = find("sdxl-base", client.home, settings).path
+        if path is None:
+            return BaseFacts(BaseKind.SDXL, Path(SDXL_ID), TrainerKind.SD_SCRIPTS)
+    else:
+        path = resolve_base(name)
+    trainer = find_trainer(client.home, settings, path)
     if path.is_file():
         return BaseFacts(BaseKind.SDXL, path, trainer.kind, digest=_digest_of_weights(path))
     unet, vae = _read_config(path / "unet"), _read_config(path / "vae")

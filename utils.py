@@ -289,8 +289,8 @@ class TrainerMissing(PipelineError):
 
     message = N_("No trainer is installed that can train {base}.")
     hint = N_(
-        "Install Kohya's sd-scripts with: setup sd-scripts. Or name a checkout of it in the settings (sd_scripts), "
-        "or use the embedded base model."
+        "Install Kohya's sd-scripts with: setup sd-scripts. Or name a checkout of it in the settings (sd_scripts). Or, to train "
+        "without it, fetch SDXL's configuration with: models preload sdxl-base."
     )
 
 

@@ -85,23 +85,23 @@ def plain(training: Any) -> Iterator[float]:
     from torch.nn import functional
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-    from embedded import sdxl_folder
+    from embedded import sdxl_model
     from embedded.lora_training import size_ids, target_of
 
-    vae = sdxl_folder.load_vae(BASE, torch.float32)
+    vae = sdxl_model.load_vae(training.flags.base, torch.float32)
     tokenizers = [CLIPTokenizer.from_pretrained(BASE / name) for name in ("tokenizer", "tokenizer_2")]
     encoders = [
         CLIPTextModel.from_pretrained(BASE, subfolder="text_encoder", dtype=torch.float32).requires_grad_(False),
         CLIPTextModelWithProjection.from_pretrained(BASE, subfolder="text_encoder_2", dtype=torch.float32).requires_grad_(False),
     ]
-    pixels = [sdxl_folder._pixels(picture) for picture in training.data.pictures]
+    pixels = [sdxl_model._pixels(picture) for picture in training.data.pictures]
     training.unet.train()
     for members in batches(training):
         pictures = [training.data.pictures[index] for index in members]
         with torch.no_grad():
             encoded = vae.encode(torch.stack([pixels[index] for index in members]))
             latent = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.sample()
-            latents = sdxl_folder.scale_latents(vae, latent)
+            latents = sdxl_model.scale_latents(vae, latent)
             states = []
             for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
                 ids = tokenizer(

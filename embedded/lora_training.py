@@ -27,11 +27,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from embedded import sdxl_folder, trainer_samples, trainer_state
+from embedded import sdxl_model, trainer_samples, trainer_state
 from embedded.kohya_dataset import Dataset, Picture
 from embedded.kohya_lora import LoraShape, add_lora
 from embedded.kohya_metadata import checkpoint_metadata, lora_metadata
-from embedded.sdxl_folder import TextOutputs
+from embedded.sdxl_model import TextOutputs
 from embedded.trainer_console import LOG, say
 from embedded.trainer_flags import Flags, Refused
 from embedded.trainer_samples import Painter
@@ -118,11 +118,11 @@ def open_accelerator(flags: Flags) -> Accelerator:
 
 def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) -> Training:
     """Computes latents and text outputs, then loads the U-Net, adds the LoRA and builds the optimizer."""
-    folder, dtype = flags.pretrained_model_name_or_path, DTYPES[flags.mixed_precision]
-    config = sdxl_folder.scheduler_config(folder)
+    dtype = DTYPES[flags.mixed_precision]
+    config = sdxl_model.scheduler_config(flags.base)
     noise = DDPMScheduler.from_config(config)
     inputs, painter = cache_inputs(flags, data, seed, accelerator.device)
-    unet = sdxl_folder.load_unet(folder, dtype).to(accelerator.device)
+    unet = sdxl_model.load_unet(flags.base, dtype).to(accelerator.device)
     say(f"import network module: {flags.network_module}")
     torch.manual_seed(seed)
     weights = add_lora(unet, LoraShape.of(flags), torch.bfloat16 if flags.full_bf16 else torch.float32)
@@ -161,17 +161,17 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
 
 def cache_inputs(flags: Flags, data: Dataset, seed: int, device: torch.device) -> tuple[Inputs, Painter | None]:
     """Latents of all pictures and text outputs of all captions; the VAE stays, on the CPU, only if samples are painted."""
-    folder, dtype = flags.pretrained_model_name_or_path, DTYPES[flags.mixed_precision]
+    dtype = DTYPES[flags.mixed_precision]
     prompts = trainer_samples.read_prompts(flags)
-    vae = sdxl_folder.load_vae(folder, torch.float32 if flags.no_half_vae else dtype)
+    vae = sdxl_model.load_vae(flags.base, torch.float32 if flags.no_half_vae else dtype)
     LOG.info("caching latents.")
-    latents = sdxl_folder.encode_pictures(vae, data.pictures, device, seed)
+    latents = sdxl_model.encode_pictures(vae, data.pictures, device, seed)
     vae.to("cpu")
     LOG.info("caching Text Encoder outputs.")
     captions = [picture.caption for picture in data.pictures]
     spoken = [text for prompt in prompts for text in (prompt.text, prompt.negative)]
-    texts = sdxl_folder.encode_captions(folder, captions + spoken, flags.max_token_length, device, dtype)
-    painter = Painter(prompts, texts, vae, sdxl_folder.scheduler_config(folder), flags) if prompts else None
+    texts = sdxl_model.encode_captions(flags.base, captions + spoken, flags.max_token_length, device, dtype)
+    painter = Painter(prompts, texts, vae, sdxl_model.scheduler_config(flags.base), flags) if prompts else None
     return Inputs(latents, texts), painter
 
 

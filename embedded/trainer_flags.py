@@ -26,10 +26,22 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class BaseModel:
+    """An SDXL model: where its weights lie, and the folder of its configurations and tokenizers.
+
+    Both are the same folder in diffusers' layout; a checkpoint in one file holds weights only.
+    """
+
+    weights: Path
+    config: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Flags:
     """The command line, checked. Names are sd-scripts' own; sizes are (width, height) in pixels."""
 
     pretrained_model_name_or_path: Path
+    model_config_dir: Path | None
     tokenizer_cache_dir: Path | None
     train_data_dir: Path
     reg_data_dir: Path | None
@@ -109,6 +121,13 @@ class Flags:
     metadata_tags: str | None
 
     @property
+    def base(self) -> BaseModel:
+        """The model that is trained; the configuration of a checkpoint in one file lies beside it if nothing else is said."""
+        weights = self.pretrained_model_name_or_path
+        beside = weights if weights.is_dir() else weights.parent
+        return BaseModel(weights, self.model_config_dir or beside)
+
+    @property
     def rate(self) -> float:
         """The learning rate of the U-Net's LoRA: --unet_lr, else --learning_rate."""
         return self.learning_rate if self.unet_lr is None else self.unet_lr
@@ -129,7 +148,7 @@ def parse_flags(argv: Sequence[str]) -> Flags:
     """Reads the command line; exits with code 2 on wrong words, raises `Refused` for a combination that cannot train."""
     flags = Flags(**vars(build_parser().parse_args(argv)))
     refuse_combinations(flags)
-    check_model_folder(flags.pretrained_model_name_or_path)
+    check_base(flags.base)
     return flags if flags.max_data_loader_n_workers else replace(flags, persistent_data_loader_workers=False)
 
 
@@ -152,7 +171,8 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_model_and_data(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model and data")
     add = group.add_argument
-    add("--pretrained_model_name_or_path", type=Path, required=True, help="a folder in diffusers' layout")
+    add("--pretrained_model_name_or_path", type=Path, required=True, help="a folder in diffusers' layout, or one .safetensors file")
+    add("--model_config_dir", type=Path, help="configuration and tokenizers for a model in one file; sd-scripts has no such flag")
     add("--tokenizer_cache_dir", type=Path, help="accepted, unused: the tokenizers come from the model's folder")
     add("--train_data_dir", type=Path, required=True, help="PARENT of folders named {repeats}_{class tokens}")
     add("--reg_data_dir", type=Path, help="regularisation pictures, same layout")
@@ -285,20 +305,21 @@ def refuse_combinations(flags: Flags) -> None:
     _refuse_network_args(flags.network_args)
 
 
-def check_model_folder(folder: Path) -> None:
-    """Raises `Refused`, naming the remedy, unless `folder` is a diffusers SDXL folder."""
-    if not folder.exists():
+def check_base(base: BaseModel) -> None:
+    """Raises `Refused`, naming the remedy, unless all of an SDXL model is there."""
+    if not base.weights.exists():
         raise Refused(
-            f'The provided pretrained_model_name_or_path "{folder}" is neither a valid local path nor a valid repo id; '
-            "this trainer reads a folder in diffusers' layout and downloads nothing"
+            f'The provided pretrained_model_name_or_path "{base.weights}" is neither a valid local path nor a valid repo id; '
+            "this trainer reads a folder in diffusers' layout or a .safetensors file, and downloads nothing"
         )
     parts = ("unet", "vae", "text_encoder", "text_encoder_2", "tokenizer", "tokenizer_2", "scheduler")
-    missing = [part for part in parts if not (folder / part).is_dir()]
+    missing = ", ".join(part for part in parts if not (base.config / part).is_dir())
+    if missing and base.weights.is_dir():
+        raise Refused(f"{base.weights} is not an SDXL model in diffusers' layout (missing: {missing})")
     if missing:
         raise Refused(
-            f"{folder} is not an SDXL model in diffusers' layout (missing: {', '.join(missing)}). Write a single-file "
-            "checkpoint as a folder with StableDiffusionXLPipeline.from_single_file(FILE).save_pretrained(FOLDER), "
-            "or train on it with sd-scripts"
+            f"{base.config} does not hold the configuration and tokenizers of {base.weights.name} (missing: {missing}). Name the "
+            "folder of SDXL's in diffusers' layout, weights not needed, with --model_config_dir, or train with sd-scripts"
         )
 
 

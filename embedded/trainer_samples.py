@@ -16,7 +16,7 @@ import diffusers
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
-from embedded.sdxl_folder import TextOutputs
+from embedded.sdxl_model import TextOutputs
 from embedded.trainer_console import LOG
 from embedded.trainer_flags import Flags, Refused
 

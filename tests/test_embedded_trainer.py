@@ -10,6 +10,7 @@ import math
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from one_file import write_one_file
 from PIL import Image
 
 from embedded.kohya_dataset import Picture, balance_reg, bucket_sizes, open_fitted, read_dataset
@@ -71,16 +73,20 @@ def make_model(folder: Path, prediction: str, deterministic_vae: bool = False, b
 
     torch.manual_seed(0)
     tokenizer = CLIPTokenizer(vocab=byte_words(), merges=[], model_max_length=77)
-    text = CLIPTextConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=16,
-        intermediate_size=32,
-        projection_dim=16,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+    # As with SDXL's two encoders, the width tells one from the other.
+    first, second = (
+        CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=width,
+            intermediate_size=32,
+            projection_dim=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+        for width in (16, 24)
     )
     unet = UNet2DConditionModel(
         sample_size=8,
@@ -90,7 +96,7 @@ def make_model(folder: Path, prediction: str, deterministic_vae: bool = False, b
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
         transformer_layers_per_block=[1, 1, 2],
         attention_head_dim=[1, 2, 2],
-        cross_attention_dim=32,
+        cross_attention_dim=40,
         use_linear_projection=True,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
@@ -124,8 +130,8 @@ def make_model(folder: Path, prediction: str, deterministic_vae: bool = False, b
     )
     StableDiffusionXLPipeline(
         vae=vae,
-        text_encoder=CLIPTextModel(text),
-        text_encoder_2=CLIPTextModelWithProjection(text),
+        text_encoder=CLIPTextModel(first),
+        text_encoder_2=CLIPTextModelWithProjection(second),
         tokenizer=tokenizer,
         tokenizer_2=tokenizer,
         unet=unet,
@@ -512,6 +518,20 @@ def test_a_loss_that_is_not_a_number_is_shown(place: Path, data: Path) -> None:
     assert ran.bar()[-1][8] == "nan"
 
 
+def test_a_checkpoint_in_one_file_gives_the_lora_of_its_folder(place: Path, model: Path, data: Path) -> None:
+    configuration = shutil.copytree(model, place / "configuration", ignore=shutil.ignore_patterns("*.safetensors"))
+    file = write_one_file(model, place / "juggernaut.safetensors")
+    of_folder = run(words(model, data, place / "of folder", steps=3), place / "of folder")
+    argv = words(file, data, place / "of file", "--model_config_dir", str(configuration), steps=3)
+    of_file = run(argv, place / "of file")
+    assert (of_folder.code, of_file.code) == (0, 0), of_folder.err + of_file.err
+    assert same(of_folder.folder / "ana.safetensors", of_file.folder / "ana.safetensors")
+    file.write_bytes(file.read_bytes()[:-100])
+    torn = run(argv, place / "of file")
+    assert torn.code == 1
+    assert f"{file} cannot be read as an SDXL checkpoint in one file" in torn.err
+
+
 @pytest.mark.skipif(not (BASE / "model_index.json").is_file(), reason="the embedded base is not built")
 def test_it_trains_the_embedded_base(place: Path) -> None:
     data = make_pictures(place / "faces" / "1_ana", 4, size=(96, 96))
@@ -573,11 +593,13 @@ def test_text_encoders_are_not_trained(model: Path, data: Path) -> None:
         parse_flags(argv)
 
 
-def test_a_model_that_is_no_diffusers_folder_is_refused_with_the_remedy(data: Path, tmp_path: Path) -> None:
+def test_a_model_that_is_not_all_there_is_refused_with_the_remedy(model: Path, data: Path, tmp_path: Path) -> None:
     file = tmp_path / "juggernaut.safetensors"
     file.write_bytes(b"")
-    with pytest.raises(Refused, match=r"from_single_file\(FILE\).save_pretrained"):
+    with pytest.raises(Refused, match=r"configuration and tokenizers of juggernaut\.safetensors .*--model_config_dir"):
         parse_flags(words(file, data, tmp_path))
+    with pytest.raises(Refused, match="not an SDXL model in diffusers' layout"):
+        parse_flags(words(model / "unet", data, tmp_path))
     with pytest.raises(Refused, match="neither a valid local path nor a valid repo id"):
         parse_flags(words(tmp_path / "nowhere", data, tmp_path))
 

@@ -17,7 +17,8 @@ import lora_trainer
 from checkpoints import find_resume, is_whole, list_checkpoints, read_plan
 from client import create_client, open_client
 from config import Settings, resolve_base
-from lora_trainer import find_trainer, plan_training, read_line, train, trained_lora
+from lora_trainer import find_trainer, launch_words, plan_training, read_line, train, trained_lora
+from models import model_named
 from training_plan import BaseKind, Fit, Overrides, TrainerKind
 from utils import BrokenFile, ModelMissing, NotReady, PlanRefused, TrainerFailed, TrainerMissing, TrainingTick
 
@@ -81,15 +82,38 @@ def children():
 
 
 # --- what it takes ----------------------------------------------------------------------------------------------------
-def test_a_checkpoint_of_one_file_wants_sd_scripts(client, settings):
-    trainer = find_trainer(settings, Path(settings.base_model))
+def test_a_checkpoint_of_one_file_is_trained_by_sd_scripts(client, settings):
+    trainer = find_trainer(client.home, settings, Path(settings.base_model))
     assert trainer.kind is TrainerKind.SD_SCRIPTS
     assert trainer.script.parent == STANDIN
-    for without in ({"sd_scripts": ""}, {"sd_scripts": "/nowhere"}, {"sd_scripts_python": "/nowhere/python"}):
+    for broken in ({"sd_scripts": "/nowhere"}, {"sd_scripts_python": "/nowhere/python"}):
         with pytest.raises(TrainerMissing):
-            find_trainer(settings.model_copy(update=without), Path(settings.base_model))
+            find_trainer(client.home, settings.model_copy(update=broken), Path(settings.base_model))
     with pytest.raises(ModelMissing):
-        find_trainer(settings, Path("/nowhere.safetensors"))
+        find_trainer(client.home, settings, Path("/nowhere.safetensors"))
+
+
+def test_without_sd_scripts_ours_trains_it_with_the_configuration_of_sdxl(client, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(client.home / "cache"))
+    checkpoint = client.home / "checkpoints" / "juggernaut.safetensors"
+    write_empty(checkpoint)
+    with pytest.raises(TrainerMissing, match="juggernaut") as missing:
+        find_trainer(client.home, Settings(), checkpoint)
+    assert "models preload sdxl-base" in missing.value.cure()
+    preloaded = client.home / "models" / "sdxl-base"
+    for file in model_named("sdxl-base").files:
+        write_empty(preloaded / file.path)
+    trainer = find_trainer(client.home, Settings(), checkpoint)
+    assert trainer.kind is TrainerKind.EMBEDDED
+    assert launch_words(Settings(), trainer)[-2:] == ("--model_config_dir", str(preloaded))
+    write_empty(checkpoint.parent / "model_index.json")
+    assert find_trainer(client.home, Settings(), checkpoint).own_words == ("--model_config_dir", str(checkpoint.parent))
+    assert plan_training(client, Settings(), gpu=CARD, base_model="sdxl").plan.trainer is TrainerKind.EMBEDDED
+
+
+def write_empty(file):
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"")
 
 
 def test_without_a_dataset_there_is_nothing_to_train(client, settings):

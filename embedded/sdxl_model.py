@@ -1,14 +1,15 @@
-"""An SDXL model in diffusers' layout: its parts, and the two things training wants of them once.
+"""An SDXL model, in diffusers' layout or in one file: its parts, and the two things training wants of them once.
 
 Pictures become latents and captions become text outputs before the first step; then the VAE and the text encoders can go. What is
-read from the folder's own configuration is honoured: VAE class (a deterministic one too), scaling, shift or mean and deviation of
+read from the model's own configuration is honoured: VAE class (a deterministic one too), scaling, shift or mean and deviation of
 latents, prediction type, zero terminal SNR.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,14 +17,15 @@ from typing import Any, TypeAlias
 import diffusers
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from safetensors import SafetensorError
 from torch import Tensor
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from embedded.kohya_dataset import Picture, open_fitted
 from embedded.trainer_console import LOG
-from embedded.trainer_flags import Refused
+from embedded.trainer_flags import BaseModel, Refused
 
 Vae: TypeAlias = AutoencoderKL | AutoencoderTiny
 Encoder: TypeAlias = CLIPTextModel | CLIPTextModelWithProjection
@@ -42,24 +44,23 @@ class TextOutputs:
     pooled: Tensor
 
 
-def load_unet(folder: Path, dtype: torch.dtype) -> UNet2DConditionModel:
-    """The U-Net, frozen."""
-    unet = UNet2DConditionModel.from_pretrained(folder, **_options(folder, "unet"), dtype=dtype)
-    return unet.requires_grad_(False)
+def load_unet(base: BaseModel, dtype: torch.dtype) -> UNet2DConditionModel:
+    """The U-Net, frozen; raises `Refused` for a file that does not hold one."""
+    return _load_part(UNet2DConditionModel, base, "unet", dtype)
 
 
-def load_vae(folder: Path, dtype: torch.dtype) -> Vae:
+def load_vae(base: BaseModel, dtype: torch.dtype) -> Vae:
     """The VAE, of the class its own config names; raises `Refused` for a class that diffusers does not have."""
-    name = json.loads((folder / "vae" / "config.json").read_text(encoding="utf-8"))["_class_name"]
+    name = json.loads((base.config / "vae" / "config.json").read_text(encoding="utf-8"))["_class_name"]
     vae_class = getattr(diffusers, name, None)
     if vae_class is None:
-        raise Refused(f"{folder / 'vae'}: diffusers has no VAE class {name}")
-    return vae_class.from_pretrained(folder, **_options(folder, "vae"), dtype=dtype).requires_grad_(False).eval()
+        raise Refused(f"{base.config / 'vae'}: diffusers has no VAE class {name}")
+    return _load_part(vae_class, base, "vae", dtype).eval()
 
 
-def scheduler_config(folder: Path) -> dict[str, Any]:
+def scheduler_config(base: BaseModel) -> dict[str, Any]:
     """The scheduler's own configuration: betas, zero terminal SNR, prediction type, spacing of time steps."""
-    return dict(DDPMScheduler.load_config(folder, subfolder="scheduler", local_files_only=True))
+    return dict(DDPMScheduler.load_config(base.config, subfolder="scheduler", local_files_only=True))
 
 
 def encode_pictures(vae: Vae, pictures: Sequence[Picture], device: torch.device, seed: int) -> list[Tensor]:
@@ -93,7 +94,7 @@ def scale_latents(vae: Vae, latents: Tensor) -> Tensor:
 
 
 def encode_captions(
-    folder: Path, captions: Iterable[str], max_tokens: int | None, device: torch.device, dtype: torch.dtype
+    base: BaseModel, captions: Iterable[str], max_tokens: int | None, device: torch.device, dtype: torch.dtype
 ) -> dict[str, TextOutputs]:
     """The text outputs of each different caption, on the CPU in `dtype`; the encoders are loaded and dropped here.
 
@@ -102,9 +103,7 @@ def encode_captions(
     different = sorted(set(captions))
     windows = (max_tokens or TOKENS - 2) // (TOKENS - 2)
     parts = []
-    for number, encoder_class in (("", CLIPTextModel), ("_2", CLIPTextModelWithProjection)):
-        tokenizer = CLIPTokenizer.from_pretrained(folder / f"tokenizer{number}", local_files_only=True)
-        encoder = encoder_class.from_pretrained(folder, **_options(folder, f"text_encoder{number}"), dtype=torch.float32)
+    for tokenizer, encoder in _text_encoders(base):
         # CPUs have no half-precision text encoder; sd-scripts keeps it in fp32 there as well
         encoder = encoder.to(device, torch.float32 if device.type == "cpu" else dtype).eval()
         ids = torch.stack([_token_windows(tokenizer, caption, windows) for caption in different])
@@ -112,6 +111,39 @@ def encode_captions(
     hidden = torch.cat([part[0] for part in parts], dim=-1).to(dtype)
     pooled = parts[1][1].to(dtype)
     return {text: TextOutputs(hidden[row], pooled[row]) for row, text in enumerate(different)}
+
+
+def _load_part(part_class: Any, base: BaseModel, part: str, dtype: torch.dtype) -> Any:
+    """The U-Net or the VAE, frozen."""
+    if base.weights.is_dir():
+        return part_class.from_pretrained(base.weights, **_options(base.weights, part), dtype=dtype).requires_grad_(False)
+    options = {"config": str(base.config), "subfolder": part, "local_files_only": True, "dtype": dtype}
+    with _reading(base.weights):
+        return part_class.from_single_file(str(base.weights), **options).requires_grad_(False)
+
+
+def _text_encoders(base: BaseModel) -> Iterator[tuple[CLIPTokenizer, Encoder]]:
+    """Both text encoders in fp32, each with its tokenizer; of a folder one after the other."""
+    if base.weights.is_file():
+        with _reading(base.weights):
+            pipe: Any = StableDiffusionXLPipeline.from_single_file(
+                str(base.weights), config=str(base.config), local_files_only=True, dtype=torch.float32, unet=None, vae=None
+            )
+        yield from ((pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2))
+        return
+    for number, encoder_class in (("", CLIPTextModel), ("_2", CLIPTextModelWithProjection)):
+        tokenizer = CLIPTokenizer.from_pretrained(base.config / f"tokenizer{number}", local_files_only=True)
+        options = _options(base.weights, f"text_encoder{number}")
+        yield tokenizer, encoder_class.from_pretrained(base.weights, **options, dtype=torch.float32)
+
+
+@contextmanager
+def _reading(checkpoint: Path) -> Iterator[None]:
+    """Say which file it was, where a checkpoint is torn or is none of SDXL."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise Refused(f"{checkpoint} cannot be read as an SDXL checkpoint in one file: {error}") from error
 
 
 def _options(folder: Path, part: str) -> dict[str, Any]:
