@@ -363,7 +363,7 @@ def _fill_in(form: Form) -> dict[str, str]:
 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
 def _ask_option(option: Option, job: Job, console: Console) -> str | None:
-    """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
+    """What the user answers, perhaps nothing; None when the user went back, as an empty path does where one is needed."""
     if option.offer:
         rows = [(value, label, "") for value, label in option.offer(job)]
         if not rows:
@@ -379,7 +379,8 @@ def _ask_option(option: Option, job: Job, console: Console) -> str | None:
         chosen = _choose(_(option.help), [(choice, words.choice(choice), "") for choice in offered], default)
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
-        return _ask_path(_(option.help)) or None
+        path = _ask_path(_(option.help))
+        return path if path or option.flag.startswith("--") else None
     return _ask_text(_(option.help), option.suggest(job) if option.suggest else str(option.default or ""))
 
 
