@@ -5,7 +5,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from test_lora_trainer import CARD, SHORT, client, play, prepare, run, settings, train_now
+from stages import run
+from test_lora_trainer import CARD, SHORT, client, play, prepare, settings, train_now
 
 from checkpoints import list_checkpoints, read_plan
 from config import GPU_PROFILES
