@@ -1,7 +1,7 @@
 """Avatar Pipeline: from a folder of pictures to a trained SDXL LoRA and finished portraits.
 
-Without an action this opens the guided menu; `avatar_pipeline.py ACTION --client ID` runs one action. Both run the same rows of the
-table in `actions`. This is the only module that prints, asks, or catches an error::
+Without an action this opens the guided menu; `avatar_pipeline.py ACTION --client ID` runs one action. Both run the same actions of
+the table in `actions`. This is the only module that prints, asks, or catches an error::
 
     main ─┬─ open_menu ─ client_menu ─┐
           └───────────────────────────┴─ perform ─ drive ─ a stage

@@ -1,4 +1,4 @@
-"""The words for what the menu and the screens name while nothing is judged yet: stages, states, choices, outcomes of a step."""
+"""The words for what the menu and the screens name: stages, states, choices, and what came out of a step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words for every code a record may carry: stages, reasons, findings, verdicts. A code without words fails a test."""
+"""The words for every code a record may carry: reasons, findings, verdicts. A code without words fails a test."""
 
 from __future__ import annotations
 

@@ -71,7 +71,6 @@ FIRST_SCREEN = {
     "menu_words",
     "stage_watch",
     "workshop",
-    "child_processes",
     "orders",
     "studio_errors",
     "client",
