@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ class Job:
     options: Namespace
     client: Client | None = None
     workshop: Workshop = field(default_factory=Workshop)  # whoever makes it closes it
+    plan: Any = None  # what was planned for it: shown, agreed to, and then run as it is; None where there is no plan
 
     @property
     def who(self) -> Client:
@@ -133,6 +134,10 @@ class Action:
     retry: Callable[[Namespace, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     then: Callable[[Job, Any], Sequence[str]] = _nothing_more  # the actions that the menu goes on with after this report
     options: tuple[Option, ...] = field(default=())
+
+    def planned(self, job: Job) -> Job:
+        """The job with its plan, if it is one that has a plan; the only place where a plan is made."""
+        return replace(job, plan=self.plan(job)) if self.plan and self.plans(job) else job
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def _doctor() -> Sequence[Action]:
 ROWS = (
     Row("demo", N_("See the whole path with the sample client"), _program, tool=True),
     Row("setup", N_("Set up the program"), _training, tool=True),
-    Row("client", N_("Create, show or erase a client"), _program),
+    Row("client", N_("Create, show, export or erase a client"), _program),
     Row("import-mj", N_("Import MidJourney images"), _pictures),
     Row("import-photos", N_("Import real photos"), _pictures),
     Row("process", N_("Find and crop faces"), _faces),

@@ -98,7 +98,7 @@ def _perform_again(action: Action, job: Job, console: Console) -> Any:
             _complain(error)
             if not _ask_yes(again.question):
                 raise Stopped from error
-            job = replace(job, options=again.options)
+            job = action.planned(replace(job, options=again.options))
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -160,13 +160,12 @@ def _run_action(options: Namespace, home: Path, console: Console) -> int:
     settings = _settings(home, options)
     action = action_named(options.action)
     client = open_client(home, options.client) if action.needs_client else None
-    job = Job(home, settings, options, client, options.workshop)
-    if action.plan and action.plans(job):
-        plan = action.plan(job)
+    job = action.planned(Job(home, settings, options, client, options.workshop))
+    if job.plan is not None:
         if options.plan:
-            return _hand_over(plan, action.plan_answer(plan), options.json, console)
+            return _hand_over(job.plan, action.plan_answer(job.plan), options.json, console)
         if not options.json:
-            _show(plan, console)
+            _show(job.plan, console)
     if not _agreed(action, job, console):
         console.print(text("not_done"))
         return STOPPED
@@ -206,7 +205,7 @@ def _show(record: object, console: Console) -> None:
 
 def _agreed(action: Action, job: Job, console: Console) -> bool:
     """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
-    if job.options.yes or not ((action.long and action.plans(job)) or action.grave(job)):
+    if job.options.yes or not ((action.long and job.plan is not None) or action.grave(job)):
         return True
     if sys.stdin.isatty() and console.is_terminal and not job.options.json:
         return _ask_yes(text("go_ahead"))
@@ -341,10 +340,10 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
             except (ArgumentTypeError, ValueError) as error:
                 console.print(text("not_understood").format(answer=text_given, error=error))
                 return DONE
-    plan = action.plan(job) if action.plan and action.plans(job) else None
-    if plan is not None:
-        _show(plan, console)
-    if (plan is not None or action.grave(job)) and not _ask_yes(text("go_ahead")):
+    job = action.planned(job)
+    if job.plan is not None:
+        _show(job.plan, console)
+    if (job.plan is not None or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)
@@ -370,7 +369,7 @@ def _fill_in(form: Form) -> dict[str, str]:
 
 # --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
 def _ask_option(option: Option, job: Job, console: Console) -> str | None:
-    """What the user answers, perhaps nothing; None when the user went back, as an empty path does."""
+    """What the user answers, perhaps nothing; None when the user went back, as an empty path does where one is needed."""
     if option.offer:
         rows = [(value, label, "") for value, label in option.offer(job)]
         if not rows:
@@ -386,7 +385,8 @@ def _ask_option(option: Option, job: Job, console: Console) -> str | None:
         chosen = _choose(_(option.help), [(choice, menu_words.choice(choice), "") for choice in offered], default)
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
-        return _ask_path(_(option.help)) or None
+        path = _ask_path(_(option.help))
+        return path if path or option.flag.startswith("--") else None
     return _ask_text(_(option.help), option.suggest(job) if option.suggest else str(option.default or ""))
 
 

@@ -217,6 +217,11 @@ class Client:
         return self.root / "state.json"
 
     @property
+    def lock_file(self) -> Path:
+        """What a program holds while it works on the client."""
+        return self.root / ".lock"
+
+    @property
     def images_file(self) -> Path:
         """The list of originals."""
         return self.metadata / "images.json"
@@ -300,7 +305,7 @@ class Client:
         """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once."""
         import filelock  # here, not above: who only looks at clients need not wait for it
 
-        lock = filelock.FileLock(self.root / ".lock")
+        lock = filelock.FileLock(self.lock_file)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout as error:

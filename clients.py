@@ -1,17 +1,21 @@
-"""What can be done with clients as a whole: list, create, show, erase."""
+"""What can be done with clients as a whole: list, create, show, export, erase."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from argparse import Namespace
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from client import Client, create_client, list_clients, open_client
+from client_export import ExportedClient, export_client
 from config import Settings
 from journey import Step, read_journey
+from utils import Event
 
-VERBS = ("list", "create", "show", "erase")
+VERBS = ("list", "create", "show", "export", "erase")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +35,31 @@ class ClientView:
 
 @dataclass(frozen=True, slots=True)
 class ClientErased:
-    """A client that is gone, and how many files went with it."""
+    """A client that is gone, how many files went with it, and the export made of it just before, if that was asked for."""
 
     client: str
     files: int
+    exported: ExportedClient | None = None
 
 
-def manage(home: Path, settings: Settings, verb: str, name: str, class_word: str) -> ClientList | ClientView | ClientErased:
-    """Do what one of the VERBS asks for; raises BadClientId, ClientExists, ClientMissing or ClientBusy."""
+Report = ClientList | ClientView | ClientErased | ExportedClient
+
+
+def manage(home: Path, settings: Settings, options: Namespace) -> Generator[Event, None, Report]:
+    """Do what the option `verb` asks for; raises BadClientId, ClientExists, ClientMissing, ClientBusy, or what an export raises."""
+    verb, name = options.verb, options.name or options.client or ""
     if verb == "list" or (verb == "show" and not name):
         return ClientList(list_clients(home))
-    client = create_client(home, name, class_word) if verb == "create" else open_client(home, name)
-    return erase(client) if verb == "erase" else ClientView(client, read_journey(home, settings, client))
+    client = create_client(home, name, options.class_word) if verb == "create" else open_client(home, name)
+    exported = (yield from export_client(client, options.to, overwrite=options.overwrite)) if exports(options) else None
+    if verb == "erase":
+        return replace(erase(client), exported=exported)
+    return exported or ClientView(client, read_journey(home, settings, client))
+
+
+def exports(options: Namespace) -> bool:
+    """Whether everything known of the client is to be written into an archive."""
+    return options.verb == "export" or (options.verb == "erase" and options.export_first)
 
 
 def erase(client: Client) -> ClientErased:
@@ -55,11 +72,17 @@ def erase(client: Client) -> ClientErased:
     return ClientErased(client.id, files)
 
 
-def answer(report: ClientList | ClientView | ClientErased) -> dict[str, Any]:
+def answer(report: Report) -> dict[str, Any]:
     """The report as JSON."""
     if isinstance(report, ClientList):
         return {"clients": [client.id for client in report.clients]}
+    if isinstance(report, ExportedClient):
+        return {
+            "client": report.client, "file": str(report.file), "files": report.files, "bytes": report.bytes,
+            "sha256": report.sha256, "left_out": list(report.left_out),
+        }  # fmt: skip
     if isinstance(report, ClientErased):
-        return {"erased": report.client, "files": report.files}
+        exported = {"exported": answer(report.exported)} if report.exported else {}
+        return {"erased": report.client, "files": report.files, **exported}
     steps = [{"action": step.action, "state": step.state.value, "count": step.count} for step in report.steps]
     return {"client": report.client.id, "folder": str(report.client.root), "steps": steps}

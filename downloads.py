@@ -20,7 +20,7 @@ from typing import Any
 from config import Settings
 from models import Found, Model, ModelFile, Origin, locate, model_named, models_folder
 from studio_errors import HubUnreachable, ModelDamaged
-from utils import DiskFull, Event, PipelineError, Progress, sha256_file
+from utils import DiskFull, Event, PipelineError, Progress, free_bytes, sha256_file
 
 STAGE = "preload"
 TICK_SECONDS = 0.5
@@ -62,7 +62,7 @@ def plan_preload(home: Path, settings: Settings, names: Sequence[str]) -> Preloa
         missing,
         tuple(one.model.name for one in found if one.here),
         sum(file.bytes for one in missing for file in _to_fetch(one)),
-        shutil.disk_usage(_existing(folder)).free,
+        free_bytes(folder),
         folder,
     )
 
@@ -89,11 +89,6 @@ def _to_fetch(found: Found) -> list[ModelFile]:
     missing = [file for file in found.model.files if file.path not in found.files]
     packed = {file.member_of for file in missing}
     return [file for file in missing if not file.member_of] + [one for one in found.model.archives if one.path in packed]
-
-
-def _existing(folder: Path) -> Path:
-    """The folder, or the first above it that is there."""
-    return next(path for path in (folder, *folder.parents) if path.exists())
 
 
 # --- one file ---------------------------------------------------------------------------------------------------------

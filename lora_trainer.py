@@ -56,6 +56,7 @@ from training_plan import (
     kohya_arguments,
     make_plan,
     original_of,
+    original_values,
     run_name,
 )
 from training_runs import begin_run, end_run
@@ -68,6 +69,7 @@ __all__ = [
     "Trainer",
     "TrainingReport",
     "find_trainer",
+    "names_original",
     "plan_training",
     "read_line",
     "train",
@@ -122,6 +124,11 @@ def plan_training(
     if plan.extra:
         check_arguments(argv)
     return PreparedTraining(plan, estimate(plan), argv, alternative)
+
+
+def names_original(client: Client, settings: Settings, *, gpu: str | None = None, base_model: str = "") -> bool:
+    """Whether the original plan names values for that card and base, told without looking at the dataset; raises as a plan does."""
+    return bool(original_values(_profile_named(gpu or settings.gpu), read_base(client, settings, base_model).kind))
 
 
 def _on_this_machine(plan: TrainingPlan, settings: Settings) -> TrainingPlan:

@@ -22,7 +22,7 @@ from language import N_
 from sd_scripts import checkout_commit
 from trainer_arguments import pinned_commit
 from training_inputs import SCRIPT
-from utils import Event, Progress
+from utils import Event, Progress, free_bytes
 
 STAGE = "doctor"
 _GIB = 2**30
@@ -169,8 +169,7 @@ def look_at_packages(_home: Path, _settings: Settings) -> Check:
 
 def look_at_disk(home: Path, _settings: Settings) -> Check:
     """Whether there is room for SDXL and a training."""
-    there = next(folder for folder in (home, *home.parents) if folder.is_dir())
-    free_gb = shutil.disk_usage(there).free / 1e9
+    free_gb = free_bytes(home) / 1e9
     cure = N_("SDXL, its caches and checkpoints need about 20 GB; free some space before real work.")
     return Check(N_("Free disk"), f"{free_gb:.0f} GB", free_gb >= FREE_GB_FOR_TRAINING, cure)
 

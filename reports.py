@@ -13,6 +13,7 @@ from rich.text import Text
 
 import menu_words
 import words
+from client_export import MB, ExportedClient
 from client_records import REASON_NAMES, Rejection
 from clients import ClientErased, ClientList, ClientView
 from config import Settings
@@ -60,7 +61,18 @@ def _client(report: ClientView) -> RenderableType:
 
 @view.register
 def _erased(report: ClientErased) -> RenderableType:
-    return Text(_("{client} is erased, {files} files in all.").format(client=report.client, files=report.files))
+    erased = Text(_("{client} is erased, {files} files in all.").format(client=report.client, files=report.files))
+    return Group(view(report.exported), erased) if report.exported else erased
+
+
+@view.register
+def _client_exported(report: ExportedClient) -> RenderableType:
+    sentence = _("{client}: {files} files, {size:.1f} MB. Unpacked in the folder clients of another machine, it works there.")
+    told = Text(sentence.format(client=report.client, files=report.files, size=report.bytes / MB), style="bold")
+    left_out = [Text(_shown(f"  {name}")) for name in report.left_out[:ROWS]]
+    if report.left_out:
+        left_out.insert(0, Text(_("Links and odd files were left out: {count}").format(count=len(report.left_out)), style="yellow"))
+    return Group(*left_out, told, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------

@@ -116,7 +116,7 @@ def _plan_portraits_answer(plan: generation.PortraitPlan) -> Answer:
 
 
 def _generate(job: Job) -> Stage:
-    return generation.generate(job.who, job.settings, _plan_portraits(job), job.workshop)
+    return generation.generate(job.who, job.settings, job.plan, job.workshop)
 
 
 def _generate_answer(report: generation.PortraitReport) -> Answer:
@@ -206,7 +206,7 @@ def _plan_swap_answer(plan: face_swap.SwapPlan) -> Answer:
 
 
 def _swap(job: Job) -> Stage:
-    return face_swap.swap_faces(job.who, job.settings, _plan_swap(job), job.workshop)
+    return face_swap.swap_faces(job.who, job.settings, job.plan, job.workshop)
 
 
 def _swap_answer(report: face_swap.SwapReport) -> Answer:
@@ -262,7 +262,7 @@ def _plan_transcripts_answer(plan: transcription.TranscriptPlan) -> Answer:
 
 
 def _transcribe(job: Job) -> Stage:
-    return transcription.transcribe(job.who, job.settings, _plan_transcripts(job), job.workshop)
+    return transcription.transcribe(job.who, job.settings, job.plan, job.workshop)
 
 
 def _transcribe_answer(report: transcription.TranscriptReport) -> Answer:
@@ -319,7 +319,7 @@ def _plan_preload_answer(plan: downloads.PreloadPlan) -> Answer:
 
 def _models(job: Job) -> Stage:
     if job.options.verb == "preload":
-        return (yield from downloads.preload(_plan_preload(job)))
+        return (yield from downloads.preload(job.plan))
     if job.options.verb == "free":
         return Freed(job.workshop.close())
     return ModelList(list_models(job.home, job.settings))

@@ -101,10 +101,7 @@ def _original_answer(plan: TrainingPlan) -> Answer:
 def names_original(job: Job) -> bool:
     """Whether the original plan has values for the card, so that there is something to choose."""
     try:
-        return (
-            lora_trainer.plan_training(job.who, job.settings, gpu=job.options.gpu, base_model=job.options.base or "").original
-            is not None
-        )
+        return lora_trainer.names_original(job.who, job.settings, gpu=job.options.gpu, base_model=job.options.base or "")
     except PipelineError:
         return False
 
@@ -119,8 +116,7 @@ def train(job: Job) -> Stage:
         if not (job.options.anyway or insists):
             raise refused
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
-    plan = plan_training(job).plan
-    return (yield from lora_trainer.train(job.who, job.settings, plan, take_rungs=insists))
+    return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_rungs=insists))
 
 
 def _keep_consent(job: Job) -> Generator[Notice, None, None]:

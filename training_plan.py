@@ -232,9 +232,14 @@ def make_plan(
     return _validated({**plan.model_dump(by_alias=True), **_wanted(plan, overrides or Overrides())})
 
 
+def original_values(card: GPUProfile, kind: BaseKind) -> Mapping[str, object]:
+    """What the original plan names for a card; nothing where it names none, and for a base that is not SDXL."""
+    return ORIGINAL.get(card.name, {}) if kind is BaseKind.SDXL else {}
+
+
 def original_of(plan: TrainingPlan) -> TrainingPlan | None:
     """The same training with the original plan's values for that card; None where it names none."""
-    values = ORIGINAL.get(plan.gpu.name) if plan.base_kind is BaseKind.SDXL else None
+    values = original_values(plan.gpu, plan.base_kind)
     return _validated({**plan.model_dump(by_alias=True), **values, "insisted": True}) if values else None
 
 

@@ -15,6 +15,9 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── SettingRefused     a setting cannot have that name or value
     ├── BrokenFile         settings, state or a record cannot be read
     ├── DiskFull           no room left
+    ├── NoRoom             there will be no room for what is to be written
+    ├── FileThere          a file would be written over
+    ├── AmongClients       an export would lie in what is exported
     ├── NotWritable        the system refuses to write there
     ├── NotReady           an earlier step is missing
     ├── NoFaceFound        not one picture passed
@@ -47,6 +50,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -226,6 +230,27 @@ class DiskFull(PipelineError):
     hint = N_("Free some space and run the same command again; what is finished is kept.")
 
 
+class NoRoom(PipelineError):
+    """Facts: path, needed and free in MB."""
+
+    message = N_("There is no room for {path}: it may need {needed:.1f} MB, and {free:.1f} MB are free.")
+    hint = N_("Free some space, or name a folder on another disk.")
+
+
+class FileThere(PipelineError):
+    """Facts: path."""
+
+    message = N_("There is a file {path} already; nothing was written.")
+    hint = N_("Name another file, or write over it with --overwrite.")
+
+
+class AmongClients(PipelineError):
+    """Facts: path, folder."""
+
+    message = N_("{path} lies among the clients, in {folder}; nothing was written.")
+    hint = N_("Name a place elsewhere: in the folder of a client, an export would be part of the next one.")
+
+
 class NotWritable(PipelineError):
     """Facts: path, reason."""
 
@@ -360,6 +385,11 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def free_bytes(folder: Path) -> int:
+    """The room on the disk of a folder, or where it is still to be made, of the first one above it."""
+    return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
 def sweep_parts(folder: Path) -> None:

@@ -7,6 +7,7 @@ import time
 
 import psutil
 import pytest
+from stages import run
 
 import child_processes
 from child_processes import Heartbeat, Line, end_orphan, run_child
@@ -14,14 +15,8 @@ from utils import read_record, write_record
 
 
 def run_to_end(stage):
-    lines = []
-    while True:
-        try:
-            event = next(stage)
-        except StopIteration as end:
-            return lines, end.value
-        if isinstance(event, Line):
-            lines.append(event.text)
+    events, ended = run(stage)
+    return [event.text for event in events if isinstance(event, Line)], ended
 
 
 def python_child(tmp_path, code):

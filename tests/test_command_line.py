@@ -1,17 +1,25 @@
 """The command line as a script uses it: exit codes, one JSON object on stdout, what is said when things go wrong."""
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rich.console import Console
 
+from action_table import Action, Job, at_once
+from avatar_pipeline import perform
 from client import Client, create_client
+from config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
@@ -269,3 +277,13 @@ def test_a_reader_that_has_enough_ends_nothing_with_a_traceback(tmp_path):
     os.close(writer)
     assert finished.returncode == DONE
     assert finished.stderr == ""
+
+
+def test_the_plan_that_is_shown_is_the_one_that_is_run_and_it_is_made_once(tmp_path):
+    plans = count()
+    row = Action("walk", at_once(lambda job: job.plan), lambda report: {"ran": report}, plan=lambda _job: [next(plans)])
+    job = row.planned(Job(tmp_path, Settings(), Namespace()))
+    assert job.plan == [0]
+    assert perform(row, job, Console(file=io.StringIO()), quiet=True) == [0]
+    assert replace(row, plans=lambda _job: False).planned(Job(tmp_path, Settings(), Namespace())).plan is None
+    assert next(plans) == 1

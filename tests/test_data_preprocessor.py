@@ -14,12 +14,12 @@ import sys
 import time
 import zipfile
 import zlib
-from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from stages import finish
 
 from client import Client, create_client
 from client_records import Reason, Source
@@ -37,7 +37,7 @@ from embedded.camera_raw import write_dng
 from import_plan import plan_import
 from midjourney_records import read_midjourney_file
 from originals import NAME_BYTES, safe_name
-from utils import DiskFull, Event, FolderMissing, NoPictures, Progress, as_pipeline_error, sha256_file
+from utils import DiskFull, FolderMissing, NoPictures, Progress, as_pipeline_error, sha256_file
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "photos"
@@ -55,15 +55,6 @@ def given(tmp_path: Path) -> Path:
     folder = tmp_path / "given"
     folder.mkdir()
     return folder
-
-
-def run(stage: Generator[Event, None, ImportReport]) -> ImportReport:
-    """Drive a stage to its end and give its report."""
-    while True:
-        try:
-            next(stage)
-        except StopIteration as end:
-            return end.value
 
 
 def paint(path: Path, seed: int, size: tuple[int, int] = (48, 32)) -> Path:
@@ -135,7 +126,7 @@ def test_originals_are_copied_unchanged_and_recorded(client: Client, given: Path
     Image.new("RGB", (30, 20), "red").save(given / "turned.jpg", exif=exif)
     write_dng(given / "raw.dng", np.full((40, 60, 3), 90, np.uint8), 6, ("Sony", "A7"))
     before = contents(given)
-    report = run(import_photos(client, [given]))
+    report = finish(import_photos(client, [given]))
     assert report == ImportReport(("raw_real/raw.dng", "raw_real/turned.jpg"), (), ())
     assert contents(client.raw_real) == before == contents(given)
     dng, jpeg = client.pictures()
@@ -148,17 +139,17 @@ def test_originals_are_copied_unchanged_and_recorded(client: Client, given: Path
 
 def test_a_single_picture_may_be_named(client: Client, given: Path) -> None:
     paint(given / "other.png", 1)
-    assert run(import_photos(client, [paint(given / "one.png", 2)])).added == ("raw_real/one.png",)
+    assert finish(import_photos(client, [paint(given / "one.png", 2)])).added == ("raw_real/one.png",)
 
 
 def test_the_folder_may_be_named_in_any_way(client: Client, given: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paint(given / "deep" / "a.png", 1)
     (given.parent / "way").symlink_to(given)
     monkeypatch.chdir(given / "deep")
-    assert run(import_photos(client, [Path()])).added == ("raw_real/a.png",)
+    assert finish(import_photos(client, [Path()])).added == ("raw_real/a.png",)
     for folder in (Path(".."), given / "deep" / "..", given.parent / "way", Path("../../given")):
-        run(import_photos(client, [folder]))
-        assert run(import_photos(client, [folder])).duplicates[0].file == "deep/a.png"
+        finish(import_photos(client, [folder]))
+        assert finish(import_photos(client, [folder])).duplicates[0].file == "deep/a.png"
     assert [picture.original for picture in client.pictures()] == ["a.png"]
 
 
@@ -174,9 +165,9 @@ def test_duplicates_say_what_they_repeat(client: Client, given: Path) -> None:
     shutil.copy(given / "mj" / "a.png", given / "mj" / "a (1).png")
     paint(given / "photos" / "b.png", 2)
     shutil.copy(given / "mj" / "a.png", given / "photos" / "also a.png")
-    first = run(import_midjourney(client, [given / "mj"]))
+    first = finish(import_midjourney(client, [given / "mj"]))
     assert first == ImportReport(("raw_mj/a.png",), (Duplicate("a (1).png", "raw_mj/a.png"),), ())
-    second = run(import_photos(client, [given / "photos"]))
+    second = finish(import_photos(client, [given / "photos"]))
     assert second == ImportReport(("raw_real/b.png",), (Duplicate("also a.png", "raw_mj/a.png"),), ())
     assert [picture.file for picture in client.pictures()] == ["a.png", "b.png"]
 
@@ -184,33 +175,33 @@ def test_duplicates_say_what_they_repeat(client: Client, given: Path) -> None:
 def test_importing_again_adds_only_what_is_new(client: Client, given: Path) -> None:
     for number in range(5):
         paint(given / f"{number}.png", number)
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     after = contents(client.root)
     times = {path: path.stat().st_mtime_ns for path in client.root.rglob("*") if path.is_file()}
-    again = run(import_midjourney(client, [given]))
+    again = finish(import_midjourney(client, [given]))
     assert again.added == again.refused == ()
     assert again.duplicates == tuple(Duplicate(f"{number}.png", f"raw_mj/{number}.png", again=True) for number in range(5))
     assert contents(client.root) == after
     assert times == {path: path.stat().st_mtime_ns for path in times}, "not one file was written again"
     paint(given / "5.png", 5)
     os.utime(given / "3.png")
-    assert run(import_midjourney(client, [given])).added == ("raw_mj/5.png",)
+    assert finish(import_midjourney(client, [given])).added == ("raw_mj/5.png",)
 
 
 def test_a_file_that_changed_under_its_name_is_new(client: Client, given: Path) -> None:
     first = paint(given / "a.png", 1).read_bytes()
-    run(import_photos(client, [given]))
+    finish(import_photos(client, [given]))
     second = paint(given / "a.png", 2).read_bytes()
-    assert run(import_photos(client, [given])).added == ("raw_real/a~2.png",)
+    assert finish(import_photos(client, [given])).added == ("raw_real/a~2.png",)
     assert contents(client.raw_real) == {"a.png": first, "a~2.png": second}
-    assert run(import_photos(client, [given])).added == ()
+    assert finish(import_photos(client, [given])).added == ()
 
 
 def test_names_that_meet_are_numbered_in_the_order_of_folders(client: Client, given: Path) -> None:
     wanted = {}
     for number, name in enumerate(["x.png", "X.PNG", "a/x.png", "b/c/x.png"]):
         wanted[name] = paint(given / name, number).read_bytes()
-    report = run(import_midjourney(client, [given]))
+    report = finish(import_midjourney(client, [given]))
     originals = {picture.original: picture.file for picture in client.pictures()}
     assert originals == {"X.PNG": "X.PNG", "x.png": "x~2.png", "a/x.png": "x~3.png", "b/c/x.png": "x~4.png"}
     assert {name: (client.raw_mj / file).read_bytes() for name, file in originals.items()} == wanted
@@ -222,7 +213,7 @@ def test_names_that_other_systems_refuse(client: Client, given: Path) -> None:
     names = ['what? "x": y|z*.png', "line\nfeed.png", "😀 ñandú.png", "n" * 251 + ".png", "con .png", ".hidden.png", "dot. .png"]
     for number, name in enumerate([*names, os.fsdecode(b"not-utf8-\xff.png")]):
         paint(given / name, number)
-    report = run(import_midjourney(client, [given]))
+    report = finish(import_midjourney(client, [given]))
     assert (len(report.added), report.refused) == (8, ())
     stored = {picture.original: picture.file for picture in client.pictures()}
     assert stored['what? "x": y|z*.png'] == "what_ _x__ y_z_.png"
@@ -231,7 +222,7 @@ def test_names_that_other_systems_refuse(client: Client, given: Path) -> None:
     assert stored["n" * 251 + ".png"] == "n" * (NAME_BYTES - 5) + ".png"
     assert (stored["con .png"], stored[".hidden.png"], stored["dot. .png"]) == ("_con.png", "_.hidden.png", "dot.png")
     assert "not-utf8-?.png" in stored
-    assert run(import_midjourney(client, [given])).added == ()
+    assert finish(import_midjourney(client, [given])).added == ()
 
 
 def test_safe_names_are_safe_and_stay() -> None:
@@ -259,7 +250,7 @@ def test_a_bad_file_never_stops_the_run(client: Client, given: Path, tmp_path: P
     frames[0].save(given / "moves.webp", save_all=True, append_images=frames[1:])
     bomb = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
     (given / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + bomb + bytes(4))
-    report = run(import_photos(client, [given]))
+    report = finish(import_photos(client, [given]))
     assert report.added == ("raw_real/good.png", "raw_real/inside.png")
     assert {refused.source: refused.reason for refused in report.refused} == {
         "empty.png": Reason.EMPTY, "text.png": Reason.NOT_A_PICTURE, "cut.png": Reason.UNREADABLE, "cut.jpg": Reason.UNREADABLE,
@@ -272,7 +263,7 @@ def test_a_bad_file_never_stops_the_run(client: Client, given: Path, tmp_path: P
 
 def test_a_folder_of_nothing_but_bad_files_is_reported(client: Client, given: Path) -> None:
     (given / "empty.png").touch()
-    report = run(import_midjourney(client, [given]))
+    report = finish(import_midjourney(client, [given]))
     assert (report.added, [refused.reason for refused in report.refused]) == ((), [Reason.EMPTY])
     assert client.pictures() == ()
 
@@ -283,7 +274,7 @@ def test_names_and_embedded_texts_become_records(client: Client, given: Path) ->
     told = paint(given / f"ana_maria_studio_portrait_of_a_{JOB}_1.png", 1, (48, 32))
     tell(told, Description=said, Author="ana_maria")
     paint(given / "deep" / f"ana_maria_studio_portrait_of_a_{JOB}_0.png", 2, (48, 32))
-    run(import_midjourney(client, [given], usernames=("Ana_Maria",)))
+    finish(import_midjourney(client, [given], usernames=("Ana_Maria",)))
     zero, one = records(client)
     assert one["embedded_text"] == said
     assert (one["prompt"], one["uuid"], one["variation_index"]) == ("studio portrait of a serene woman, soft light", JOB, 1)
@@ -302,24 +293,24 @@ def test_names_and_embedded_texts_become_records(client: Client, given: Path) ->
 
 def test_a_user_name_told_later_corrects_earlier_records(client: Client, given: Path) -> None:
     paint(given / f"jane_doe_red_hair_--v_7_{JOB}_0.png", 1)
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     assert records(client)[0]["prompt"] == "jane doe red hair"
-    assert run(import_midjourney(client, [given], usernames=["jane_doe"])).added == ()
+    assert finish(import_midjourney(client, [given], usernames=["jane_doe"])).added == ()
     assert (records(client)[0]["prompt"], records(client)[0]["username"]) == ("red hair", "jane_doe")
     paint(given / f"jane_doe_blue_hair_--v_7_{JOB}_1.png", 2)
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     assert [record["username"] for record in records(client)] == ["jane_doe", "jane_doe"], "it is not forgotten"
 
 
 def test_photos_are_no_midjourney_images(client: Client, given: Path) -> None:
     paint(given / "photo.png", 1)
-    run(import_photos(client, [given]))
+    finish(import_photos(client, [given]))
     assert records(client) == []
 
 
 def test_cells_are_never_formulas(client: Client, given: Path) -> None:
     tell(paint(given / "=cmd.png", 1), Description='=HYPERLINK("http://x")')
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     (image,) = table(client.images_file.with_suffix(".csv"))
     (told,) = table(client.midjourney_file.with_suffix(".csv"))
     assert (image["file"], image["original"], told["prompt"][:3]) == ("'=cmd.png", "'=cmd.png", "'=H")
@@ -336,32 +327,32 @@ def test_a_stopped_import_keeps_what_it_did_and_goes_on(client: Client, given: P
     stage.close()
     assert [picture.file for picture in client.pictures()] == [f"{number:02}.png" for number in range(7)]
     assert set(contents(client.raw_mj)) == {f"{number:02}.png" for number in range(7)}, "no half file is left"
-    assert len(run(import_midjourney(client, [given])).added) == 33
+    assert len(finish(import_midjourney(client, [given])).added) == 33
 
 
 def test_records_follow_the_files(client: Client, given: Path) -> None:
     for number in range(3):
         paint(given / f"{number}.png", number)
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     (client.raw_mj / "1.png").unlink()
     placed = paint(client.raw_mj / "placed.png", 9)
     (client.raw_mj / "notes.txt").write_text("left alone")
-    report = run(import_midjourney(client, [given]))
+    report = finish(import_midjourney(client, [given]))
     assert report.added == ("raw_mj/1.png",)
     assert [picture.file for picture in client.pictures()] == ["0.png", "1.png", "2.png", "placed.png"]
     assert [record["file"] for record in records(client)] == ["0.png", "1.png", "2.png", "placed.png"]
     placed.unlink()
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     assert [record["file"] for record in records(client)] == ["0.png", "1.png", "2.png"]
 
 
 def test_lost_tables_are_made_again(client: Client, given: Path) -> None:
     tell(paint(given / "a.png", 1), Description="a lighthouse --v 7")
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     whole = contents(client.metadata)
     for name in whole:
         (client.metadata / name).unlink()
-        run(import_midjourney(client, [given]))
+        finish(import_midjourney(client, [given]))
         assert contents(client.metadata) == whole, name
     assert read_midjourney_file(client).images[0].embedded_text == "a lighthouse --v 7"
 
@@ -376,13 +367,13 @@ def test_a_full_disk_is_named_and_leaves_nothing_half(client: Client, given: Pat
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         with pytest.raises(OSError) as caught:
-            run(import_photos(client, [given]))
+            finish(import_photos(client, [given]))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     error = as_pipeline_error(caught.value)
     assert isinstance(error, DiskFull) and error.facts["path"] == str(client.raw_real / "b.png")
     assert set(contents(client.raw_real)) == {"a.png"}
-    assert run(import_photos(client, [given])).added == ("raw_real/b.png",)
+    assert finish(import_photos(client, [given])).added == ("raw_real/b.png",)
 
 
 CHILD = """
@@ -442,8 +433,8 @@ def test_killed_at_any_instant_the_next_run_ends_in_the_same_bytes(client: Clien
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the project's measuring photos are not beside this checkout")
 def test_the_shared_photos_are_imported(client: Client) -> None:
-    generated = run(import_midjourney(client, [SHARED / "generated"]))
-    real = run(import_photos(client, [SHARED / "real"]))
+    generated = finish(import_midjourney(client, [SHARED / "generated"]))
+    real = finish(import_photos(client, [SHARED / "real"]))
     assert (len(generated.added), generated.refused, real.refused) == (20, (), ())
     assert len(client.pictures()) == len(generated.added) + len(real.added)
     assert all(picture.width and picture.height for picture in client.pictures())
@@ -463,7 +454,7 @@ def test_pictures_in_archives_are_imported_once_and_nothing_is_written_elsewhere
         archive.writestr("../../evil.png", said + b"x")
         archive.writestr("text.png", "a letter")
     before = {path for path in tmp_path.rglob("*") if client.root not in path.parents}
-    report = run(import_midjourney(client, [given]))
+    report = finish(import_midjourney(client, [given]))
     assert report.added == ("raw_mj/raw.dng", f"raw_mj/a_red_kite_{JOB}_0.png", f"raw_mj/a_red_kite_{JOB}_1.png")
     assert [item.repeats for item in report.duplicates] == [f"raw_mj/a_red_kite_{JOB}_1.png"]
     assert {item.source.rpartition("/")[2]: item.reason for item in report.refused} == {
@@ -472,14 +463,14 @@ def test_pictures_in_archives_are_imported_once_and_nothing_is_written_elsewhere
     assert {path for path in tmp_path.rglob("*") if client.root not in path.parents} == before
     assert (client.raw_mj / f"a_red_kite_{JOB}_0.png").read_bytes() == said
     assert [record["prompt"] for record in records(client)][:2] == ["a red kite", "a red kite"]
-    again = run(import_midjourney(client, [given / "midjourney_session (1).zip"]))
+    again = finish(import_midjourney(client, [given / "midjourney_session (1).zip"]))
     assert (again.added, [item.again for item in again.duplicates]) == ((), [True, True, True, False])
 
 
 def test_archives_that_are_none_are_refused_and_the_rest_imported(client: Client, given: Path) -> None:
     paint(given / "a.png", 1)
     (given / "bad.zip").write_bytes(b"PK no")
-    report = run(import_photos(client, [given]))
+    report = finish(import_photos(client, [given]))
     assert (report.added, [(item.source, item.reason) for item in report.refused]) == (
         ("raw_real/a.png",), [("bad.zip", Reason.ARCHIVE_DAMAGED)]
     )  # fmt: skip
@@ -490,9 +481,9 @@ def test_grids_are_told_and_split_when_asked(client: Client, given: Path) -> Non
     (given / "deep").mkdir()
     paint_grid(given / "deep" / f"u1234567890_a_cat_{JOB}.png", 1)
     one = paint(given / f"u1234567890_a_cat_{JOB}_2.png", 5)
-    assert run(import_midjourney(client, [given])).grids == (f"raw_mj/u1234567890_a_cat_{JOB}.png",)
+    assert finish(import_midjourney(client, [given])).grids == (f"raw_mj/u1234567890_a_cat_{JOB}.png",)
     assert plan_grids(client) == GridPlan((f"raw_mj/u1234567890_a_cat_{JOB}.png",))
-    report = run(split_grids(client))
+    report = finish(split_grids(client))
     assert report.added == tuple(f"raw_mj/u1234567890_a_cat_{JOB}_{index}.png" for index in (0, 1, 3)), "the third is here"
     assert report.grids == () and plan_grids(client).grids == ()
     assert (client.raw_mj / one.name).read_bytes() == one.read_bytes()
@@ -501,7 +492,7 @@ def test_grids_are_told_and_split_when_asked(client: Client, given: Path) -> Non
     assert [(record["prompt"], record["variation_index"]) for record in records(client)] == [
         ("a cat", None), ("a cat", 0), ("a cat", 1), ("a cat", 2), ("a cat", 3)
     ]  # fmt: skip
-    assert run(split_grids(client)).added == run(import_midjourney(client, [given], split_grids=True)).added == ()
+    assert finish(split_grids(client)).added == finish(import_midjourney(client, [given], split_grids=True)).added == ()
 
 
 # --- moving -----------------------------------------------------------------------------------------------------------
@@ -509,14 +500,14 @@ def test_pictures_are_moved_only_when_asked_and_only_what_is_safe(client: Client
     kept = {name: paint(given / name, number).read_bytes() for number, name in enumerate(("a.png", "b.png"))}
     shutil.copy(given / "a.png", given / "z copy.png")
     (given / "broken.png").write_bytes(b"\x89PNG")
-    run(import_photos(client, [given]))
+    finish(import_photos(client, [given]))
     assert len(list(given.iterdir())) == 4
     plan = plan_import([given], move=True)
     assert plan.move
     facts = (given / "b.png").stat()
     (given / "b.png").write_bytes(kept["b.png"][:-1] + b"?")  # changed behind our back, with the same size and time
     os.utime(given / "b.png", ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    report = run(import_photos(client, [given], move=True))
+    report = finish(import_photos(client, [given], move=True))
     assert (report.moved, report.added) == (1, ())
     assert sorted(path.name for path in given.iterdir()) == ["b.png", "broken.png", "z copy.png"]
     assert {name: (client.raw_real / name).read_bytes() for name in kept} == kept
@@ -535,7 +526,7 @@ def test_lists_and_texts_beside_the_pictures_tell_their_prompts(client: Client, 
     (given / "deep" / "export.json").write_text(json.dumps(chat))
     (given / "broken.json").write_text("{")
     (given / "unrelated.csv").write_text("a,b\n1,2\n")
-    report = run(import_midjourney(client, [given]))
+    report = finish(import_midjourney(client, [given]))
     assert report.told == 3
     assert [(item.source, item.reason) for item in report.refused] == [("broken.json", Reason.LIST_UNREADABLE)]
     zero, one, chatted, plain = records(client)
@@ -548,20 +539,20 @@ def test_lists_and_texts_beside_the_pictures_tell_their_prompts(client: Client, 
     assert (plain["prompt"], plain["params"]) == ("un retrato sereno, luz suave", {"ar": "2:3"})
     assert {trait["name"]: trait["source"] for trait in plain["traits"]} == {"serene": "supplied_text", "soft": "supplied_text"}
     after = contents(client.root)
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     assert contents(client.root) == after
 
 
 def test_an_author_whom_one_picture_names_is_known_in_the_names_of_all(client: Client, given: Path) -> None:
     tell(paint(given / f"jane_doe_a_cat_{JOB}_0.png", 1), Author="jane_doe")
     paint(given / f"jane_doe_a_dog_{OTHER_JOB}_0.png", 2)
-    run(import_midjourney(client, [given]))
+    finish(import_midjourney(client, [given]))
     assert [(record["prompt"], record["username"]) for record in records(client)] == [("a cat", "jane_doe"), ("a dog", "jane_doe")]
 
 
 def test_each_prompt_is_told_from_the_master(client: Client, given: Path) -> None:
     paint(given / f"studio_portrait_smiling_--v_7_{JOB}_0.png", 1)
-    run(import_midjourney(client, [given], master_prompt="studio  portrait, serene"))
+    finish(import_midjourney(client, [given], master_prompt="studio  portrait, serene"))
     assert records(client)[0]["difference"] == {"added": ["smiling"], "missing": ["serene"]}
     (row,) = table(client.midjourney_file.with_suffix(".csv"))
     assert (row["added_to_master"], row["missing_from_master"]) == ("smiling", "serene")
@@ -573,7 +564,7 @@ def test_notes_and_the_lens_are_kept(client: Client, given: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(given / "a.jpg", exif=exif)
     (given / "a.jpg").rename(given / "really_a_jpeg.png")
     (given / "clip.MP4").write_bytes(b"\0\0\0\x20ftypmp42")
-    report = run(import_photos(client, [given]))
+    report = finish(import_photos(client, [given]))
     assert report.notes == (Note("really_a_jpeg.png", "wrong_ending"),)
     assert [(item.source, item.reason) for item in report.refused] == [("clip.MP4", Reason.ANIMATED)]
     assert client.pictures()[0].lens == "RF85mm F2"

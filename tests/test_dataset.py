@@ -8,11 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from stages import finish
 
 from client import Client, create_client
 from client_records import Face, Faces, Source
@@ -20,7 +20,6 @@ from config import DatasetDistribution, Settings
 from dataset import (
     INFO_FILE,
     Balance,
-    DatasetReport,
     FindingCode,
     Verdict,
     balance,
@@ -28,7 +27,7 @@ from dataset import (
     plan_dataset,
     prepare_dataset,
 )
-from utils import BrokenFile, Event, Progress, TooFewPictures, write_record
+from utils import BrokenFile, Progress, TooFewPictures, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = Settings()
@@ -118,14 +117,6 @@ def client(tmp_path: Path) -> Client:
     images = [{"sha256": sha(name), "file": f"{name}.png", **prompt} for name, prompt in PROMPTS.items()]
     client.midjourney_file.write_text(json.dumps({"schema": 1, "images": images}), "utf-8")
     return client
-
-
-def finish(stage: Generator[Event, None, DatasetReport]) -> DatasetReport:
-    while True:
-        try:
-            next(stage)
-        except StopIteration as end:
-            return end.value
 
 
 def files(client: Client) -> dict[str, bytes]:

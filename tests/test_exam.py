@@ -9,6 +9,7 @@ import imagehash
 import numpy as np
 import pytest
 from PIL import Image
+from stages import finish
 
 from client import Client, create_client
 from client_records import Analysis, Face, Faces, Source
@@ -89,12 +90,7 @@ def client(tmp_path: Path) -> Client:
 
 
 def run(client: Client) -> set[FindingCode]:
-    stage = prepare_dataset(client, Settings())
-    while True:
-        try:
-            next(stage)
-        except StopIteration as end:
-            return {finding.code for finding in end.value.findings}
+    return {finding.code for finding in finish(prepare_dataset(client, Settings())).findings}
 
 
 def near(one: Path, other: Path) -> bool:

@@ -10,7 +10,8 @@ import urllib.request
 
 import pytest
 from safetensors.numpy import load_file
-from test_lora_trainer import SHORT, client, play, prepare, run, settings, train_now
+from stages import run
+from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
 from checkpoints import list_checkpoints
 from client import create_client

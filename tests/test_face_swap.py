@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from onnx_standins import make_models, picture
 from PIL import Image
+from stages import finish
 
 from client import Client, create_client
 from client_records import Face, Faces, Reason, Source
@@ -67,12 +68,7 @@ def group(tmp_path: Path) -> Path:
 def swap(
     client: Client, settings: Settings, shop: Workshop, target: Path, choice: Choice = CLIENT, preview: bool = False
 ) -> SwapReport:
-    stage = swap_faces(client, settings, plan_swap(client, settings, [target], choice, preview=preview), shop)
-    while True:
-        try:
-            next(stage)
-        except StopIteration as end:
-            return end.value
+    return finish(swap_faces(client, settings, plan_swap(client, settings, [target], choice, preview=preview), shop))
 
 
 def changed(before: Path, after: Path, x: int, y: int) -> bool:

@@ -16,17 +16,18 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from stages import run
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
 from client import Client, create_client
 from client_records import Face, Faces, Source
 from config import Settings
-from generation import Look, PortraitPlan, PortraitReport, Words, generate, plan_portraits, read_prompts
+from generation import Look, PortraitPlan, Words, generate, plan_portraits, read_prompts
 from portrait import PortraitRecord, commission, parameters_text
 from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, choose_lora, default_prompts, recipe_for, size_of
 from sdxl import Sampler, Session, Stroke, native_px, scheduler_for
 from studio_errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
-from utils import BrokenFile, Event, FolderMissing, ModelMissing, NotReady, Progress, write_record
+from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
 from workshop import Workshop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -97,16 +98,6 @@ def make_client(home: Path, lora: Path) -> Client:
     face = Face(file="raw_mj/one.png", sha256="0" * 64, source=Source.MIDJOURNEY, crop="one.png", settings="")
     write_record(client.faces_file, Faces(faces=(face,)))
     return client
-
-
-def run(stage: Generator[Event, None, PortraitReport]) -> tuple[list[Event], PortraitReport]:
-    """The events of a stage, and its report."""
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return events, end.value
 
 
 def small(client: Client, settings: Settings, **wishes: Any) -> PortraitPlan:

@@ -28,6 +28,7 @@ HEAVY = (
     "onnxruntime",
 )
 STAGES = {
+    "client_export",
     "data_preprocessor",
     "dataset",
     "image_processor",

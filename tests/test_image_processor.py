@@ -10,13 +10,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
 from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
+from stages import finish, run
 
 from client import Client, create_client
 from client_records import Picture, Pictures, Reason, Source
@@ -97,15 +97,6 @@ def make_client(home: Path) -> Client:
     return client
 
 
-def finish(stage: Generator[Event, None, FaceReport]) -> tuple[FaceReport, list[Event]]:
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return end.value, events
-
-
 class Refusing:
     """A detector that must not be asked."""
 
@@ -122,7 +113,8 @@ def detector() -> MtcnnDetector:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, detector: MtcnnDetector) -> tuple[Client, FaceReport, list[Event]]:
     """A client after a whole run; tests look and do not touch."""
     client = make_client(tmp_path_factory.mktemp("home"))
-    return client, *finish(process_faces(client, SETTINGS, detector))
+    events, report = run(process_faces(client, SETTINGS, detector))
+    return client, report, events
 
 
 @pytest.fixture
@@ -219,7 +211,7 @@ def test_contact_sheets_are_there(undisturbed: tuple[Client, FaceReport, list[Ev
 def test_a_second_run_looks_at_nothing_and_changes_nothing(client: Client) -> None:
     before = outputs(client)
     assert plan_process(client, SETTINGS) == ProcessPlan(0, len(FATES) + 1)
-    report, events = finish(process_faces(client, SETTINGS, Refusing()))
+    events, report = run(process_faces(client, SETTINGS, Refusing()))
     assert (report.new, len(report.accepted), events) == (0, 2, [])
     assert outputs(client) == before
 
@@ -237,7 +229,7 @@ def test_a_second_run_never_imports_tensorflow(client: Client) -> None:
 def test_other_limits_judge_again(client: Client, detector: MtcnnDetector) -> None:
     lenient = Settings(quality=QualityControlConfig(min_brightness=0, min_contrast=0, blur_threshold=0, max_upscale=9))
     assert plan_process(client, lenient).new == len(FATES) + 1
-    report, _events = finish(process_faces(client, lenient, detector))
+    report = finish(process_faces(client, lenient, detector))
     assert {"dark.png", "small.png"} < {face.file for face in report.accepted}
     stems = {Path(face.crop).stem for face in report.accepted}
     assert stems.isdisjoint(path.stem for path in client.rejected.iterdir())
@@ -260,7 +252,7 @@ def test_a_verdict_that_cannot_be_read_is_found_again(client: Client, detector: 
     before = outputs(client)
     verdict = sorted(client.looks.iterdir())[0]
     verdict.write_text("{ not json", "utf-8")
-    report, _events = finish(process_faces(client, SETTINGS, detector))
+    report = finish(process_faces(client, SETTINGS, detector))
     assert report.new == 1
     assert outputs(client) == before
 
@@ -270,7 +262,7 @@ def test_what_came_of_an_original_goes_with_it_and_other_files_stay(client: Clie
     for file in (client.raw_mj / "ana 1.png", client.raw_mj / "dark.png"):
         file.unlink()
     register(client)
-    report, _events = finish(process_faces(client, SETTINGS, Refusing()))
+    report = finish(process_faces(client, SETTINGS, Refusing()))
     assert [face.file for face in report.accepted] == [PHOTO]
     assert {path.name for path in client.processed.iterdir()} == {report.accepted[0].crop, "contact_sheet.png", "mine.png"}
     stems = {f"{face.source}_{face.sha256[:12]}" for face in client.faces()}
@@ -372,6 +364,6 @@ def test_a_client_of_whom_nothing_passes_gets_a_report(tmp_path: Path, detector:
     client = create_client(tmp_path, "ana")
     Image.new("RGB", (300, 300), (200, 100, 50)).save(client.raw_mj / "plain.png")
     register(client)
-    report, _events = finish(process_faces(client, SETTINGS, detector))
+    report = finish(process_faces(client, SETTINGS, detector))
     assert (report.accepted, [rejection.reason for rejection in report.rejected]) == ((), [Reason.NO_FACE])
     assert not client.processed_sheet.exists()

@@ -8,16 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from stages import finish
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
 from client import Client, create_client
 from client_records import Face, Faces, Source
 from config import Settings
 from generation import generate, plan_portraits
-from likeness import OTHERS_PROMPTS, Likeness, LikenessReport, measure_likeness
+from likeness import OTHERS_PROMPTS, Likeness, measure_likeness
 from recipes import DEFAULT_SEEDS
 from sdxl import latents_of
-from utils import Event, NotReady, write_record
+from utils import NotReady, write_record
 from workshop import Workshop
 
 
@@ -63,16 +64,6 @@ def make_client(home: Path, lora: Path, crops: int = 3) -> Client:
     return client
 
 
-def run(stage: Generator[Event, None, LikenessReport]) -> tuple[list[Event], LikenessReport]:
-    """The events of a stage, and its report."""
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return events, end.value
-
-
 def test_shares_of_the_gap() -> None:
     likeness = Likeness(base=80.0, lora=70.0, crops=60.0, others_base=90.0, others_lora=88.0)
     assert likeness.closed == pytest.approx(0.5)
@@ -85,7 +76,7 @@ def test_shares_of_the_gap() -> None:
 
 def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    _, report = run(measure_likeness(client, settings, workshop=shop))
+    report = finish(measure_likeness(client, settings, workshop=shop))
     likeness = report.likeness
     assert report.images == 2 * 3 * len(DEFAULT_SEEDS)
     assert len(list(client.output.glob("portrait_*.png"))) == report.images
@@ -95,7 +86,7 @@ def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, 
     files = [path for path in client.root.rglob("*") if path.is_file() and path != report.contact_sheet]
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
     sheet_bytes = report.contact_sheet.read_bytes()
-    _, again = run(measure_likeness(client, settings, workshop=shop))
+    again = finish(measure_likeness(client, settings, workshop=shop))
     assert again.likeness == likeness
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files} == before
     assert report.contact_sheet.read_bytes() == sheet_bytes
@@ -104,9 +95,9 @@ def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, 
 
 def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    _, report = run(measure_likeness(client, settings, workshop=shop))
+    report = finish(measure_likeness(client, settings, workshop=shop))
     plan = plan_portraits(client, settings, weights=(0.0,))
-    portraits = [image.file for image in _drain(generate(client, settings, plan, shop)).images]
+    portraits = [image.file for image in finish(generate(client, settings, plan, shop)).images]
 
     def latents(files: list[Path]) -> np.ndarray:
         pictures = [Image.open(file).convert("RGB").resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX) for file in files]
@@ -122,9 +113,9 @@ def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lo
 
 def test_new_crops_are_measured_anew(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    first = run(measure_likeness(client, settings, workshop=shop))[1].likeness
+    first = finish(measure_likeness(client, settings, workshop=shop)).likeness
     Image.new("RGB", (256, 256), "white").save(client.processed / "0.png")
-    second = run(measure_likeness(client, settings, workshop=shop))[1].likeness
+    second = finish(measure_likeness(client, settings, workshop=shop)).likeness
     assert second.key != first.key and second.crops != first.crops
 
 
@@ -136,11 +127,3 @@ def test_it_waits_for_crops_and_a_lora(tmp_path: Path, base: Path, lora: Path, s
     (untrained.models / "demo_avatar_v1.safetensors").unlink()
     with pytest.raises(NotReady):
         next(measure_likeness(untrained, settings))
-
-
-def _drain(stage: Generator[Event, None, object]) -> object:
-    while True:
-        try:
-            next(stage)
-        except StopIteration as end:
-            return end.value

@@ -146,6 +146,54 @@ def test_a_grid_is_offered_to_be_split(home, tmp_path):
     assert len(client.pictures()) == 5
 
 
+def test_a_client_is_exported_where_it_is_erased_and_before_that(home):
+    client = create_client(home, "ana")
+    (home / "elsewhere").mkdir()
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("2", "enter")
+        terminal.wait_for("What to do with the client:", "1) show it", "2) export it", "3) erase it")
+        terminal.press("2", "enter")
+        terminal.wait_for("Where to: a folder or FILE.zip")
+        terminal.press("enter")
+        terminal.wait_for("1 files", "SHA-256", NEXT)
+        assert len(list((home / "exports").glob("ana_*.zip"))) == 1
+        terminal.press("2", "enter")
+        terminal.wait_for("3) erase it")
+        terminal.press("3", "enter")
+        terminal.wait_for("Export everything known of the client before it is erased?")
+        terminal.press("down", "enter")
+        terminal.wait_for("Where to:")
+        terminal.press(f"{home / 'elsewhere'}", "enter")
+        terminal.wait_for("Go ahead?")
+        assert client.state()
+        terminal.press("enter")
+        terminal.wait_for("ana is erased", MAIN)
+    assert len(list((home / "elsewhere").iterdir())) == 1
+    assert list_clients(home) == ()
+
+
+def test_a_file_is_written_over_once_the_user_agrees(home):
+    create_client(home, "ana")
+    (home / "mine.zip").write_text("mine")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("2", "enter")
+        terminal.wait_for("2) export it")
+        terminal.press("2", "enter")
+        terminal.wait_for("Where to:")
+        terminal.press(str(home / "mine.zip"), "enter")
+        terminal.wait_for("There is a file", "Write over it?")
+        assert (home / "mine.zip").read_text() == "mine"
+        terminal.press("enter")
+        terminal.wait_for("SHA-256", NEXT)
+    assert (home / "mine.zip").read_bytes()[:2] == b"PK"
+
+
 def test_leaving_a_question_changes_nothing(home, pictures):
     client = create_client(home, "ana")
     with Terminal(home) as terminal:

@@ -15,6 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from stages import run
 
 from config import EMBEDDED_BASE, Settings, resolve_base
 from downloads import PreloadPlan, plan_preload, preload
@@ -73,15 +74,6 @@ def released(source: str, sha256: str = hashlib.sha256(CONTENT).hexdigest()) -> 
 
 def plan_of(model: Model, folder: Path) -> PreloadPlan:
     return PreloadPlan((locate(model, folder),), (), model.bytes, 10**12, folder)
-
-
-def run(stage):
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return events, end.value
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Generator
 from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from stages import run
 
 from embedded.portraits import Face, caption, random_face, random_portrait
 from embedded.regularisation import FOLDER, draw_regularisation
 from embedded.sample_client import GOOD_PICTURES, JOBS, LOOK, PHOTOS, SAMPLE_USERNAME, Flaw, SampleReport, draw_sample
-from utils import Event, Progress
+from utils import Progress
 
 NAME = re.compile(r"(?P<head>.+)_(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})_(?P<index>[0-3])\.png")
 
@@ -23,16 +23,6 @@ NAME = re.compile(r"(?P<head>.+)_(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleReport:
     return run(draw_sample(tmp_path_factory.mktemp("sample")))[1]
-
-
-def run(stage: Generator[Event, None, SampleReport]) -> tuple[list[Event], SampleReport]:
-    """The events of a stage, and its report."""
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return events, end.value
 
 
 def grey(path: Path) -> np.ndarray:

@@ -5,11 +5,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from test_lora_trainer import CARD, SHORT, client, play, prepare, run, settings, train_now
+from stages import run
+from test_lora_trainer import CARD, SHORT, client, play, prepare, settings, train_now
 
 from checkpoints import list_checkpoints, read_plan
 from config import GPU_PROFILES
-from lora_trainer import plan_training, train
+from lora_trainer import names_original, plan_training, train
 from trainer_monitor import is_spilling
 from training_cost import next_rung, take_rung
 from training_errors import MemoryFull
@@ -141,6 +142,13 @@ def test_the_original_plan_is_offered_with_what_is_true_of_it(client, settings, 
     assert run(train(client, settings, chosen.plan))[1].steps == 10
     with pytest.raises(PlanRefused, match="original plan"):
         plan_training(client, settings, gpu="RTX 4090 24GB", original=True)
+
+
+@pytest.mark.parametrize("base", ["", "embedded"])
+def test_whether_there_is_an_original_plan_is_told_without_making_one(client, settings, base):
+    for profile in GPU_PROFILES:
+        planned = plan_training(client, settings, gpu=profile.name, base_model=base)
+        assert names_original(client, settings, gpu=profile.name, base_model=base) is (planned.original is not None)
 
 
 def test_every_card_of_the_original_plan_has_a_profile():

@@ -14,6 +14,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from stages import run
 
 from client import Client, create_client
 from config import Settings
@@ -69,13 +70,7 @@ def speak(file: Path, text: str = TEXT, voice: str = "en-us") -> Path:
 
 
 def listen(client: Client, settings: Settings, shop: Workshop, file: Path, **wishes: str) -> tuple[list, TranscriptReport]:
-    stage = transcribe(client, settings, plan_transcripts(client, settings, [file], **wishes), shop)
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return events, end.value
+    return run(transcribe(client, settings, plan_transcripts(client, settings, [file], **wishes), shop))
 
 
 def words_of(text: str) -> list[str]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from stages import finish, run
 
 from orders import Order
 from painter import CPU_BATCH, batch_size
@@ -30,19 +31,11 @@ def shop(tmp_path):
         yield workshop
 
 
-def result(answers):
-    while True:
-        try:
-            next(answers)
-        except StopIteration as end:
-            return end.value
-
-
 def test_a_worker_starts_when_it_is_asked_and_ends_with_its_program(shop):
     assert shop.pid is None and not shop.status().running, "asking for its status starts none"
-    assert result(shop.ask("status")) == {"loaded": [], "allocated_gb": 0.0, "reserved_gb": 0.0}
+    assert finish(shop.ask("status")) == {"loaded": [], "allocated_gb": 0.0, "reserved_gb": 0.0}
     pid = shop.pid
-    result(shop.ask("status"))
+    finish(shop.ask("status"))
     assert (shop.pid, shop.starts) == (pid, 1)
     shop.close()
     assert shop.pid is None and not psutil.pid_exists(pid)
@@ -50,19 +43,19 @@ def test_a_worker_starts_when_it_is_asked_and_ends_with_its_program(shop):
 
 def test_a_fault_in_the_worker_is_told_and_the_worker_lives_on(shop, tmp_path):
     with pytest.raises(ProgramFault, match="KeyError"):
-        result(shop.ask("nonesuch"))
+        finish(shop.ask("nonesuch"))
     assert "KeyError" in (tmp_path / "worker.log").read_text()
-    assert result(shop.ask("status"))["loaded"] == []
+    assert finish(shop.ask("status"))["loaded"] == []
     assert shop.starts == 1
 
 
 def test_a_killed_worker_is_told_and_the_next_order_starts_another(shop):
-    result(shop.ask("status"))
+    finish(shop.ask("status"))
     os.kill(shop.pid, signal.SIGKILL)
     with pytest.raises(WorkerDied):
-        result(shop.ask("status"))
-        result(shop.ask("status"))
-    assert result(shop.ask("status"))["loaded"] == []
+        finish(shop.ask("status"))
+        finish(shop.ask("status"))
+    assert finish(shop.ask("status"))["loaded"] == []
     assert shop.starts == 2
 
 
@@ -112,14 +105,9 @@ def test_answers_become_events_and_items_are_kept():
         yield Answer(order=1, kind="item", facts={"file": "a"})
         return {"ok": 1}
 
-    items, events = [], []
-    stage = relay(answers(), "swap", items)
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            assert end.value == {"ok": 1}
-            break
+    items = []
+    events, report = run(relay(answers(), "swap", items))
+    assert report == {"ok": 1}
     assert items == [{"file": "a"}]
     assert events == [
         Progress("swap", 0, 0),
