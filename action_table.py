@@ -1,4 +1,4 @@
-"""What a row of the table of actions is made of: its words, what it asks, what it plans, what it runs, what it answers."""
+"""What the table of actions is made of: rows, which lists and help show, and actions, with all they ask, plan, run and answer."""
 
 from __future__ import annotations
 
@@ -116,17 +116,13 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One row of the table. `answer` is the JSON that scripts rely on; `verdict` says whether the report is a failure."""
+    """What an action does. `answer` is the JSON that scripts rely on; `verdict` says whether the report is a failure."""
 
     name: str
-    label: str
     run: Callable[[Job], Stage]
     answer: Callable[[Any], Answer]
     needs_client: bool = True
     changes: bool = True  # whether the client is held for this program alone
-    tool: bool = False  # stands on the first screen
-    extra: bool = False  # stands on a client's screen, below the eight steps
-    more: bool = False  # stands one list further, so that the screen has room for what came out last
     form: Callable[[Job], Form] | None = None  # how the menu asks, instead of option by option
     plan: Callable[[Job], Any] | None = None  # what is shown before anything happens
     plan_answer: Callable[[Any], Answer] = asdict
@@ -142,6 +138,18 @@ class Action:
     def planned(self, job: Job) -> Job:
         """The job with its plan, if it is one that has a plan; the only place where a plan is made."""
         return replace(job, plan=self.plan(job)) if self.plan and self.plans(job) else job
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table: all that lists and help say of an action. Its room is entered once somebody asks for the action."""
+
+    name: str
+    label: str
+    room: Callable[[], Sequence[Action]]
+    tool: bool = False  # stands on the first screen
+    extra: bool = False  # stands on a client's screen, below the eight steps
+    more: bool = False  # stands one list further, so that the screen has room for what came out last
 
 
 def at_once(work: Callable[[Job], Any]) -> Callable[[Job], Stage]:

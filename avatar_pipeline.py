@@ -1,7 +1,7 @@
 """Avatar Pipeline: from a folder of pictures to a trained SDXL LoRA and finished portraits.
 
-Without an action this opens the guided menu; `avatar_pipeline.py ACTION --client ID` runs one action. Both run the same rows of the
-table in `actions`. This is the only module that prints, asks, or catches an error::
+Without an action this opens the guided menu; `avatar_pipeline.py ACTION --client ID` runs one action. Both run the same actions of
+the table in `actions`. This is the only module that prints, asks, or catches an error::
 
     main ─┬─ open_menu ─ client_menu ─┐
           └───────────────────────────┴─ perform ─ drive ─ a stage
@@ -12,8 +12,6 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import logging
-import logging.handlers
 import os
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
@@ -24,17 +22,16 @@ from typing import Any
 
 from rich.console import Console
 
+import menu_words
 import screens
-import words
 from action_table import Action, Answer, Ask, Job, Option
-from actions import ACTIONS
+from actions import ROWS, action_named
 from client import CLASS_WORDS, Client, check_client_id, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
 from forms import Form
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
 from stage_watch import Watch, drive
-from studio_reports import view
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 from workshop import Workshop
 
@@ -110,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     _write_utf8()
     speak(_wanted_language(argv))
-    options = build_parser().parse_args(argv)
+    options = build_parser(argv).parse_args(argv)
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
     answering = bool(options.action and options.json)
     console = Console(stderr=answering, highlight=False)
@@ -135,35 +132,40 @@ def _wanted_language(argv: Sequence[str]) -> str:
     return wishes[0] if wishes and wishes[0] in LANGUAGES else "auto"
 
 
-def build_parser() -> ArgumentParser:
-    """The command line, drawn from the table of actions."""
+def build_parser(argv: Sequence[str]) -> ArgumentParser:
+    """The command line, drawn from the table of actions; the options of those that `argv` does not name are left out."""
     parser = ArgumentParser(prog="avatar_pipeline.py", description=text("program"), allow_abbrev=False)
     parser.add_argument("--home", help=text("home"))
     parser.add_argument("--language", choices=(*LANGUAGES, "auto"), help=text("language"))
-    rows = parser.add_subparsers(dest="action", metavar=_("ACTION"))
-    for action in ACTIONS:
-        row = rows.add_parser(action.name, help=_(action.label), description=_(action.label), allow_abbrev=False)
-        row.add_argument("--json", action="store_true", help=text("json"))
-        row.add_argument("--yes", action="store_true", help=text("yes"))
-        if action.plan:
-            row.add_argument("--plan", action="store_true", help=text("plan"))
-        if action.needs_client:
-            row.add_argument("--client", required=True, metavar="ID", help=text("client"))
-        for option in action.options:
-            row.add_argument(option.flag, help=_(option.help), **option.words())
+    actions = parser.add_subparsers(dest="action", metavar=_("ACTION"))
+    for row in ROWS:
+        action_parser = actions.add_parser(row.name, help=_(row.label), description=_(row.label), allow_abbrev=False)
+        if row.name in argv:
+            _add_options(action_parser, action_named(row.name))
     return parser
+
+
+def _add_options(parser: ArgumentParser, action: Action) -> None:
+    parser.add_argument("--json", action="store_true", help=text("json"))
+    parser.add_argument("--yes", action="store_true", help=text("yes"))
+    if action.plan:
+        parser.add_argument("--plan", action="store_true", help=text("plan"))
+    if action.needs_client:
+        parser.add_argument("--client", required=True, metavar="ID", help=text("client"))
+    for option in action.options:
+        parser.add_argument(option.flag, help=_(option.help), **option.words())
 
 
 def _run_action(options: Namespace, home: Path, console: Console) -> int:
     settings = _settings(home, options)
-    action = next(row for row in ACTIONS if row.name == options.action)
+    action = action_named(options.action)
     client = open_client(home, options.client) if action.needs_client else None
     job = action.planned(Job(home, settings, options, client, options.workshop))
     if job.plan is not None:
         if options.plan:
             return _hand_over(job.plan, action.plan_answer(job.plan), options.json, console)
         if not options.json:
-            console.print(view(job.plan))
+            _show(job.plan, console)
     if not _agreed(action, job, console):
         console.print(text("not_done"))
         return STOPPED
@@ -185,13 +187,20 @@ def _settings(home: Path, options: Namespace) -> Settings:
 def _hand_over(report: object, answer: Answer, as_json: bool, console: Console, complaint: PipelineError | None = None) -> int:
     """Show what came out, or print it as JSON; a complaint is part of it and decides the exit code."""
     if not as_json:
-        console.print(view(report))
+        _show(report, console)
     if complaint:
         _complain(complaint)
         answer = {**answer, "error": complaint.text(), "hint": complaint.cure()}
     if as_json:
         print(json.dumps(answer, ensure_ascii=False), flush=True)
     return FAILED if complaint else DONE
+
+
+def _show(record: object, console: Console) -> None:
+    """A plan or report as people read it."""
+    from studio_reports import view  # here, not above: it knows every report, and so brings every stage with it
+
+    console.print(view(record))
 
 
 def _agreed(action: Action, job: Job, console: Console) -> bool:
@@ -243,10 +252,12 @@ def _failed(error: PipelineError, answering: bool) -> int:
 
 def _fault(error: Exception, home: Path, answering: bool) -> int:
     """A fault of ours: the traceback goes to the log, a sentence to the screen."""
+    from logging.handlers import RotatingFileHandler  # here, not above: it opens sockets too, and brings all they need
+
     path = home / "logs" / "avatar_pipeline.log"
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        log.addHandler(logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
+        log.addHandler(RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
         log.error("unexpected", exc_info=error)
     return _failed(ProgramFault(error=type(error).__name__, path=path), answering)
 
@@ -263,7 +274,7 @@ def open_menu(options: Namespace, home: Path, console: Console) -> int:
         console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists()))
         choices = [(client.id, client.id, "") for client in clients]
         choices += [(NEW, text("new_client"), "")]
-        choices += [(f"tool:{action.name}", _(action.label), "") for action in ACTIONS if action.tool]
+        choices += [(f"tool:{row.name}", _(row.label), "") for row in ROWS if row.tool]
         chosen = _choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
         if chosen == BACK:
             return DONE
@@ -275,7 +286,7 @@ def _enter(chosen: str, options: Namespace, home: Path, console: Console) -> int
     if chosen == NEW:
         return _new_client(options, home, console)
     if chosen.startswith("tool:"):
-        return _from_menu(_action(chosen.removeprefix("tool:")), options, home, None, console)
+        return _from_menu(action_named(chosen.removeprefix("tool:")), options, home, None, console)
     return client_menu(chosen, options, home, console)
 
 
@@ -284,7 +295,7 @@ def _new_client(options: Namespace, home: Path, console: Console) -> int:
     if not name:
         return DONE
     check_client_id(name)  # before the next question, which would be answered in vain
-    word = _choose(text("class_word"), [(word, words.choice(word), "") for word in CLASS_WORDS])
+    word = _choose(text("class_word"), [(word, menu_words.choice(word), "") for word in CLASS_WORDS])
     if word == BACK:
         return DONE
     create_client(home, name, word)
@@ -299,20 +310,16 @@ def client_menu(name: str, options: Namespace, home: Path, console: Console) -> 
         console.print(screens.headline(client))
         choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
         choices += [(MORE, text("more"), "")]
-        choices += [(action.name, _(action.label), "") for action in ACTIONS if action.extra]
+        choices += [(row.name, _(row.label), "") for row in ROWS if row.extra]
         chosen = _choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
         if chosen == BACK:
             return DONE
         if chosen == MORE:
-            rows = [(action.name, _(action.label), "") for action in ACTIONS if action.more]
+            rows = [(row.name, _(row.label), "") for row in ROWS if row.more]
             chosen = _choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
         if chosen != BACK:
-            guarded(lambda: _from_menu(_action(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
+            guarded(lambda: _from_menu(action_named(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
     return DONE
-
-
-def _action(name: str) -> Action:
-    return next(row for row in ACTIONS if row.name == name)
 
 
 def _from_menu(action: Action, options: Namespace, home: Path, client: Client | None, console: Console) -> int:
@@ -335,14 +342,14 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
                 return DONE
     job = action.planned(job)
     if job.plan is not None:
-        console.print(view(job.plan))
+        _show(job.plan, console)
     if (job.plan is not None or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)
     code = _hand_over(report, {}, False, console, action.verdict(report))
     for name in action.then(job, report):
-        _from_menu(_action(name), options, home, client, console)
+        _from_menu(action_named(name), options, home, client, console)
     return code
 
 
@@ -371,11 +378,11 @@ def _ask_option(option: Option, job: Job, console: Console) -> str | None:
         chosen = _choose(_(option.help), [*rows, (BACK, text("back"), "")])
         return None if chosen == BACK else chosen
     if option.ask is Ask.CHOICE and option.switch:
-        return _choose(_(option.help), [(value, words.choice(value), "") for value in ("no", "yes")])
+        return _choose(_(option.help), [(value, menu_words.choice(value), "") for value in ("no", "yes")])
     if option.ask is Ask.CHOICE:
         offered = option.offered or option.choices
         default = option.default if option.default in offered else None
-        chosen = _choose(_(option.help), [(choice, words.choice(choice), "") for choice in offered], default)
+        chosen = _choose(_(option.help), [(choice, menu_words.choice(choice), "") for choice in offered], default)
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         path = _ask_path(_(option.help))

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-import filelock
 from pydantic import ConfigDict, Field
 
 from client_records import Decisions, Face, Faces, Picture, Pictures, Source
@@ -304,6 +303,8 @@ class Client:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once."""
+        import filelock  # here, not above: who only looks at clients need not wait for it
+
         lock = filelock.FileLock(self.lock_file)
         try:
             lock.acquire(blocking=False)

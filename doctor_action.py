@@ -1,4 +1,4 @@
-"""The row of the table of actions that examines: this machine, or with a client its dataset."""
+"""The action that examines: this machine, or with a client its dataset."""
 
 from __future__ import annotations
 
@@ -42,6 +42,8 @@ def _quarantine_next(_job: Job, report: MachineReport | dataset_doctor.Examinati
 
 
 DOCTOR = Action(
-    "doctor", N_("Examine this machine, or a client's dataset"), _examine, _answer, needs_client=False, changes=False, tool=True,
-    more=True, then=_quarantine_next, options=(Option("--client", N_("examine the dataset of this client"), metavar="ID"),),
+    "doctor", _examine, _answer, needs_client=False, changes=False, then=_quarantine_next,
+    options=(Option("--client", N_("examine the dataset of this client"), metavar="ID"),),
 )  # fmt: skip
+
+ACTIONS = (DOCTOR,)

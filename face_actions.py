@@ -1,4 +1,4 @@
-"""The rows of the table of actions about faces and the dataset: crops, verdicts and what a person does with them."""
+"""The actions of faces and the dataset: crops, verdicts and what a person does with them."""
 
 from __future__ import annotations
 
@@ -43,27 +43,24 @@ def _offer_quarantine(job: Job) -> Sequence[tuple[str, str]]:
     return [(" ".join(stems), label) for (stems, _sign, _names), label in zip(rows, labels, strict=True)]
 
 
-# --- the rows ---------------------------------------------------------------------------------------------------------
+# --- the actions ------------------------------------------------------------------------------------------------------
 _FACE_HELP = N_("this face is the client: file and number, counted from the left; may be given several times")
 _LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30 (empty: show them):")
 
 PROCESS = Action(
-    "process", N_("Find and crop faces"),
-    lambda job: review.point_and_process(job.who, job.settings, job.options.face or ()), review.verdicts_answer,
+    "process", lambda job: review.point_and_process(job.who, job.settings, job.options.face or ()), review.verdicts_answer,
     plan=lambda job: image_processor.plan_process(job.who, job.settings), verdict=_nothing_accepted, then=_point_next,
     options=(Option("--face", _FACE_HELP, repeatable=True, metavar="FILE:N"),),
 )  # fmt: skip
 DATASET = Action(
-    "dataset", N_("Build the dataset"), lambda job: dataset.prepare_dataset(job.who, job.settings), _dataset_answer,
+    "dataset", lambda job: dataset.prepare_dataset(job.who, job.settings), _dataset_answer,
     plan=lambda job: dataset.plan_dataset(job.who, job.settings), then=lambda _job, _report: ("doctor",),
 )  # fmt: skip
 REJECTED = Action(
-    "rejected", N_("Look at what was rejected"), at_once(lambda job: review.rejected(job.who)), review.rejected_answer,
-    changes=False, more=True,
+    "rejected", at_once(lambda job: review.rejected(job.who)), review.rejected_answer, changes=False,
 )  # fmt: skip
 ACCEPT = Action(
-    "accept", N_("Accept a picture by hand"),
-    lambda job: review.accept_pictures(job.who, job.settings, job.options.pictures), review.verdicts_answer, more=True,
+    "accept", lambda job: review.accept_pictures(job.who, job.settings, job.options.pictures), review.verdicts_answer,
     options=(
         Option(
             "pictures", N_("Picture to accept (undo:NAME takes it back):"), Ask.CHOICE, nargs="+",
@@ -72,8 +69,7 @@ ACCEPT = Action(
     ),
 )  # fmt: skip
 WHO = Action(
-    "who", N_("Point at the client's face"),
-    lambda job: review.point_and_process(job.who, job.settings, job.options.faces), review.verdicts_answer, more=True,
+    "who", lambda job: review.point_and_process(job.who, job.settings, job.options.faces), review.verdicts_answer,
     options=(
         Option(
             "faces", N_("Which face is the client? Counted from the left, numbered in rejected/:"), Ask.CHOICE, nargs="+",
@@ -82,15 +78,13 @@ WHO = Action(
     ),
 )  # fmt: skip
 LIMITS = Action(
-    "limits", N_("Move the limits of quality"),
-    lambda job: review.move_limits(job.home, job.who, job.settings, job.options.changes), review.verdicts_answer, more=True,
+    "limits", lambda job: review.move_limits(job.home, job.who, job.settings, job.options.changes), review.verdicts_answer,
     plan=lambda job: review.preview_limits(job.who, job.settings, job.options.changes), plan_answer=review.limits_answer,
     options=(Option("changes", _LIMITS_HELP, Ask.TEXT, default=[], nargs="*", metavar="NAME=VALUE"),),
 )  # fmt: skip
 CAPTIONS = Action(
-    "captions", N_("Read or change captions"),
+    "captions",
     at_once(lambda job: review.captions(job.who, job.options.picture or "", job.options.text or "")), review.captions_answer,
-    more=True,
     options=(
         Option(
             "picture", N_("Whose caption?"), Ask.CHOICE, nargs="?", metavar="FILE",
@@ -103,8 +97,7 @@ CAPTIONS = Action(
     ),
 )  # fmt: skip
 QUARANTINE = Action(
-    "quarantine", N_("Take pictures out of training"),
-    at_once(lambda job: review.quarantine(job.who, job.options.pictures)), asdict, more=True,
+    "quarantine", at_once(lambda job: review.quarantine(job.who, job.options.pictures)), asdict,
     options=(
         Option(
             "pictures", N_("What to take out or put back (undo:NAME puts back):"), Ask.CHOICE, nargs="+",
@@ -112,3 +105,5 @@ QUARANTINE = Action(
         ),
     ),
 )  # fmt: skip
+
+ACTIONS = (PROCESS, DATASET, REJECTED, ACCEPT, WHO, LIMITS, CAPTIONS, QUARANTINE)

@@ -1,4 +1,4 @@
-"""The import's rows of the table of actions: their options -> the stages, their reports -> JSON, and the form of the prompts."""
+"""The import's actions: their options -> the stages, their reports -> JSON, and the form of the prompts."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _what_is_open(job: Job, _report: ImportReport) -> list[str]:
     return [*grids, "prompts"] if prompts.read_prompts(job.who).open else grids
 
 
-# --- the rows ---------------------------------------------------------------------------------------------------------
+# --- the actions ------------------------------------------------------------------------------------------------------
 _PICTURES = Option(
     "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
 )
@@ -130,8 +130,8 @@ _LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 
 IMPORT_MJ = Action(
-    "import-mj", N_("Import MidJourney images"), lambda job: import_mj(job.who, job.options),
-    import_answer, plan=lambda job: plan(job.options), plan_answer=plan_answer,
+    "import-mj", lambda job: import_mj(job.who, job.options), import_answer,
+    plan=lambda job: plan(job.options), plan_answer=plan_answer,
     verdict=nothing_imported,
     then=_what_is_open,
     options=(
@@ -143,18 +143,18 @@ IMPORT_MJ = Action(
     ),
 )  # fmt: skip
 IMPORT_PHOTOS = Action(
-    "import-photos", N_("Import real photos"), lambda job: import_photos(job.who, job.options),
-    import_answer, plan=lambda job: plan(job.options), plan_answer=plan_answer,
+    "import-photos", lambda job: import_photos(job.who, job.options), import_answer,
+    plan=lambda job: plan(job.options), plan_answer=plan_answer,
     verdict=nothing_imported, options=(_PICTURES, _MOVE),
 )  # fmt: skip
 GRIDS = Action(
-    "grids", N_("Split grids of four"), lambda job: data_preprocessor.split_grids(job.who), import_answer,
+    "grids", lambda job: data_preprocessor.split_grids(job.who), import_answer,
     plan=lambda job: data_preprocessor.plan_grids(job.who),
 )  # fmt: skip
 PROMPTS = Action(
-    "prompts", N_("Prompts: the master, and what is missing"),
+    "prompts",
     at_once(lambda job: tell_prompts(job.who, job.options)),
-    prompts_answer, more=True, form=lambda job: prompts_form(job.who),
+    prompts_answer, form=lambda job: prompts_form(job.who),
     options=(
         Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
         Option("--master", _MASTER_HELP, metavar="TEXT"),
@@ -162,3 +162,5 @@ PROMPTS = Action(
         Option("--list", _LIST_HELP, read=lambda text: Path(text).expanduser(), repeatable=True, metavar="FILE"),
     ),
 )  # fmt: skip
+
+ACTIONS = (IMPORT_MJ, IMPORT_PHOTOS, GRIDS, PROMPTS)

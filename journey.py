@@ -6,14 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from checkpoints import list_checkpoints
 from client import Client
 from client_records import Source
 from config import Settings, settings_file
-from dataset import dataset_is_current
-from image_processor import plan_process
 from language import N_
-from lora_trainer import trained_lora
 
 
 class State(Enum):
@@ -98,6 +94,12 @@ def _state(action: str, finding: _Finding, chosen: bool, imports_are_optional: b
 
 
 def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Finding]:
+    # Here, not above: the screens know the steps, and most of them are shown without asking a stage.
+    from checkpoints import list_checkpoints
+    from dataset import dataset_is_current
+    from image_processor import plan_process
+    from lora_trainer import trained_lora
+
     pictures = client.pictures()
     by_source = {source: sum(picture.source is source for picture in pictures) for source in Source}
     crops = sum(1 for face in client.faces() if face.crop)

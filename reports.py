@@ -11,6 +11,7 @@ from textwrap import shorten
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+import menu_words
 import words
 from client_export import MB, ExportedClient
 from client_records import REASON_NAMES, Rejection
@@ -392,7 +393,7 @@ def _queue(report: QueueReport) -> RenderableType:
 def _demo(report: DemoReport) -> RenderableType:
     rows = table("", _("step"), _("what came out"), _("seconds"))
     for step in report.steps:
-        rows.add_row(words.stage(step.name), words.outcome(step.outcome), f"{step.seconds:.1f}")
+        rows.add_row(menu_words.stage(step.name), menu_words.outcome(step.outcome), f"{step.seconds:.1f}")
     likeness = report.likeness
     sentence = _(
         "Mean distance to the client's crops: base {base:.1f}, with the LoRA {lora:.1f}, the crops among themselves {crops:.1f}.\n"

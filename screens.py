@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.table import Table
 from rich.text import Text
 
-import words
+import menu_words
 from client import Client
 from journey import State, Step
 from language import _, ngettext
@@ -58,13 +58,13 @@ class _Rate(ProgressColumn):
 def bar_state(event: Event) -> BarState:
     """An event as a bar shows it."""
     if isinstance(event, TrainingTick):
-        return BarState("train", words.stage("train"), event.step, event.total, _training_note(event))
+        return BarState("train", menu_words.stage("train"), event.step, event.total, _training_note(event))
     if isinstance(event, Notice):
         return BarState("", "", 0, 0, "")
     if isinstance(event, StepStarted | StepFinished):
-        return BarState(event.name, words.stage(event.name), 0, 0, "")
+        return BarState(event.name, menu_words.stage(event.name), 0, 0, "")
     note = event.item if event.stage in _NAMES_ITS_STEPS else ""
-    return BarState(event.stage, words.stage(event.stage), event.done, event.total, note)
+    return BarState(event.stage, menu_words.stage(event.stage), event.done, event.total, note)
 
 
 def _training_note(tick: TrainingTick) -> str:
@@ -131,9 +131,9 @@ def heading(event: Event) -> RenderableType | None:
     if isinstance(event, Notice):
         return Text(_(event.message).format(**event.facts), style="bold yellow")
     if isinstance(event, StepStarted):
-        return Text(f"[{event.number}/{event.total}] {words.stage(event.name)}", style="bold")
+        return Text(f"[{event.number}/{event.total}] {menu_words.stage(event.name)}", style="bold")
     if isinstance(event, StepFinished):
-        return Text(f"      {words.outcome(event.outcome)} ({event.seconds:.1f} s)", style="green")
+        return Text(f"      {menu_words.outcome(event.outcome)} ({event.seconds:.1f} s)", style="green")
     return None
 
 
@@ -168,7 +168,7 @@ def step_row(step: Step) -> str:
     label = f"{_STATE_LOOKS[step.state][0]} {_(step.label)}"
     if step.state is State.WAITING:
         return label
-    note = _(step.note).format(count=step.count) if step.note else _(words.STATES[step.state])
+    note = _(step.note).format(count=step.count) if step.note else _(menu_words.STATES[step.state])
     return f"{label:<{_LABEL_WIDTH}} {note}"
 
 
@@ -178,7 +178,7 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     for number, step in enumerate(steps, 1):
         sign, style = _STATE_LOOKS[step.state]
         note = _(step.note).format(count=step.count) if step.note else ""
-        rows.add_row(str(number), sign, _(step.label), _(words.STATES[step.state]), note, style=style)
+        rows.add_row(str(number), sign, _(step.label), _(menu_words.STATES[step.state]), note, style=style)
     return Group("", rows)
 
 

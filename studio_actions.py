@@ -1,4 +1,4 @@
-"""The rows of the table for portraits, face swaps, transcripts, models and the GPU."""
+"""The actions of portraits, face swaps, transcripts, models and the GPU."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ _STYLE_HELP = N_("Style:")
 _MAGIC_HELP = N_("Magic prompt: add words of light, lens and quality; Spanish is put into English?")
 
 GENERATE = Action(
-    "generate", N_("Paint portraits"), _generate, _generate_answer, plan=_plan_portraits, plan_answer=_plan_portraits_answer,
+    "generate", _generate, _generate_answer, plan=_plan_portraits, plan_answer=_plan_portraits_answer,
     options=(
         Option("--pick", N_("What shall be painted?"), Ask.CHOICE, offer=_picks, metavar="N"),
         Option("--prompt", N_("Prompt:"), Ask.TEXT, repeatable=True, metavar="TEXT", when=lambda job: job.options.pick == OWN_PICK),
@@ -236,8 +236,7 @@ _FACE_HELP = N_("Which face: client (the one most like the client), all, or numb
 _USES = tuple(use.value for use in Use)
 
 SWAP = Action(
-    "swap", N_("Swap a face"), _swap, _swap_answer, plan=_plan_swap, plan_answer=_plan_swap_answer,
-    verdict=_nothing_swapped, extra=True,
+    "swap", _swap, _swap_answer, plan=_plan_swap, plan_answer=_plan_swap_answer, verdict=_nothing_swapped,
     options=(
         Option("targets", N_("Picture, or folder of pictures, that get the client's face:"), Ask.PATH, read=_path, nargs="+"),
         Option("--licence", _LICENCE_HELP, Ask.CHOICE, choices=_USES,
@@ -276,8 +275,7 @@ def _transcribe_answer(report: transcription.TranscriptReport) -> Answer:
 
 
 TRANSCRIBE = Action(
-    "transcribe", N_("Transcribe a recording"), _transcribe, _transcribe_answer, plan=_plan_transcripts,
-    plan_answer=_plan_transcripts_answer, extra=True,
+    "transcribe", _transcribe, _transcribe_answer, plan=_plan_transcripts, plan_answer=_plan_transcripts_answer,
     options=(
         Option("recordings", N_("Audio or video file, or a folder of them:"), Ask.PATH, read=_path, nargs="+"),
         Option("--model", N_("Model (larger hears better and takes longer):"), Ask.CHOICE, transcription.DEFAULT_MODEL,
@@ -347,7 +345,7 @@ def _model_answer(found: Found) -> Answer:
 
 _VERBS = ("list", "preload", "free")
 MODELS = Action(
-    "models", N_("Models: show, download, free memory"), _models, _models_answer, needs_client=False, changes=False, tool=True,
+    "models", _models, _models_answer, needs_client=False, changes=False,
     plan=_plan_preload, plan_answer=_plan_preload_answer, plans=lambda job: job.options.verb == "preload", long=True,
     options=(
         Option("verb", N_("What to do with the models:"), Ask.CHOICE, "list", choices=_VERBS, nargs="?"),
@@ -384,4 +382,6 @@ def _gpus_answer(report: GPUs) -> Answer:
     return {**asdict(report), "works_without": [] if report.gpus else list(WITHOUT_GPU)}
 
 
-GPU = Action("gpu", N_("Show the GPU"), at_once(_gpus), _gpus_answer, needs_client=False, changes=False, tool=True)
+GPU = Action("gpu", at_once(_gpus), _gpus_answer, needs_client=False, changes=False)
+
+ACTIONS = (GENERATE, SWAP, TRANSCRIBE, MODELS, GPU)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+import menu_words
 import words
 from downloads import PreloadPlan, PreloadReport
 from face_swap import SwapPlan, SwapReport
@@ -76,7 +77,7 @@ def _portraits(report: PortraitReport) -> RenderableType:
 def _swap_plan(plan: SwapPlan) -> RenderableType:
     sentence = _("{count} pictures, {missing} of them without a result; the face comes from {sources} of the client's crops.")
     counted = sentence.format(count=len(plan.order.targets), missing=plan.missing, sources=len(plan.order.sources))
-    gate = _("InsightFace: {use}. Consent: {by}").format(use=words.choice(plan.use.value), by=plan.consent.by)
+    gate = _("InsightFace: {use}. Consent: {by}").format(use=menu_words.choice(plan.use.value), by=plan.consent.by)
     return Group(Text(counted), Text(gate))
 
 

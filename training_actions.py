@@ -1,4 +1,4 @@
-"""The rows of the table of actions about training: set-up, plan, run, queue, curves, checkpoints and their exports."""
+"""The actions of training: set-up, plan, run, queue, curves, checkpoints and their exports."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def _exports(job: Job) -> bool:
     return str(job.options.verb) == "export"
 
 
-# --- the rows ---------------------------------------------------------------------------------------------------------
+# --- the actions ------------------------------------------------------------------------------------------------------
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 YES_NO = ("yes", "no")
 _TRAIN_OPTIONS = (
@@ -241,8 +241,7 @@ _TRAIN_OPTIONS = (
 )
 
 SETUP = Action(
-    "setup", N_("Set up the program"), set_up, set_up_answer, needs_client=False,
-    changes=False, tool=True,
+    "setup", set_up, set_up_answer, needs_client=False, changes=False,
     options=(
         Option(
             "part", N_("What to set up:"), Ask.CHOICE, PARTS[0], choices=PARTS,
@@ -251,12 +250,11 @@ SETUP = Action(
     ),
 )  # fmt: skip
 TRAIN = Action(
-    "train", N_("Train the LoRA"), train, train_answer, plan=plan_training,
+    "train", train, train_answer, plan=plan_training,
     plan_answer=plan_answer, long=True, whole_gpu=True, retry=retry_training, options=_TRAIN_OPTIONS,
 )  # fmt: skip
 CHECKPOINTS = Action(
-    "checkpoints", N_("Show or export what was trained"), checkpoints, checkpoints_answer,
-    changes=False, extra=True,
+    "checkpoints", checkpoints, checkpoints_answer, changes=False,
     options=(
         Option(
             "verb", N_("What to do with the LoRAs:"), Ask.CHOICE, "list", choices=CHECKPOINT_VERBS, nargs="?",
@@ -271,14 +269,15 @@ CHECKPOINTS = Action(
     ),
 )  # fmt: skip
 TENSORBOARD = Action(
-    "tensorboard", N_("Training curves (TensorBoard)"), curves, asdict, changes=False, more=True,
+    "tensorboard", curves, asdict, changes=False,
     options=(Option("verb", N_("TensorBoard:"), Ask.CHOICE, "start", choices=CURVES, nargs="?"),),
 )  # fmt: skip
 QUEUE = Action(
-    "queue", N_("Train several clients, one after another"), queue, training_queue.answer, needs_client=False,
-    changes=False, tool=True, whole_gpu=True, verdict=training_queue.complaint,
+    "queue", queue, training_queue.answer, needs_client=False, changes=False, whole_gpu=True, verdict=training_queue.complaint,
     options=(
         Option("names", N_("Clients, in this order (empty: the last table):"), Ask.TEXT, nargs="*", metavar="ID"),
         Option("--preset", N_("how long to train each"), choices=PRESET_NAMES),
     ),
 )  # fmt: skip
+
+ACTIONS = (SETUP, TRAIN, CHECKPOINTS, TENSORBOARD, QUEUE)

@@ -22,7 +22,6 @@ from pydantic import BaseModel
 
 import studio_errors
 import utils
-from child_processes import NEW_GROUP
 from config import PROGRAM
 from language import N_
 from orders import Answer, Order
@@ -143,6 +142,8 @@ class Workshop:
         return self._number
 
     def _start(self) -> None:
+        from child_processes import NEW_GROUP  # here, not above: it brings psutil with it, and most work needs no worker
+
         self._log.parent.mkdir(parents=True, exist_ok=True)
         full = self._log.exists() and self._log.stat().st_size > FULL_LOG_BYTES
         with self._log.open("w" if full else "a", encoding="utf-8") as log:

@@ -281,7 +281,7 @@ def test_a_reader_that_has_enough_ends_nothing_with_a_traceback(tmp_path):
 
 def test_the_plan_that_is_shown_is_the_one_that_is_run_and_it_is_made_once(tmp_path):
     plans = count()
-    row = Action("walk", "", at_once(lambda job: job.plan), lambda report: {"ran": report}, plan=lambda _job: [next(plans)])
+    row = Action("walk", at_once(lambda job: job.plan), lambda report: {"ran": report}, plan=lambda _job: [next(plans)])
     job = row.planned(Job(tmp_path, Settings(), Namespace()))
     assert job.plan == [0]
     assert perform(row, job, Console(file=io.StringIO()), quiet=True) == [0]

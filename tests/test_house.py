@@ -44,6 +44,7 @@ COMMANDS = {
     "journey",
     "screens",
     "words",
+    "menu_words",
     "installation",
     "avatar_pipeline",
     "likeness",
@@ -52,6 +53,7 @@ COMMANDS = {
     "import_actions",
     "face_actions",
     "action_table",
+    "program_actions",
     "stage_watch",
     "training_actions",
     "doctor_action",
@@ -59,6 +61,24 @@ COMMANDS = {
     "studio_actions",
     "studio_reports",
     "worker",
+}
+FIRST_SCREEN = {
+    "avatar_pipeline",
+    "actions",
+    "action_table",
+    "forms",
+    "journey",
+    "screens",
+    "menu_words",
+    "stage_watch",
+    "workshop",
+    "orders",
+    "studio_errors",
+    "client",
+    "client_records",
+    "config",
+    "language",
+    "utils",
 }
 
 
@@ -100,12 +120,30 @@ def test_only_the_program_prints_or_asks():
             assert "questionary" not in imports_of(path), name
 
 
-def test_the_menu_opens_without_a_heavy_library():
+def test_no_action_loads_a_heavy_library_before_it_is_run():
     code = (
-        f"import sys, avatar_pipeline; avatar_pipeline.build_parser(); print([name for name in {HEAVY!r} if name in sys.modules])"
+        "import sys, actions, avatar_pipeline, studio_reports\n"
+        "avatar_pipeline.build_parser([row.name for row in actions.ROWS])\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "[]"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
+def test_the_first_screen_waits_for_no_stage(tmp_path):
+    """Half a second is all it may take, and a module of ours costs three milliseconds: a new one here has to be worth them."""
+    import pexpect
+
+    code = (
+        f"import sys, avatar_pipeline; avatar_pipeline.main(['--home', {str(tmp_path)!r}, '--language', 'en'])\n"
+        f"print('loaded:', *({set(MODULES) | set(HEAVY)!r} & set(sys.modules)))"
+    )
+    menu = pexpect.spawn(sys.executable, ["-c", code], cwd=str(ROOT), dimensions=(24, 80), encoding="utf-8", timeout=60)
+    menu.expect("What shall we work on")
+    menu.send("0\r")
+    menu.expect(r"loaded: (.+?)\r\n")
+    assert set(menu.match[1].split()) <= FIRST_SCREEN
 
 
 def test_modules_and_functions_stay_readable():
@@ -126,18 +164,19 @@ def test_the_readme_maps_exactly_the_modules_there_are():
 @pytest.mark.parametrize("readme", ["README.md", "README.es.md"])
 def test_every_action_stands_in_the_readme(readme):
     sys.path.insert(0, str(ROOT))
-    from actions import ACTIONS
+    from actions import ROWS
 
     text = (ROOT / readme).read_text(encoding="utf-8")
-    assert [action.name for action in ACTIONS if f"`{action.name}" not in text] == []
+    assert [row.name for row in ROWS if f"`{row.name}" not in text] == []
 
 
 def test_every_code_has_words():
     from client_records import REASON_NAMES, Reason
     from dataset import Verdict
     from journey import State
+    from menu_words import STATES
     from training_plan import Fit
-    from words import FITS, REASONS, STATES, VERDICTS
+    from words import FITS, REASONS, VERDICTS
 
     assert set(REASONS) == set(REASON_NAMES) == set(Reason)
     assert set(STATES) == set(State)
@@ -146,13 +185,11 @@ def test_every_code_has_words():
 
 
 def test_every_action_has_help_on_the_command_line():
-    from actions import ACTIONS
+    from actions import ROWS
 
-    for action in ACTIONS:
-        shown = subprocess.run(
-            [sys.executable, "avatar_pipeline.py", action.name, "--help"], cwd=ROOT, capture_output=True, text=True
-        )
-        assert shown.returncode == 0, action.name
+    for row in ROWS:
+        shown = subprocess.run([sys.executable, "avatar_pipeline.py", row.name, "--help"], cwd=ROOT, capture_output=True, text=True)
+        assert shown.returncode == 0, row.name
         assert "--json" in shown.stdout
 
 

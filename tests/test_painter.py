@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tiny_sdxl import SIDE_PX, make_base
 
-from actions import ACTIONS
+from actions import ROWS, action_named
 from client import create_client
 from config import Settings
 from generation import Words, plan_portraits
@@ -108,12 +108,12 @@ def test_before_a_training_the_worker_ends(tmp_path):
     from action_table import Action, Job, at_once
     from avatar_pipeline import perform
 
-    assert [action.name for action in ACTIONS if action.whole_gpu] == ["demo", "train", "queue"]
+    assert [row.name for row in ROWS if action_named(row.name).whole_gpu] == ["demo", "train", "queue"]
     with Workshop(tmp_path / "worker.log") as shop:
         for _answer in shop.ask("status"):
             pass
         assert shop.pid
-        row = Action("train", "", at_once(lambda job: job.workshop.pid), lambda report: {}, whole_gpu=True)
+        row = Action("train", at_once(lambda job: job.workshop.pid), lambda report: {}, whole_gpu=True)
         console = Console(file=io.StringIO())
         assert perform(row, Job(tmp_path, Settings(), Namespace(), None, shop), console, quiet=True) is None
 
