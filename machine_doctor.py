@@ -29,6 +29,7 @@ _GIB = 2**30
 _RAM_GB = 15.0  # a machine sold with 16; SDXL's checkpoint alone takes 7 while it is loaded
 _FREE_SHARE = 0.85  # of the video memory; a desktop takes the rest
 _MANY = 3  # programs named by name
+TRAINERS_TORCH = N_("PyTorch of sd-scripts")
 _SETUP = "python avatar_pipeline.py setup sd-scripts"
 _TORCH_CODE = "import torch; print('TORCH', torch.__version__, torch.version.cuda, torch.cuda.is_available())"
 _VERSION = re.compile(r"^(?P<name>__version__|cuda)\b[^=]*= ['\"](?P<value>[^'\"]+)['\"]", re.MULTILINE)
@@ -79,7 +80,7 @@ def examine_machine(home: Path, settings: Settings) -> Generator[Event, None, Ma
     for number, look in enumerate(looks, 1):
         checks.append(look())
         yield Progress(STAGE, number, len(looks) + 1, checks[-1].label)
-    checks.append((yield from _ask_trainer(settings, card)))
+    checks.append((yield from _ask_trainer(settings, card, Progress(STAGE, len(looks), len(looks) + 1, TRAINERS_TORCH))))
     yield Progress(STAGE, len(looks) + 1, len(looks) + 1)
     return MachineReport(tuple(checks))
 
@@ -222,9 +223,9 @@ def _look_at_tokenizers(settings: Settings) -> Check:
     return Check(N_("Tokenizers"), str(folder) if here else "-", here or not settings.sd_scripts, cure, _SETUP)
 
 
-def _ask_trainer(settings: Settings, card: GPUState | None) -> Generator[Event, None, Check]:
-    """The PyTorch of sd-scripts' own Python, asked in a process of its own."""
-    label, cure = N_("PyTorch of sd-scripts"), N_("The trainer's PyTorch does not work with this GPU. Set it up again:")
+def _ask_trainer(settings: Settings, card: GPUState | None, asking: Progress) -> Generator[Event, None, Check]:
+    """The PyTorch of sd-scripts' own Python, asked in a process of its own; `asking` is shown until it answers."""
+    label, cure = TRAINERS_TORCH, N_("The trainer's PyTorch does not work with this GPU. Set it up again:")
     if not settings.sd_scripts_python:
         return Check(label, "-", not settings.sd_scripts, cure, _SETUP)
     python = Path(settings.sd_scripts_python).expanduser()
@@ -236,7 +237,7 @@ def _ask_trainer(settings: Settings, card: GPUState | None) -> Generator[Event, 
         ):
             while True:
                 _event: Line | Heartbeat = next(child)
-                yield Progress(STAGE, 0, 0, label)
+                yield asking
     except StopIteration as end:
         result: ProcessResult = end.value
     except OSError:
