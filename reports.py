@@ -332,8 +332,13 @@ def _duration(seconds: float) -> str:
 @view.register
 def _training(report: TrainingReport) -> RenderableType:
     sentence = _("{steps} steps, {lora}").format(steps=report.steps, lora=report.lora.name)
-    resumed = _("  It went on from step {step}.").format(step=report.resumed_from) if report.resumed_from else ""
-    return Text(sentence + resumed, style="bold")
+    return Text(sentence + _how_it_began(report), style="bold")
+
+
+def _how_it_began(report: TrainingReport) -> str:
+    if report.resumed_from == report.steps:
+        return _("  It was trained already.")
+    return _("  It went on from step {step}.").format(step=report.resumed_from) if report.resumed_from else ""
 
 
 @view.register

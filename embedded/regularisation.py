@@ -32,7 +32,8 @@ def draw_regularisation(folder: Path, count: int = COUNT, size: int = SIZE_PX) -
     for done, number in enumerate(missing):
         yield Progress(STAGE, done, len(missing), _file(place, number).name)
         _draw_person(_file(place, number), number, size)
-    yield Progress(STAGE, len(missing), len(missing))
+    if missing:
+        yield Progress(STAGE, len(missing), len(missing))
     return len(missing)
 
 
