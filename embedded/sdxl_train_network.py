@@ -38,6 +38,7 @@ class Terminated(BaseException):
 def main(argv: Sequence[str]) -> int:
     """Trains as the command line says; returns the exit code."""
     signal.signal(signal.SIGTERM, _raise_terminated)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background deaf to it
     try:
         flags = parse_flags(argv)
         open_log(flags.console_log_simple, flags.console_log_file)
