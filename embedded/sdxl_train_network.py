@@ -2,12 +2,12 @@
 
 Run by its path, from any folder:
 
-    python embedded/sdxl_train_network.py --pretrained_model_name_or_path FOLDER --train_data_dir PARENT ...
+    python embedded/sdxl_train_network.py --pretrained_model_name_or_path MODEL --train_data_dir PARENT ...
 
-It trains any SDXL-shaped model in diffusers' layout and needs no GPU, no hub and no clone of sd-scripts. Where it differs from
-sd-scripts on purpose: it ends with code 1 when there is nothing to train on (sd-scripts: 0), refuses NaN latents instead of
-training on them, trains the U-Net only, leaves no half-written file when it is killed, and a resumed training gives the same LoRA
-as one that was never stopped.
+It trains any SDXL-shaped model, in diffusers' layout or in one file, and needs no GPU, no hub and no clone of sd-scripts. Where it
+differs from sd-scripts on purpose: it ends with code 1 when there is nothing to train on (sd-scripts: 0), refuses NaN latents
+instead of training on them, trains the U-Net only, leaves no half-written file when it is killed, and a resumed training gives the
+same LoRA as one that was never stopped.
 
 Exit codes: 0 trained; 1 refused or failed, the last line says why; 2 wrong words; killed by a signal: that signal.
 """
