@@ -6,6 +6,7 @@ TensorFlow is imported by `MtcnnDetector()` and by nothing else.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
@@ -147,6 +148,9 @@ def _load_mtcnn() -> Any:
     # TensorFlow reads these while it is imported; without them it fills the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    # It comes with PyTorch for CUDA. Loaded after TensorFlow, as diffusers would, it ends the program with a segmentation fault.
+    with contextlib.suppress(ImportError):
+        importlib.import_module("triton")
     import tensorflow as tf
 
     with contextlib.suppress(RuntimeError):  # a TensorFlow that is already at work in this process keeps its threads

@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -127,3 +128,10 @@ def test_tensorflow_says_nothing_in_the_terminal() -> None:
     code = "import numpy as np; from face_detector import MtcnnDetector; MtcnnDetector().find(np.zeros((200, 200, 3), np.uint8))"
     spoken = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (spoken.stdout, spoken.stderr) == ("", "")
+
+
+@pytest.mark.skipif(find_spec("triton") is None, reason="triton comes with PyTorch for CUDA on Linux")
+def test_pytorch_for_cuda_and_tensorflow_live_in_one_process() -> None:
+    code = "from face_detector import MtcnnDetector; MtcnnDetector(); import torch._dynamo"
+    told = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert told.returncode == 0, told.stderr
