@@ -172,6 +172,10 @@ class Client:
         """Pictures made while training, gathered from there."""
         return self.root / "samples"
 
+    def samples_sheet(self, version: int) -> Path:
+        """The samples of one version of the LoRA, side by side."""
+        return self.samples / f"contact_sheet_v{version}.png"
+
     @property
     def likeness(self) -> Path:
         """Portraits of other people, painted only to measure how little a LoRA changes them."""

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from checkpoints import Checkpoint, list_checkpoints
 from client import Client
+from sample_sheet import write_sample_sheet
 from training_errors import NoCheckpoint
 from training_runs import losses_of, read_runs
 from training_samples import samples_of
@@ -40,9 +41,10 @@ class LoraFile:
 
 @dataclass(frozen=True, slots=True)
 class LoraFiles:
-    """Every LoRA of a client, oldest first."""
+    """Every LoRA of a client, oldest first, and for each version that has samples the sheet that shows them side by side."""
 
     files: tuple[LoraFile, ...]
+    sheets: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ def look_closely(client: Client) -> Generator[Event, None, LoraFiles]:
         captions = any(name in header for name in TELLTALE)
         found.append(LoraFile(one, sha256_file(one.path), losses.get(one.step), samples_of(client, lora, one.step), captions))
         yield Progress("checkpoints", number, len(checkpoints), one.path.name)
-    return LoraFiles(tuple(found))
+    sheets = [write_sample_sheet(client, version) for version in sorted({one.version for one in checkpoints})]
+    return LoraFiles(tuple(found), tuple(sheet for sheet in sheets if sheet))
 
 
 def answer(report: LoraFiles) -> dict[str, Any]:
@@ -74,7 +77,8 @@ def answer(report: LoraFiles) -> dict[str, Any]:
                 "samples": [str(sample) for sample in file.samples], "captions": file.captions,
             }
             for file in report.files
-        ]
+        ],
+        "contact_sheets": [str(sheet) for sheet in report.sheets],
     }  # fmt: skip
 
 

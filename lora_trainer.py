@@ -32,6 +32,7 @@ from client import Client
 from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
 from diagnosis import Cause, diagnose
 from language import N_, _
+from sample_sheet import write_sample_sheet
 from trainer_arguments import check_arguments
 from trainer_monitor import Ended, Watched, fail, read_line, watch
 from training_cost import Estimate, estimate, next_rung, refuse, take_rung
@@ -186,6 +187,7 @@ class TrainingReport:
     seconds: float
     checkpoints: tuple[Checkpoint, ...]
     changes: tuple[str, ...] = ()
+    samples: Path | None = None  # the sheet that shows them side by side
 
 
 def train(
@@ -210,10 +212,11 @@ def train(
             yield from _draw_other_people(client)
         begun, plan = yield from _run_down_the_ladder(client, settings, plan, take_rungs)
     gather_samples(client, plan)
+    sheet = write_sample_sheet(client, plan.version)
     clear_up(client, plan)
     yield TrainingTick(plan.steps, plan.steps)
     of_plan = tuple(one for one in list_checkpoints(client) if one.version == plan.version)
-    return TrainingReport(final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes)
+    return TrainingReport(final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet)
 
 
 def _run_down_the_ladder(

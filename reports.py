@@ -332,7 +332,12 @@ def _duration(seconds: float) -> str:
 @view.register
 def _training(report: TrainingReport) -> RenderableType:
     sentence = _("{steps} steps, {lora}").format(steps=report.steps, lora=report.lora.name)
-    return Text(sentence + _how_it_began(report), style="bold")
+    lines = [Text(sentence + _how_it_began(report), style="bold")]
+    return Group(*lines, *_samples_to_look_at(report.samples))
+
+
+def _samples_to_look_at(*sheets: Path | None) -> list[Text]:
+    return [Text(_("The samples side by side: {sheet}").format(sheet=sheet)) for sheet in sheets if sheet]
 
 
 def _how_it_began(report: TrainingReport) -> str:
@@ -352,7 +357,7 @@ def _lora_files(report: LoraFiles) -> RenderableType:
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
         rows.add_row(checkpoint.path.stem, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
-    return rows
+    return Group(rows, *_samples_to_look_at(*report.sheets))
 
 
 @view.register

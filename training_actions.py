@@ -131,6 +131,7 @@ def train_answer(report: lora_trainer.TrainingReport) -> Answer:
     """What was trained."""
     return {
         "lora": str(report.lora), "steps": report.steps, "resumed_from": report.resumed_from, "changes": list(report.changes),
+        "samples": str(report.samples) if report.samples else None,
     }  # fmt: skip
 
 

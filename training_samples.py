@@ -39,6 +39,13 @@ def write_prompts(client: Client, plan: TrainingPlan) -> None:
     write_text(client.sample_prompts, "".join(f"{prompt.format(**facts)} {how}\n" for prompt in prompts))
 
 
+def prompts_of(client: Client) -> tuple[str, ...]:
+    """The words that were last painted from, by their number in a sample's name."""
+    if not client.sample_prompts.is_file():
+        return ()
+    return tuple(line.split(" --", 1)[0] for line in client.sample_prompts.read_text(encoding="utf-8").splitlines())
+
+
 def gather_samples(client: Client, plan: TrainingPlan) -> list[Path]:
     """Move finished pictures into `samples/`, named `LORA-step00000250-0.png`; those still being written stay for the next time."""
     if not client.trainer_samples.is_dir():

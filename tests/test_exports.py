@@ -9,14 +9,17 @@ import sys
 import urllib.request
 
 import pytest
+from PIL import Image
 from safetensors.numpy import load_file
 from stages import run
 from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
 from checkpoints import list_checkpoints
 from client import create_client
+from contact_sheet import GAP
 from exports import App, export_lora
 from lora_files import choose, look_closely, read_metadata, strip_captions
+from sample_sheet import CELL_PX
 from tensorboard_server import find_server, start_server, stop_server
 from training_errors import ExportRefused, GPUBusy, NoCheckpoint
 from training_lock import hold_gpu
@@ -37,6 +40,21 @@ def test_every_checkpoint_is_listed_with_what_is_known_of_it(trained):
     last = report.files[-1]
     assert last.sha256 == sha256_file(last.checkpoint.path)
     assert all(file.captions and file.loss == 0.124 and len(file.samples) == 2 for file in report.files[1:])
+
+
+def test_samples_lie_side_by_side_a_column_a_step(trained):
+    sheet = trained.samples_sheet(1)
+    with Image.open(sheet) as written:  # by the training itself
+        size = written.size
+    cell = CELL_PX + GAP
+    assert size[0] == 5 * cell + GAP
+    assert size[1] > 2 * cell
+    for number in range(2):
+        (trained.samples / f"ana_avatar_v1-step00000010-{number}.png").unlink()
+    _events, report = run(look_closely(trained))
+    assert report.sheets == (sheet,)
+    with Image.open(sheet) as written:
+        assert written.width == 4 * cell + GAP
 
 
 def test_a_torn_file_is_listed_and_never_chosen(trained):
