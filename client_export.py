@@ -111,7 +111,7 @@ def _check_room(client: Client, contents: _Contents, target: Path) -> None:
     needed = contents.bytes + 2 * names + _ENTRY_BYTES * (len(contents.files) + len(contents.empty))
     free = free_bytes(target.parent)
     if needed > free:
-        raise NoRoom(path=target, needed=needed / MB, free=free / MB)
+        raise NoRoom(path=target, needed=f"{needed / MB:.1f} MB", free=f"{free / MB:.1f} MB")
 
 
 # --- what goes in -----------------------------------------------------------------------------------------------------

@@ -231,9 +231,9 @@ class DiskFull(PipelineError):
 
 
 class NoRoom(PipelineError):
-    """Facts: path, needed and free in MB."""
+    """Facts: path, needed, free."""
 
-    message = N_("There is no room for {path}: it may need {needed:.1f} MB, and {free:.1f} MB are free.")
+    message = N_("There is no room for {path}: it may need {needed}, and {free} are free.")
     hint = N_("Free some space, or name a folder on another disk.")
 
 

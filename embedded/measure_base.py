@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from PIL import Image
 from embedded.base_model import PICTURE_SIDE, load_base
 from embedded.palette import BACKGROUNDS, HAIR, SCENES
 from embedded.portraits import Picture, Portrait, draw, random_portrait
+from face_detector import load_tensorflow
 
 if TYPE_CHECKING:
     from diffusers import StableDiffusionXLPipeline
@@ -104,8 +104,7 @@ class Judge:
     """Looks for faces with MTCNN, and names colours by what drawn portraits look like in the same place."""
 
     def __init__(self) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+        load_tensorflow()
         from mtcnn import MTCNN
 
         self._mtcnn: Any = MTCNN()
