@@ -20,10 +20,9 @@ from consent import Consent, Use, What, check_consent, check_licence
 from language import _
 from models import Found, find
 from pictures import list_pictures
-from portrait import sha256_of
 from studio_errors import NoTargetFace, RecipeRefused
 from swapper import FaceFiles, SeenFace, SwapOrder, SwapRecord, Target
-from utils import Event, FolderMissing, ModelMissing, NotReady, Progress, read_record, sweep_parts
+from utils import Event, FolderMissing, ModelMissing, NotReady, Progress, known_sha256, read_record, sweep_parts
 from workshop import Workshop, relay
 
 STAGE = "swap"
@@ -116,7 +115,12 @@ def plan_swap(
     pictures = [picture for target in targets for picture in _pictures_of(target)]
     if not pictures:
         raise NoTargetFace(path=targets[0] if targets else "-", problem=_("there is no picture."))
-    facts = {"use": use.value, "consent": consent.recorded, "choice": choice.mode, "sources": [sha256_of(path) for path in sources]}
+    facts = {
+        "use": use.value,
+        "consent": consent.recorded,
+        "choice": choice.mode,
+        "sources": [known_sha256(path) for path in sources],
+    }
     jobs = tuple(_target(client, picture, choice, facts, files) for picture in dict.fromkeys(pictures))
     order = SwapOrder(
         files=files, sources=sources, targets=jobs, choice=choice.mode, numbers=choice.numbers, reference=choice.reference
@@ -181,15 +185,15 @@ def _pictures_of(target: Path) -> tuple[Path, ...]:
 
 def _target(client: Client, picture: Path, choice: Choice, facts: dict[str, Any], files: FaceFiles) -> Target:
     """A target with the names of what comes of it, which follow from all that its pixels depend on."""
-    own = sha256_of(picture)
-    reference = sha256_of(choice.reference) if choice.reference else ""
-    parts = [own, *facts["sources"], choice.mode, str(choice.numbers), reference, sha256_of(files.swapper)]
+    own = known_sha256(picture)
+    reference = known_sha256(choice.reference) if choice.reference else ""
+    parts = [own, *facts["sources"], choice.mode, str(choice.numbers), reference, known_sha256(files.swapper)]
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:DIGEST_DIGITS]
     stem = re.sub(r"[^\w-]+", "_", picture.stem)[:60]
     return Target(
         source=picture, result=client.swaps / f"{stem}_{digest}.png",
         preview=client.swaps / f"{stem}_{own[:DIGEST_DIGITS]}_faces.png",
-        record={**facts, "target": picture.name, "target_sha256": own, "models": {"inswapper_128": sha256_of(files.swapper)}},
+        record={**facts, "target": picture.name, "target_sha256": own, "models": {"inswapper_128": known_sha256(files.swapper)}},
     )  # fmt: skip
 
 

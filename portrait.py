@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +17,7 @@ from pydantic import ConfigDict, Field
 
 from recipes import Kind, Studio
 from sdxl import Sampler, Stroke, native_px
-from utils import ModelMissing, Record, replacing, sha256_file, write_record
+from utils import ModelMissing, Record, known_sha256, replacing, write_record
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -128,7 +127,7 @@ def commission(folder: Path, studio: Studio, request: PortraitRequest) -> tuple[
     shared = PortraitRecord(
         prompt="", negative="", seed=0, steps=recipe.steps, guidance=recipe.guidance, sampler=recipe.sampler, width=width,
         height=height, base=files.base.name, base_digest=digest_model(files.base), lora=lora.name if lora else "",
-        lora_sha256=sha256_of(lora) if lora else "", weight=request.weight if lora else 0.0, kind=recipe.kind,
+        lora_sha256=known_sha256(lora) if lora else "", weight=request.weight if lora else 0.0, kind=recipe.kind,
         unet=files.unet.name if files.unet else "", unet_digest=digest_model(files.unet) if files.unet else "",
         vae=files.vae.name if files.vae else "", vae_digest=digest_model(files.vae) if files.vae else "", detail=request.detail,
     )  # fmt: skip
@@ -143,17 +142,6 @@ def commission(folder: Path, studio: Studio, request: PortraitRequest) -> tuple[
         for seed in request.seeds
     ]  # fmt: skip
     return tuple(Commission(one, folder / NAME.format(seed=one.seed, digest=one.digest()), studio, lora) for one in records)
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, read once for as long as it is not written again: a plan asks for it with every weight."""
-    facts = path.stat()
-    return _sha256(path, facts.st_size, facts.st_mtime_ns)
-
-
-@lru_cache(maxsize=64)
-def _sha256(path: Path, _size: int, _written: int) -> str:
-    return sha256_file(path)
 
 
 def write_portrait(file: Path, picture: Image.Image, record: PortraitRecord) -> None:

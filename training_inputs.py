@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from config import PROGRAM, SDXL_BASE, SDXL_ID, Settings, resolve_base
 from language import N_, _
 from models import find
 from training_plan import BaseFacts, BaseKind, DatasetFacts, TrainerKind
-from utils import ModelMissing, NotReady, Record, SettingRefused, TrainerMissing, read_record, sha256_file
+from utils import ModelMissing, NotReady, Record, SettingRefused, TrainerMissing, known_sha256, read_record
 
 SCRIPT = "sdxl_train_network.py"
 EMBEDDED_SCRIPT = PROGRAM / "embedded" / SCRIPT
@@ -219,19 +218,8 @@ def _is_caption(file: Path) -> bool:
 def _digest_of_files(client: Client, files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.relative_to(client.root).as_posix()}\0{_digest_of_file(file)}\n".encode())
+        digest.update(f"{file.relative_to(client.root).as_posix()}\0{known_sha256(file)}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def _digest_of_file(file: Path) -> str:
-    """Its SHA-256; read once, for a client's screen asks each time it is drawn, and a dataset may hold a gigabyte."""
-    found = file.stat()
-    return _digest_as_of(file, found.st_size, found.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _digest_as_of(file: Path, _size: int, _written_ns: int) -> str:
-    return sha256_file(file)
 
 
 def forget_caches(client: Client) -> None:

@@ -14,9 +14,19 @@ from pydantic import ConfigDict, Field
 from client import Client
 from config import Settings
 from models import WHISPER_SIZES, find, models_folder
-from portrait import sha256_of
 from speech import Segment, Speech, SpeechOrder
-from utils import Event, FolderMissing, ModelMissing, Progress, Record, read_record, sweep_parts, write_record, write_text
+from utils import (
+    Event,
+    FolderMissing,
+    ModelMissing,
+    Progress,
+    Record,
+    known_sha256,
+    read_record,
+    sweep_parts,
+    write_record,
+    write_text,
+)
 from workshop import Workshop, relay
 
 STAGE = "transcribe"
@@ -181,7 +191,7 @@ def _model_folder(client: Client, settings: Settings, model: str) -> Path:
 
 def _known(client: Client, file: Path, folder: Path, language: str) -> Transcript | None:
     """The transcript of this very recording by this model, None where there is none yet."""
-    digest = sha256_of(file)
+    digest = known_sha256(file)
     for record_file in sorted(client.transcripts.glob("*.json")):
         record = read_record(record_file, TranscriptRecord)
         if (record.sha256, record.model, record.asked_language) == (digest, _model_name(folder), language):
@@ -196,7 +206,7 @@ def _model_name(folder: Path) -> str:
 
 def _write(client: Client, file: Path, plan: TranscriptPlan, speech: Speech) -> Transcript:
     """The four files, JSON last."""
-    digest = sha256_of(file)
+    digest = known_sha256(file)
     target = client.transcripts / f"{_free_stem(client, file, digest, _model_name(plan.folder))}.txt"
     text = "\n".join(one.text for one in speech.segments)
     record = TranscriptRecord(

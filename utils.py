@@ -53,6 +53,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -402,6 +403,17 @@ def sha256_file(path: Path) -> str:
     """The SHA-256 of a file as 64 hexadecimal digits; memory stays flat."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def known_sha256(path: Path) -> str:
+    """The SHA-256 of a file, read once for as long as it is not written again: plans and screens ask for it over and over."""
+    found = path.stat()
+    return _sha256_as_of(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _sha256_as_of(path: Path, _size: int, _written_ns: int) -> str:
+    return sha256_file(path)
 
 
 def read_record(path: Path, kind: type[Kind]) -> Kind:

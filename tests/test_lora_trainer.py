@@ -12,6 +12,7 @@ import psutil
 import pytest
 from PIL import Image
 from safetensors.numpy import load_file
+from stages import run
 
 import lora_trainer
 from checkpoints import find_resume, is_whole, list_checkpoints, read_plan
@@ -58,15 +59,6 @@ def play(monkeypatch):
 
 def prepare(client, settings, overrides=SHORT):
     return plan_training(client, settings, gpu=CARD, overrides=overrides)
-
-
-def run(stage):
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return events, end.value
 
 
 def train_now(client, settings, overrides=SHORT):

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from stages import run
 
 from config import Settings, load_settings
 from gpu import GPUState
@@ -65,15 +66,6 @@ def no_transformers(plan):
     """The tokenizers step asks for transformers, which nothing has installed here: a package of that name that does nothing."""
     site = next((plan.python.parent.parent).glob("[Ll]ib/**/site-packages"))
     (site / "transformers.py").write_text("class CLIPTokenizer: pass\n")
-
-
-def run(stage):
-    events = []
-    while True:
-        try:
-            events.append(next(stage))
-        except StopIteration as end:
-            return events, end.value
 
 
 def test_everything_is_made_shown_and_named_in_the_settings(home, source):
