@@ -139,7 +139,8 @@ def heading(event: Event) -> RenderableType | None:
 
 def plain_line(state: BarState, seconds: float) -> Text:
     """Where a stage is, for a log: how much of it, at what rate, and how long it will take."""
-    parts = [f"{state.label}: {state.done}/{state.total}" if state.total else f"{state.label}: {state.done}"]
+    counted = f"{state.done}/{state.total}" if state.total else str(state.done or "...")
+    parts = [f"{state.label}: {counted}"]
     if state.done and seconds > 0:
         rate = state.done / seconds
         parts.append(_("{rate:.1f} a second").format(rate=rate))
