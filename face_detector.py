@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -167,11 +169,23 @@ def _load_mtcnn() -> Any:
     from mtcnn.stages import stage_pnet
 
     stage_pnet.build_scale_pyramid = _pyramid
-    mtcnn = MTCNN()
+    with _deaf_to_closed_files():
+        mtcnn = MTCNN()
     # Most of the time goes into starting small operations one by one; a traced graph starts them together.
     for stage, side in zip(mtcnn.stages, (None, 24, 48), strict=True):
         stage._model = tf.function(stage.model, input_signature=[tf.TensorSpec((None, side, side, 3), tf.float32)])
     return mtcnn
+
+
+@contextlib.contextmanager
+def _deaf_to_closed_files() -> Iterator[None]:
+    """From Python 3.13 on, lz4's reader of MTCNN's weights complains in the terminal of its closed file when it is thrown away."""
+    heard = sys.unraisablehook
+    sys.unraisablehook = lambda complaint: None if isinstance(complaint.exc_value, ValueError) else heard(complaint)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = heard
 
 
 def _pyramid(width: int, height: int, min_face_size: int, scale_factor: float = _STEP) -> npt.NDArray[np.float64]:

@@ -211,12 +211,18 @@ def train(
         if plan.base_kind is BaseKind.EMBEDDED:
             yield from _draw_other_people(client)
         begun, plan = yield from _run_down_the_ladder(client, settings, plan, take_rungs)
-    gather_samples(client, plan)
-    sheet = write_sample_sheet(client, plan.version)
+    sheet = _lay_out_samples(client, plan, trained=begun < plan.steps)
     clear_up(client, plan)
     yield TrainingTick(plan.steps, plan.steps)
     of_plan = tuple(one for one in list_checkpoints(client) if one.version == plan.version)
     return TrainingReport(final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet)
+
+
+def _lay_out_samples(client: Client, plan: TrainingPlan, *, trained: bool) -> Path | None:
+    """The sheet of a plan's samples, written where any came since, or where a killed run could not."""
+    sheet = client.samples_sheet(plan.version)
+    gathered = gather_samples(client, plan)
+    return write_sample_sheet(client, plan.version) if trained or gathered or not sheet.is_file() else sheet
 
 
 def _run_down_the_ladder(
