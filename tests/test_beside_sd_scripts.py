@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
@@ -128,6 +129,8 @@ def names(folder):
 
 
 def scalars(folder):
+    # TensorFlow is not wanted for this, and loaded before triton it ends the process.
+    sys.modules.setdefault("tensorboard.compat.notf", types.ModuleType("tensorboard.compat.notf"))
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     read = EventAccumulator(str(next((folder / "logs").rglob("events.*")).parent))
