@@ -18,7 +18,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -37,28 +38,44 @@ class Terminated(BaseException):
 
 def main(argv: Sequence[str]) -> int:
     """Trains as the command line says; returns the exit code."""
-    signal.signal(signal.SIGTERM, _raise_terminated)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts what runs in its background deaf to it
     try:
-        flags = parse_flags(argv)
-        open_log(flags.console_log_simple, flags.console_log_file)
-        data = read_dataset(flags)
-        _quiet_libraries()
-        # here, because importing torch and diffusers takes seconds that a wrong command line should not cost
-        from embedded.lora_training import train
+        with _dying_of_signals():
+            flags = parse_flags(argv)
+            open_log(flags.console_log_simple, flags.console_log_file)
+            data = read_dataset(flags)
+            _quiet_libraries()
+            # here, because importing torch and diffusers takes seconds that a wrong command line should not cost
+            from embedded.lora_training import train
 
-        train(flags, data)
+            train(flags, data)
     except Refused as error:
         print(f"sdxl_train_network.py: {error}", file=sys.stderr, flush=True)
         return 1
-    except Terminated:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.raise_signal(signal.SIGTERM)
     return 0
 
 
-def _raise_terminated(number: int, frame: FrameType | None) -> None:
-    raise Terminated
+@contextmanager
+def _dying_of_signals() -> Iterator[None]:
+    """SIGTERM and Ctrl-C unwind what runs, so that nothing half written stays, and then end the process as they would have.
+
+    The signal is what counts: a library that was at work may have made another exception of ours on the way out.
+    """
+    heard: list[int] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Terminated
+
+    signal.signal(signal.SIGTERM, hear)
+    signal.signal(signal.SIGINT, hear)  # said aloud: a shell starts what runs in its background deaf to it
+    try:
+        yield
+    finally:
+        if heard:
+            if heard[0] == signal.SIGINT:
+                print("KeyboardInterrupt", file=sys.stderr, flush=True)
+            signal.signal(heard[0], signal.SIG_DFL)
+            signal.raise_signal(heard[0])
 
 
 def _quiet_libraries() -> None:
