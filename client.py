@@ -172,6 +172,10 @@ class Client:
         """Pictures made while training, gathered from there."""
         return self.root / "samples"
 
+    def lora_name(self, version: int) -> str:
+        """What the files of one version of the LoRA are called, without step and ending."""
+        return f"{self.id}_avatar_v{version}"
+
     def samples_sheet(self, version: int) -> Path:
         """The samples of one version of the LoRA, side by side."""
         return self.samples / f"contact_sheet_v{version}.png"

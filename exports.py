@@ -100,7 +100,7 @@ def export_lora(
 
 def find_preview(client: Client, checkpoint: Checkpoint) -> Path | None:
     """A picture to recognise a LoRA by: its own sample, else the last one before it or the newest portrait; None without any."""
-    lora = f"{client.id}_avatar_v{checkpoint.version}"
+    lora = client.lora_name(checkpoint.version)
     samples = samples_of(client, lora, checkpoint.step) or _earlier_samples(client, lora, checkpoint.step)
     portraits = sorted(client.output.glob("portrait_*.png"), key=lambda path: path.stat().st_mtime, reverse=True)
     return next(iter((*samples, *portraits)), None)

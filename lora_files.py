@@ -59,7 +59,7 @@ def look_closely(client: Client) -> Generator[Event, None, LoraFiles]:
     checkpoints, runs, found = list_checkpoints(client), read_runs(client), []
     for number, one in enumerate(checkpoints, 1):
         losses = losses_of(runs, one.version)
-        lora = f"{client.id}_avatar_v{one.version}"
+        lora = client.lora_name(one.version)
         header = read_metadata(one.path) if one.whole else {}
         captions = any(name in header for name in TELLTALE)
         found.append(LoraFile(one, sha256_file(one.path), losses.get(one.step), samples_of(client, lora, one.step), captions))

@@ -332,8 +332,7 @@ def _duration(seconds: float) -> str:
 @view.register
 def _training(report: TrainingReport) -> RenderableType:
     sentence = _("{steps} steps, {lora}").format(steps=report.steps, lora=report.lora.name)
-    lines = [Text(sentence + _how_it_began(report), style="bold")]
-    return Group(*lines, *_samples_to_look_at(report.samples))
+    return Group(Text(sentence + _how_it_began(report), style="bold"), *_samples_to_look_at(report.samples))
 
 
 def _samples_to_look_at(*sheets: Path | None) -> list[Text]:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from client import Client
 from contact_sheet import Cell, contact_sheet
 from language import _
 from training_runs import losses_of, read_runs
-from training_samples import prompts_of
+from training_samples import prompts_of, samples_by_step
 
 CELL_PX = 224
-_SAMPLE = re.compile(r".+-step(?P<step>\d{8})-(?P<prompt>\d+)\.png")
 
 
 def write_sample_sheet(client: Client, version: int) -> Path | None:
     """The sheet of one version of a client's LoRA, with the loss at each checkpoint; None where no sample was painted."""
-    samples = _samples(client, version)
+    samples = samples_by_step(client, client.lora_name(version))
     if not samples:
         return None
     losses = losses_of(read_runs(client), version)
@@ -28,12 +26,6 @@ def write_sample_sheet(client: Client, version: int) -> Path | None:
     sheet = client.samples_sheet(version)
     contact_sheet(rows, sheet, titles=[known.get(prompt, str(prompt)) for prompt in prompts], cell_px=CELL_PX)
     return sheet
-
-
-def _samples(client: Client, version: int) -> dict[tuple[int, int], Path]:
-    """The gathered pictures by step and prompt."""
-    named = {path: _SAMPLE.fullmatch(path.name) for path in client.samples.glob(f"{client.id}_avatar_v{version}-step*.png")}
-    return {(int(name["step"]), int(name["prompt"])): path for path, name in named.items() if name}
 
 
 def _label(step: int, loss: float | None) -> str:

@@ -139,7 +139,7 @@ class TrainingPlan(Record):
 
     def output_name(self, client: Client) -> str:
         """The name of the LoRA's files, without the ending."""
-        return f"{client.id}_avatar_v{self.version}"
+        return client.lora_name(self.version)
 
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one pass over the dataset, as sd-scripts counts them."""

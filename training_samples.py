@@ -25,6 +25,7 @@ _EMBEDDED_PROMPTS = (
 _NEGATIVE = "blurry, deformed, watermark"
 _SEED = 42  # the same at every step: only the LoRA differs from one sample to the next
 _NAME = re.compile(r"(?P<run>.+)_(?P<when>e?\d{6})_(?P<prompt>\d{2})_\d{14}(?:_\d+)?")
+_GATHERED = re.compile(r"(?P<lora>.+)-step(?P<step>\d{8})-(?P<prompt>\d+)")
 _BEGUN = re.compile(r"-from(\d{8})$")
 _PNG_END = b"IEND\xaeB`\x82"
 
@@ -81,3 +82,9 @@ def _is_finished(picture: Path) -> bool:
 def samples_of(client: Client, lora: str, step: int) -> tuple[Path, ...]:
     """The gathered samples of one checkpoint."""
     return tuple(sorted(client.samples.glob(f"{lora}-step{step:08d}-*.png"))) if client.samples.is_dir() else ()
+
+
+def samples_by_step(client: Client, lora: str) -> dict[tuple[int, int], Path]:
+    """The gathered samples of a LoRA, by step and number of the prompt."""
+    named = {path: _GATHERED.fullmatch(path.stem) for path in client.samples.glob("*.png")}
+    return {(int(name["step"]), int(name["prompt"])): path for path, name in named.items() if name and name["lora"] == lora}

@@ -25,7 +25,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from embedded.kohya_dataset import Picture, open_fitted
 from embedded.trainer_console import LOG
-from embedded.trainer_flags import BaseModel, Refused
+from embedded.trainer_flags import Refused, SdxlBase
 
 Vae: TypeAlias = AutoencoderKL | AutoencoderTiny
 Encoder: TypeAlias = CLIPTextModel | CLIPTextModelWithProjection
@@ -44,12 +44,12 @@ class TextOutputs:
     pooled: Tensor
 
 
-def load_unet(base: BaseModel, dtype: torch.dtype) -> UNet2DConditionModel:
+def load_unet(base: SdxlBase, dtype: torch.dtype) -> UNet2DConditionModel:
     """The U-Net, frozen; raises `Refused` for a file that does not hold one."""
     return _load_part(UNet2DConditionModel, base, "unet", dtype)
 
 
-def load_vae(base: BaseModel, dtype: torch.dtype) -> Vae:
+def load_vae(base: SdxlBase, dtype: torch.dtype) -> Vae:
     """The VAE, of the class its own config names; raises `Refused` for a class that diffusers does not have."""
     name = json.loads((base.config / "vae" / "config.json").read_text(encoding="utf-8"))["_class_name"]
     vae_class = getattr(diffusers, name, None)
@@ -58,7 +58,7 @@ def load_vae(base: BaseModel, dtype: torch.dtype) -> Vae:
     return _load_part(vae_class, base, "vae", dtype).eval()
 
 
-def scheduler_config(base: BaseModel) -> dict[str, Any]:
+def scheduler_config(base: SdxlBase) -> dict[str, Any]:
     """The scheduler's own configuration: betas, zero terminal SNR, prediction type, spacing of time steps."""
     return dict(DDPMScheduler.load_config(base.config, subfolder="scheduler", local_files_only=True))
 
@@ -94,7 +94,7 @@ def scale_latents(vae: Vae, latents: Tensor) -> Tensor:
 
 
 def encode_captions(
-    base: BaseModel, captions: Iterable[str], max_tokens: int | None, device: torch.device, dtype: torch.dtype
+    base: SdxlBase, captions: Iterable[str], max_tokens: int | None, device: torch.device, dtype: torch.dtype
 ) -> dict[str, TextOutputs]:
     """The text outputs of each different caption, on the CPU in `dtype`; the encoders are loaded and dropped here.
 
@@ -113,7 +113,7 @@ def encode_captions(
     return {text: TextOutputs(hidden[row], pooled[row]) for row, text in enumerate(different)}
 
 
-def _load_part(part_class: Any, base: BaseModel, part: str, dtype: torch.dtype) -> Any:
+def _load_part(part_class: Any, base: SdxlBase, part: str, dtype: torch.dtype) -> Any:
     """The U-Net or the VAE, frozen."""
     if base.weights.is_dir():
         return part_class.from_pretrained(base.weights, **_options(base.weights, part), dtype=dtype).requires_grad_(False)
@@ -122,7 +122,7 @@ def _load_part(part_class: Any, base: BaseModel, part: str, dtype: torch.dtype) 
         return part_class.from_single_file(str(base.weights), **options).requires_grad_(False)
 
 
-def _text_encoders(base: BaseModel) -> Iterator[tuple[CLIPTokenizer, Encoder]]:
+def _text_encoders(base: SdxlBase) -> Iterator[tuple[CLIPTokenizer, Encoder]]:
     """Both text encoders in fp32, each with its tokenizer; of a folder one after the other."""
     if base.weights.is_file():
         with _reading(base.weights):

@@ -26,7 +26,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class BaseModel:
+class SdxlBase:
     """An SDXL model: where its weights lie, and the folder of its configurations and tokenizers.
 
     Both are the same folder in diffusers' layout; a checkpoint in one file holds weights only.
@@ -121,11 +121,11 @@ class Flags:
     metadata_tags: str | None
 
     @property
-    def base(self) -> BaseModel:
+    def base(self) -> SdxlBase:
         """The model that is trained; the configuration of a checkpoint in one file lies beside it if nothing else is said."""
         weights = self.pretrained_model_name_or_path
         beside = weights if weights.is_dir() else weights.parent
-        return BaseModel(weights, self.model_config_dir or beside)
+        return SdxlBase(weights, self.model_config_dir or beside)
 
     @property
     def rate(self) -> float:
@@ -305,7 +305,7 @@ def refuse_combinations(flags: Flags) -> None:
     _refuse_network_args(flags.network_args)
 
 
-def check_base(base: BaseModel) -> None:
+def check_base(base: SdxlBase) -> None:
     """Raises `Refused`, naming the remedy, unless all of an SDXL model is there."""
     if not base.weights.exists():
         raise Refused(
