@@ -15,7 +15,7 @@ from tiny_sdxl import SIDE_PX, make_base, make_lora
 
 from base_models import SINGLE_FILE_PX, BaseKind, NotSdxl, base_at, base_of, digest_model, few_steps, find_base
 from client import create_client
-from config import EMBEDDED_FOLDER, Settings
+from config import EMBEDDED_FOLDER, Settings, save_settings
 from generation import Words, plan_portraits
 from installation import set_up
 from machine_doctor import Check, examine_machine
@@ -175,6 +175,14 @@ def test_doctor_and_setup_find_sdxl_where_training_and_portraits_do(tmp_path: Pa
     checkpoint = place_sdxl(tmp_path)
     for check in looked_at(tmp_path, SDXL):
         assert check.well and check.found == str(checkpoint)
+
+
+def test_setup_shows_the_command_that_fetches_sdxl(tmp_path: Path) -> None:
+    save_settings(tmp_path, SDXL)
+    words = [sys.executable, "avatar_pipeline.py", "--home", str(tmp_path), "--language", "en", "setup"]
+    told = {**os.environ, "COLUMNS": "250", "HF_HUB_CACHE": str(tmp_path / "cache")}
+    shown = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, env=told).stdout
+    assert "To fetch it: python avatar_pipeline.py models preload sdxl-base" in " ".join(shown.split())
 
 
 def test_doctor_and_setup_name_a_base_that_cannot_be_used(tmp_path: Path) -> None:
