@@ -21,6 +21,7 @@ EMBEDDED_BASE = "embedded"  # the name of the base model that comes with the pro
 SDXL_BASE = "sdxl"  # SDXL 1.0 itself, to plan for before it is on this machine
 SDXL_ID = "stabilityai/stable-diffusion-xl-base-1.0"
 PROGRAM = Path(__file__).resolve().parent
+EMBEDDED_FOLDER = PROGRAM / "embedded" / "base"
 
 
 class QualityLimits(Record):
@@ -127,7 +128,7 @@ class Settings(Record):
     caption: str = "portrait of {trigger} {class_word}, {details}"
     caption_order: tuple[DetailKind, ...] = DETAIL_KINDS
     caption_model: str = ""  # a folder with a BLIP model, which describes the photos; empty: they are described by measures alone
-    base_model: str = EMBEDDED_BASE  # "embedded", a diffusers folder or a single .safetensors file
+    base_model: str = EMBEDDED_BASE  # "embedded", "sdxl", a diffusers folder or a single .safetensors file
     sd_scripts: str = ""  # a checkout of kohya-ss/sd-scripts; empty: none
     sd_scripts_python: str = ""  # the Python of its own virtual environment; empty: ours
     sd_scripts_tokenizers: str = ""  # a folder with both CLIP tokenizers, so that training needs no network; empty: the hub's cache
@@ -198,11 +199,6 @@ def with_changes(settings: Settings, changes: Sequence[str]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingRefused(name=".".join(map(str, first["loc"])), problem=first["msg"]) from error
-
-
-def resolve_base(name: str) -> Path:
-    """The folder or file of a base model named in the settings."""
-    return PROGRAM / "embedded" / "base" if name == EMBEDDED_BASE else Path(name).expanduser()
 
 
 # --- GPUs and presets -------------------------------------------------------------------------------------------------

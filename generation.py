@@ -26,11 +26,9 @@ from recipes import (
     check_weight,
     choose_lora,
     default_prompts,
-    is_embedded,
     size_of,
     studio_of,
 )
-from sdxl import native_px
 from studio_errors import PromptsMissing, RecipeRefused
 from styles import style_named
 from upscaler import choose_upscaler, enlarged_name, missing_order
@@ -123,7 +121,7 @@ def plan_portraits(
     """
     studio = studio_of(client, settings, wish)
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
-    size = size_of(look.aspect, native_px(studio.files.base), look.side)
+    size = size_of(look.aspect, studio.base.native_px, look.side)
     _check(seeds, look)
     prompts = _prompts(client, studio, words)
     wordings = tuple(dict.fromkeys(_wording(prompt, words, studio.recipe) for prompt in prompts))
@@ -212,13 +210,13 @@ def _check(seeds: Sequence[int], look: Look) -> None:
 
 def _prompts(client: Client, studio: Studio, words: Words) -> tuple[MagicPrompt, ...]:
     """Every prompt with what magic or a style makes of it; without prompts, the recommended ones of the client."""
-    base = studio.files.base
+    base = studio.base
     class_word = client.state().class_word
     given = [_filled(prompt, client.id, class_word) for prompt in words.prompts if prompt.strip()]
-    wanted = given or default_prompts(client.id, class_word, is_embedded(base))
-    style, count = style_named(client.home, words.style), counter_for(base)
+    wanted = given or default_prompts(client.id, class_word, base.practice)
+    style, count = style_named(client.home, words.style), counter_for(studio.files.base)
     if words.magic:
-        return tuple(enhance(one, client.id, class_word, count, style=style, embedded=is_embedded(base)) for one in wanted)
+        return tuple(enhance(one, client.id, class_word, count, style=style, embedded=base.practice) for one in wanted)
     return tuple(styled(one, style, count) for one in wanted)
 
 

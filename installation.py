@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client import clients_folder
-from config import PROGRAM, Settings, resolve_base, save_settings, settings_file
+from config import Settings, save_settings, settings_file
 from gpu import find_gpus
 from language import N_
-from machine_doctor import Check, look_at_disk, look_at_packages, look_at_python
+from machine_doctor import Check, look_at_base, look_at_disk, look_at_packages, look_at_python
 from utils import Event, Progress
 
 
@@ -32,7 +32,7 @@ def set_up(home: Path, settings: Settings) -> Generator[Event, None, Installatio
     if not settings_file(home).exists():
         save_settings(home, settings)
         made.append(str(settings_file(home)))
-    looks = (look_at_python, look_at_packages, look_at_disk, _look_at_gpu, _look_at_base, _look_at_sd_scripts)
+    looks = (look_at_python, look_at_packages, look_at_disk, _look_at_gpu, look_at_base, _look_at_sd_scripts)
     checks = []
     for number, look in enumerate(looks, 1):
         checks.append(look(home, settings))
@@ -45,13 +45,6 @@ def _look_at_gpu(_home: Path, _settings: Settings) -> Check:
     found = ", ".join(f"{gpu.name} {gpu.total_gb:.0f} GB" for gpu in gpus) or "-"
     cure = N_("No NVIDIA GPU was found: the embedded model works, training SDXL itself does not.")
     return Check(N_("GPU"), found, bool(gpus), cure)
-
-
-def _look_at_base(_home: Path, settings: Settings) -> Check:
-    base = resolve_base(settings.base_model)
-    cure = N_("Name a diffusers folder or a .safetensors file as base_model in the settings.")
-    found = settings.base_model if base.is_relative_to(PROGRAM) else str(base)
-    return Check(N_("Base model"), found, base.exists(), cure)
 
 
 def _look_at_sd_scripts(_home: Path, settings: Settings) -> Check:

@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ConfigDict, Field
 
+from base_models import BaseModel
 from client import Client
 from config import Settings
 from contact_sheet import Cell, contact_sheet
 from language import _
 from painter import paint_missing
 from portrait import Portrait, PortraitRequest, Wording, commission
-from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, Studio, choose_lora, default_prompts, is_embedded, studio_of
-from sdxl import latents_of, native_px
+from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, Studio, choose_lora, default_prompts, studio_of
+from sdxl import latents_of
 from utils import Event, NotReady, Progress, Record, read_record, sha256_file, write_record
 from workshop import Workshop
 
@@ -110,7 +111,6 @@ def measure_likeness(
     Raises NotReady with fewer than two crops or without a LoRA, ModelMissing, BrokenFile.
     """
     studio, file = studio_of(client, settings), choose_lora(client, lora)
-    base = studio.files.base
     crops = [client.processed / face.crop for face in client.crops()]
     if len(crops) < 2:
         raise NotReady(step=_("Likeness"), reason=_("no crop has passed yet"))
@@ -118,7 +118,7 @@ def measure_likeness(
         shop = workshop or owned.enter_context(Workshop())
         sets = yield from _paint_sets(client, studio, file, weight, shop)
     yield Progress(STAGE, 0, 1)
-    likeness = _measured(client.likeness_file, base, sets, crops)
+    likeness = _measured(client.likeness_file, studio.base, sets, crops)
     sheet = client.portraits_sheet
     _lay_out(sheet, crops, sets)
     yield Progress(STAGE, 1, 1)
@@ -127,7 +127,7 @@ def measure_likeness(
 
 def _paint_sets(client: Client, studio: Studio, lora: Path, weight: float, shop: Workshop) -> Generator[Event, None, _Sets]:
     """The four sets, the client's among her portraits and the others' apart; without a LoRA first, so that it is put on once."""
-    own = default_prompts(client.id, client.state().class_word, is_embedded(studio.files.base))
+    own = default_prompts(client.id, client.state().class_word, studio.base.practice)
     painted = []
     for worn in (None, lora):
         for folder, prompts in ((client.output, own), (client.likeness, OTHERS_PROMPTS)):
@@ -136,7 +136,7 @@ def _paint_sets(client: Client, studio: Studio, lora: Path, weight: float, shop:
     return _Sets(base=painted[0], others_base=painted[1], lora=painted[2], others_lora=painted[3])
 
 
-def _measured(record: Path, base: Path, sets: _Sets, crops: Sequence[Path]) -> Likeness:
+def _measured(record: Path, base: BaseModel, sets: _Sets, crops: Sequence[Path]) -> Likeness:
     """The measure from disk where these very pictures were measured before, else now."""
     key = hashlib.sha256(
         "\n".join([image.file.name for image in sets.all()] + [sha256_file(crop) for crop in crops]).encode()
@@ -150,13 +150,13 @@ def _measured(record: Path, base: Path, sets: _Sets, crops: Sequence[Path]) -> L
     return likeness
 
 
-def _measure(base: Path, sets: _Sets, crops: Sequence[Path]) -> Likeness:
+def _measure(base: BaseModel, sets: _Sets, crops: Sequence[Path]) -> Likeness:
     """Encode every picture once and compare."""
-    side = native_px(base)
-    own = latents_of(base, [_open(crop, side) for crop in crops])
+    path, side = base.require(), base.native_px
+    own = latents_of(path, [_open(crop, side) for crop in crops])
 
     def far(portraits: Sequence[Portrait]) -> float:
-        return _distance(latents_of(base, [_open(image.file, side) for image in portraits]), own)
+        return _distance(latents_of(path, [_open(image.file, side) for image in portraits]), own)
 
     return Likeness(
         base=far(sets.base), lora=far(sets.lora), crops=_distance_among(own),

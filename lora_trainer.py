@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import gpu as hardware
+from base_models import BaseKind
 from checkpoints import (
     Checkpoint,
     clear_up,
@@ -50,7 +51,6 @@ from training_inputs import (
 )
 from training_lock import hold_gpu
 from training_plan import (
-    BaseKind,
     Overrides,
     TrainerKind,
     TrainingPlan,

@@ -15,14 +15,15 @@ from tempfile import TemporaryDirectory
 
 import psutil
 
+from base_models import find_base
 from child_processes import Heartbeat, Line, ProcessResult, run_child
-from config import PROGRAM, Settings, resolve_base
+from config import EMBEDDED_BASE, Settings
 from gpu import GPUState, find_gpus, profile_of
 from language import N_
 from sd_scripts import checkout_commit
 from trainer_arguments import pinned_commit
 from training_inputs import SCRIPT
-from utils import Event, Progress, free_bytes
+from utils import Event, ModelMissing, PipelineError, Progress, free_bytes
 
 STAGE = "doctor"
 _GIB = 2**30
@@ -70,8 +71,8 @@ def examine_machine(home: Path, settings: Settings) -> Generator[Event, None, Ma
         lambda: _look_at_video_memory(card),
         _look_at_memory,
         lambda: look_at_disk(home, settings),
-        lambda: _look_at_embedded(),
-        lambda: _look_at_base(settings),
+        lambda: _look_at_embedded(home, settings),
+        lambda: look_at_base(home, settings),
         _look_at_git,
         lambda: _look_at_checkout(settings),
         lambda: _look_at_tokenizers(settings),
@@ -183,17 +184,32 @@ def _look_at_memory() -> Check:
     return Check(N_("Memory"), found, memory.total / _GIB >= _RAM_GB, cure, command)
 
 
-def _look_at_embedded() -> Check:
-    here = (PROGRAM / "embedded" / "base" / "unet" / "config.json").is_file()
+def _look_at_embedded(home: Path, settings: Settings) -> Check:
     cure = N_("The embedded base model is incomplete. Get the program's files again:")
-    return Check(N_("Embedded model"), "embedded/base" if here else "-", here, cure, "git checkout -- embedded")
+    command = "git checkout -- embedded"
+    try:
+        find_base(home, settings, EMBEDDED_BASE).require()
+    except PipelineError:
+        return Check(N_("Embedded model"), "-", False, cure, command)
+    return Check(N_("Embedded model"), "embedded/base", True, cure, command)
 
 
-def _look_at_base(settings: Settings) -> Check:
-    base = resolve_base(settings.base_model)
-    found = settings.base_model if base.is_relative_to(PROGRAM) else str(base)
-    cure = N_("The base model is not there. Name a diffusers folder or a .safetensors file:")
-    return Check(N_("Base model"), found, base.exists(), cure, "python avatar_pipeline.py settings base_model=FILE")
+def look_at_base(home: Path, settings: Settings) -> Check:
+    """Whether the base model of the settings is here and can be used; where it can be fetched, how."""
+    label, cure = N_("Base model"), N_("The base model is not there. Name a diffusers folder or a .safetensors file:")
+    command = "python avatar_pipeline.py settings base_model=FILE"
+    try:
+        base = find_base(home, settings)
+        if base.preload:
+            fetch = N_("The base model is not on this machine yet. To fetch it:")
+            return Check(label, base.name, False, fetch, f"python avatar_pipeline.py models preload {base.preload}")
+        found = base.name if base.practice else str(base.require())
+    except ModelMissing:
+        return Check(label, settings.base_model, False, cure, command)
+    except PipelineError:
+        unusable = N_("The base model is torn, or no SDXL. Name another one, or fetch this one again:")
+        return Check(label, settings.base_model, False, unusable, command)
+    return Check(label, found, True)
 
 
 def _look_at_git() -> Check:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from config import EMBEDDED_BASE, SDXL_ID, Settings, resolve_base
+from config import EMBEDDED_FOLDER, SDXL_ID, Settings
 from studio_errors import ModelUnknown
 
 SMALL = 200_000  # bytes counted for a configuration whose size is not listed
@@ -188,7 +188,7 @@ def locate(model: Model, folder: Path) -> Found:
     """Where the files of a model lie: below `folder`, in the hub's cache, in InsightFace's own folder."""
     place = folder if model.origin is Origin.RELEASE else folder / model.name
     if model.origin is Origin.HERE:
-        base = resolve_base(EMBEDDED_BASE)
+        base = EMBEDDED_FOLDER
         return Found(model, {file.path: base / file.path for file in model.files if (base / file.path).is_file()}, base)
     files = {file.path: path for file in model.files if (path := _locate_file(model, file, folder)) is not None}
     return Found(model, files, place)

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from base_models import digest_model
 from recipes import Kind, Studio
-from sdxl import Sampler, Stroke, native_px
+from sdxl import Sampler, Stroke
 from utils import ModelMissing, Record, known_sha256, replacing, write_record
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "portrait_{seed}_{digest}.png"
 DIGEST_DIGITS = 16
-SAMPLED_BLOCKS, BLOCK_BYTES = 64, 1 << 16
 MADE_BY_AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
 
 
@@ -76,7 +76,7 @@ class PortraitRecord(Record):
     width: int
     height: int
     base: str
-    base_digest: str  # of samples of every file, see `digest_model`
+    base_digest: str  # of samples of every file, see `base_models.digest_model`
     lora: str
     lora_sha256: str
     weight: float
@@ -122,11 +122,11 @@ def commission(folder: Path, studio: Studio, request: PortraitRequest) -> tuple[
     if lora is not None and not lora.is_file():
         raise ModelMissing(model=lora)
     files, recipe = studio.files, studio.recipe
-    side = native_px(files.base)
+    side = studio.base.native_px
     width, height = request.size or (side, side)
     shared = PortraitRecord(
         prompt="", negative="", seed=0, steps=recipe.steps, guidance=recipe.guidance, sampler=recipe.sampler, width=width,
-        height=height, base=files.base.name, base_digest=digest_model(files.base), lora=lora.name if lora else "",
+        height=height, base=files.base.name, base_digest=studio.base.digest, lora=lora.name if lora else "",
         lora_sha256=known_sha256(lora) if lora else "", weight=request.weight if lora else 0.0, kind=recipe.kind,
         unet=files.unet.name if files.unet else "", unet_digest=digest_model(files.unet) if files.unet else "",
         vae=files.vae.name if files.vae else "", vae_digest=digest_model(files.vae) if files.vae else "", detail=request.detail,
@@ -174,23 +174,6 @@ def parameters_text(record: PortraitRecord) -> str:
     if record.lora:
         facts["Lora hashes"] = f'"{Path(record.lora).stem}: {record.lora_sha256[:12]}"'
     return "\n".join([record.prompt + worn, *negative, ", ".join(f"{name}: {fact}" for name, fact in facts.items())])
-
-
-def digest_model(model: Path) -> str:
-    """A digest of a model: the names and sizes of its files, and 64 blocks of each, for reading 7 GB whole takes too long."""
-    digest = hashlib.sha256()
-    files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
-    for path in files:
-        size = path.stat().st_size
-        name = "" if path == model else path.relative_to(model).as_posix()
-        digest.update(f"{name}\0{size}\0".encode())
-        with path.open("rb") as file:
-            for block in range(SAMPLED_BLOCKS):
-                file.seek(max(0, size - BLOCK_BYTES) * block // (SAMPLED_BLOCKS - 1))
-                digest.update(file.read(BLOCK_BYTES))
-                if size <= BLOCK_BYTES:
-                    break
-    return digest.hexdigest()
 
 
 def marked(source_type: str) -> Any:

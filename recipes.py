@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
+from base_models import SINGLE_FILE_PX, BaseModel, base_of, few_steps
 from checkpoints import list_checkpoints
 from client import Client
-from config import EMBEDDED_BASE, SDXL_BASE, Settings, resolve_base
+from config import Settings
 from gpu import find_gpus
 from language import N_, _
 from models import find
-from sdxl import LATENT_PX, SINGLE_FILE_PX, ModelFiles, Sampler, check_base, few_steps, native_px
+from sdxl import LATENT_PX, ModelFiles, Sampler
 from studio_errors import RecipeRefused
 from utils import ModelMissing, NotReady
 
@@ -27,6 +28,7 @@ DEFAULT_WEIGHT = 1.0
 DEFAULT_SEEDS = (11, 12)
 MIN_STEPS, MAX_STEPS = 20, 30  # of a base, from the original plan
 MIN_GUIDANCE, MAX_GUIDANCE = 1.5, 12.0
+EMBEDDED_MIN_GUIDANCE = 1.0  # none at all: the embedded base needs little
 
 
 class Kind(StrEnum):
@@ -75,8 +77,9 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Studio:
-    """The files to paint with and how to walk them."""
+    """The base, the files to paint with, and how to walk them."""
 
+    base: BaseModel
     files: ModelFiles
     recipe: Recipe
 
@@ -103,47 +106,37 @@ SIZES = {
 _BUCKET_PX = 32  # U-Net levels times latents: a size that is no multiple is padded inside and comes out softer at an edge
 
 
-def base_of(client: Client, settings: Settings) -> Path:
-    """The client's base model, or the settings'; raises ModelMissing."""
-    name = client.state().base_model or settings.base_model
-    if name != SDXL_BASE:
-        return check_base(resolve_base(name))
-    found = find("sdxl-base", client.home, settings)
-    if found.path is None:
-        raise ModelMissing(model="sdxl-base (models preload sdxl-base)")
-    return found.path
-
-
-def is_embedded(base: Path) -> bool:
-    """Whether this is the base that comes with the program."""
-    return base == resolve_base(EMBEDDED_BASE)
-
-
-def recipe_for(base: Path, unet: Path | None = None) -> Recipe:
+def recipe_for(base: BaseModel, unet: Path | None = None) -> Recipe:
     """How to walk a base, or a U-Net in its place, by what the files are; raises RecipeRefused for steps no recipe is known for."""
-    steps = few_steps((unet or base).name)
+    steps = few_steps(unet.name) if unet else base.few_steps
     if steps is None and unet is None:
-        return EMBEDDED_RECIPE if is_embedded(base) else BASE_RECIPE
+        return EMBEDDED_RECIPE if base.practice else BASE_RECIPE
     if steps not in LIGHTNING_RECIPES:
         problem = _("{file} does not say in its name whether it is SDXL-Lightning of 4 or of 8 steps.")
-        raise RecipeRefused(problem=problem.format(file=(unet or base).name), cure=_("Keep the name it was published under."))
+        raise RecipeRefused(
+            problem=problem.format(file=(unet or base.require()).name), cure=_("Keep the name it was published under.")
+        )
     return LIGHTNING_RECIPES[steps]
 
 
 def studio_of(client: Client, settings: Settings, wish: Wish = Wish()) -> Studio:
-    """What to paint a client with and how; raises ModelMissing, or RecipeRefused where a wish and the files do not go together."""
+    """What to paint a client with and how.
+
+    Raises ModelMissing, BrokenFile or NotSdxl, or RecipeRefused where a wish and the files do not go together.
+    """
     base = base_of(client, settings)
+    path = base.require()
     unet = None
-    if wish.recipe.startswith("lightning-") and few_steps(base.name) is None:
+    if wish.recipe.startswith("lightning-") and base.few_steps is None:
         unet = _lightning_unet(client, settings, base, wish.recipe)
     recipe = recipe_for(base, unet)
-    _check_kind(recipe, wish, base)
-    return Studio(ModelFiles(base, unet, _safe_vae(client, settings, base)), _adjusted(recipe, wish))
+    _check_kind(recipe, wish, path)
+    return Studio(base, ModelFiles(path, unet, _safe_vae(client, settings, base)), _adjusted(recipe, wish))
 
 
-def _lightning_unet(client: Client, settings: Settings, base: Path, name: str) -> Path:
+def _lightning_unet(client: Client, settings: Settings, base: BaseModel, name: str) -> Path:
     """The few-step U-Net of that name, where the base has SDXL's size."""
-    if is_embedded(base):
+    if base.practice:
         raise RecipeRefused(
             problem=_("SDXL-Lightning's U-Net does not fit into the embedded base."),
             cure=_("Name SDXL as base model first: settings base_model=sdxl"),
@@ -184,15 +177,16 @@ def _adjusted(recipe: Recipe, wish: Wish) -> Recipe:
         raise RecipeRefused(
             problem=_("{steps} steps.").format(steps=steps), cure=_("From {low} to {high} steps.").format(low=low, high=high)
         )
-    if wish.guidance is not None and not MIN_GUIDANCE <= guidance <= MAX_GUIDANCE:
-        limits = _("From {low} to {high}; 7 is usual.").format(low=MIN_GUIDANCE, high=MAX_GUIDANCE)
+    least = EMBEDDED_MIN_GUIDANCE if recipe.kind is Kind.EMBEDDED else MIN_GUIDANCE
+    if wish.guidance is not None and not least <= guidance <= MAX_GUIDANCE:
+        limits = _("From {low} to {high}; {usual:g} is usual.").format(low=least, high=MAX_GUIDANCE, usual=recipe.guidance)
         raise RecipeRefused(problem=_("CFG {guidance:g}.").format(guidance=guidance), cure=limits)
     return replace(recipe, steps=steps, guidance=guidance, sampler=Sampler(wish.sampler) if wish.sampler else recipe.sampler)
 
 
-def _safe_vae(client: Client, settings: Settings, base: Path) -> Path | None:
+def _safe_vae(client: Client, settings: Settings, base: BaseModel) -> Path | None:
     """The VAE that does not overflow in fp16, where it is here and fp16 is used: on a GPU, for SDXL."""
-    if is_embedded(base) or not find_gpus() or native_px(base) != SINGLE_FILE_PX:
+    if base.practice or base.native_px != SINGLE_FILE_PX or not find_gpus():
         return None
     found = find("sdxl-vae", client.home, settings)
     return found.path.parent if found.path else None
@@ -248,4 +242,4 @@ def _named_lora(client: Client, name: str) -> Path:
     return here[file]
 
 
-NOTE_NO_NEGATIVE = N_("SDXL-Lightning paints without guidance: the negative prompt has no effect and is left out.")
+NOTE_NO_NEGATIVE = N_("Without guidance the negative prompt has no effect and is left out.")

@@ -430,7 +430,7 @@ def _machine(report: MachineReport) -> RenderableType:
 def _checks(title: str, checks: tuple[Check, ...], told: bool = True) -> RenderableType:
     rows = table(title)
     for check in checks:
-        cure = "" if check.well or not (told or not check.command) else _(check.cure)
+        cure = "" if check.well or not (told or not check.command) else f"{_(check.cure)} {check.command}".rstrip()
         rows.add_row("✓" if check.well else "!", _(check.label), check.found, cure)
     return rows
 

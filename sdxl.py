@@ -6,16 +6,15 @@ A few-step model is a U-Net of its own: its weights replace those of the base's 
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from base_models import base_at, vae_class
 from gpu import find_gpus
 from prompt_weights import Weighed, apply_weights, weigh
 from studio_errors import OutOfMemory
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 ADAPTER = "client"
 WORKING_GB = 1.5  # of SDXL at 1024 px in fp16 with guidance, one picture, decoded in one piece; an estimate
 LATENT_PX = 8  # pixels a side of a latent
-SINGLE_FILE_PX = 1024  # what SDXL was trained at; a checkpoint in one file does not say
 # What diffusers needs beside a checkpoint in one file; they are in the hub's cache once any SDXL was downloaded.
 SINGLE_FILE_PARTS = "stabilityai/stable-diffusion-xl-base-1.0 (configuration, tokenizers)"
 
@@ -75,49 +73,13 @@ class Stroke:
     height: int
 
 
-def few_steps(name: str) -> int | None:
-    """The steps that a few-step checkpoint was distilled to, by its file's name; None for any other model.
-
-    ByteDance publishes `sdxl_lightning_4step_unet.safetensors`; merged checkpoints keep "lightning" and the steps in their names.
-    """
-    found = re.search(r"lightning.*?(\d)[-_ ]?step|(\d)[-_ ]?step.*?lightning", name, re.IGNORECASE)
-    return int(found[1] or found[2]) if found else None
-
-
-def check_base(base: Path) -> Path:
-    """The base, if it can be one: a diffusers folder or a file; raises ModelMissing."""
-    if not (base.is_file() or (base / "model_index.json").is_file()):
-        raise ModelMissing(model=base)
-    return base
-
-
-def native_px(base: Path) -> int:
-    """The side of the square that a base was trained at, in pixels; raises ModelMissing or BrokenFile."""
-    if check_base(base).is_file():
-        return SINGLE_FILE_PX
-    unet, vae = _config(base / "unet" / "config.json"), _config(base / "vae" / "config.json")
-    levels = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
-    return int(unet["sample_size"]) * 2 ** (len(levels) - 1)
-
-
-def _config(path: Path) -> dict[str, Any]:
-    """A model's own configuration, which diffusers wrote."""
-    try:
-        config: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ModelMissing(model=path) from error
-    except json.JSONDecodeError as error:
-        raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
-    return config
-
-
 class Session:
     """A pipeline in memory. `wear` a LoRA or none, then `paint`; the same strokes always give the same pixels on one machine."""
 
     def __init__(self, files: ModelFiles | Path) -> None:
         """Load the models; raises ModelMissing. Noise comes from the CPU, so that a seed means the same on every device."""
         self.files = files if isinstance(files, ModelFiles) else ModelFiles(files)
-        check_base(self.files.base)
+        base_at(self.files.base).require()
         self._device, dtype = _device()
         self._pipe = _load_pipeline(self.files, dtype)
         self._pipe.vae.enable_slicing()  # the pictures of a batch are decoded one by one: that is where memory peaks
@@ -395,5 +357,5 @@ def _load_vae(base: Path) -> ModelMixin:
     import diffusers
     import torch
 
-    vae_class = getattr(diffusers, _config(base / "vae" / "config.json")["_class_name"])
-    return vae_class.from_pretrained(base / "vae", dtype=torch.float32, local_files_only=True).eval()
+    kind = getattr(diffusers, vae_class(base))
+    return kind.from_pretrained(base / "vae", dtype=torch.float32, local_files_only=True).eval()

@@ -14,13 +14,14 @@ import generation
 import language
 import transcription
 from action_table import Action, Answer, Ask, Job, Option, Stage, at_once
+from base_models import base_of
 from checkpoints import list_checkpoints
 from config import Settings
 from consent import Use, What, check_licence, has_consent, record_consent, record_licence
 from gpu import GPUState, find_gpus
 from language import N_
 from models import USUAL, WHISPER_SIZES, Allows, Found, list_models, model_named
-from recipes import BASE_SAMPLERS, DEFAULT_SEEDS, DEFAULT_WEIGHT, RECIPES, SIZES, Wish, base_of, default_prompts, is_embedded
+from recipes import BASE_SAMPLERS, DEFAULT_SEEDS, DEFAULT_WEIGHT, RECIPES, SIZES, Wish, default_prompts
 from studio_errors import NoTargetFace
 from styles import load_styles
 from utils import PipelineError
@@ -62,7 +63,7 @@ def _flat(lists: Sequence[Sequence[Any]] | None) -> tuple[Any, ...]:
 
 # --- portraits --------------------------------------------------------------------------------------------------------
 def _recommended(job: Job) -> tuple[str, ...]:
-    return default_prompts(job.who.id, job.who.state().class_word, is_embedded(base_of(job.who, job.settings)))
+    return default_prompts(job.who.id, job.who.state().class_word, base_of(job.who, job.settings).practice)
 
 
 def _picks(job: Job) -> list[tuple[str, str]]:
@@ -166,7 +167,7 @@ GENERATE = Action(
         Option("--magic", _MAGIC_HELP, Ask.CHOICE, False, switch=True, when=_details),
         Option("--negative", N_("what must not be seen"), metavar="TEXT"),
         Option("--recipe", N_("Recipe:"), Ask.CHOICE, "auto", choices=RECIPES,
-               when=lambda job: _details(job) and not is_embedded(base_of(job.who, job.settings))),
+               when=lambda job: _details(job) and not base_of(job.who, job.settings).practice),
         Option("--steps", N_("steps of a base, 20 to 30"), read=int, metavar="N"),
         Option("--cfg", N_("guidance of a base, 7 to 8 is usual"), read=float, metavar="X"),
         Option("--sampler", N_("sampler of a base"), choices=BASE_SAMPLERS),

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import gpu as hardware
+from base_models import BaseKind
 from child_processes import Heartbeat, Line, ProcessResult
 from client import Client
 from diagnosis import Cause, Diagnosis, diagnose, told_by_spill
 from language import _
 from training_cost import estimate, next_rung
 from training_errors import MemoryFull
-from training_plan import BaseKind, TrainingPlan
+from training_plan import TrainingPlan
 from training_runs import RunRecord, end_run, note_tick
 from training_samples import gather_samples
 from utils import TrainerFailed, TrainingTick, write_record

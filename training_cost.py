@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from base_models import BaseKind
 from language import N_, _
-from training_plan import EMBEDDED, BaseKind, Fit, Optimizer, Precision, TrainerKind, TrainingPlan
+from training_plan import EMBEDDED, Fit, Optimizer, Precision, TrainerKind, TrainingPlan
 from utils import PlanRefused
 
 

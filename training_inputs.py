@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
+from base_models import INDEX, SDXL_MODEL, BaseKind, base_of
 from client import Client
-from config import PROGRAM, SDXL_BASE, SDXL_ID, Settings, resolve_base
+from config import PROGRAM, SDXL_ID, Settings
 from language import N_, _
 from models import find
-from training_plan import BaseFacts, BaseKind, DatasetFacts, TrainerKind
-from utils import ModelMissing, NotReady, Record, SettingRefused, TrainerMissing, known_sha256, read_record
+from training_plan import BaseFacts, DatasetFacts, TrainerKind
+from utils import ModelMissing, NotReady, SettingRefused, TrainerMissing, known_sha256
 
 SCRIPT = "sdxl_train_network.py"
 EMBEDDED_SCRIPT = PROGRAM / "embedded" / SCRIPT
@@ -61,12 +62,11 @@ def _find_configuration(home: Path, settings: Settings, checkpoint: Path) -> Pat
 
     They lie beside it, or where those of SDXL itself were preloaded to. Raises TrainerMissing.
     """
-    index = "model_index.json"
-    if (checkpoint.parent / index).is_file():
+    if (checkpoint.parent / INDEX).is_file():
         return checkpoint.parent
-    sdxl = find("sdxl-base", home, settings)
+    sdxl = find(SDXL_MODEL, home, settings)
     parts = [file.path for file in sdxl.model.files if not file.path.endswith(".safetensors")]
-    folder = sdxl.files[index].parent if index in sdxl.files else sdxl.place
+    folder = sdxl.files[INDEX].parent if INDEX in sdxl.files else sdxl.place
     if not all((folder / part).is_file() for part in parts):
         raise TrainerMissing(base=checkpoint)
     return folder
@@ -105,55 +105,17 @@ def count_processes(settings: Settings) -> int:
 
 
 # --- what lies on disk ------------------------------------------------------------------------------------------------
-_SDXL_WIDTH = 320  # channels of the first block of SDXL's U-Net
-_DIGEST_BYTES = 2**20
-
-
-class _ModelConfig(Record):
-    """What is asked of a `config.json` of diffusers."""
-
-    block_out_channels: tuple[int, ...]
-    sample_size: int  # of a U-Net: latents a side
-
-
 def read_base(client: Client, settings: Settings, name: str = "") -> BaseFacts:
-    """What the named base model is, else the client's; raises ModelMissing, TrainerMissing or BrokenFile.
+    """The facts of the named base model, else of the client's; raises ModelMissing, NotSdxl, TrainerMissing or BrokenFile.
 
     SDXL itself can be planned for by its name, before it or sd-scripts are on this machine.
     """
-    name = name or client.state().base_model or settings.base_model
-    if name == SDXL_BASE:
-        path = find("sdxl-base", client.home, settings).path
-        if path is None:
-            return BaseFacts(BaseKind.SDXL, Path(SDXL_ID), TrainerKind.SD_SCRIPTS)
-    else:
-        path = resolve_base(name)
+    base = base_of(client, settings, name)
+    if base.preload:
+        return BaseFacts(base.kind, Path(SDXL_ID), TrainerKind.SD_SCRIPTS)
+    path = base.require()
     trainer = find_trainer(client.home, settings, path)
-    if path.is_file():
-        return BaseFacts(BaseKind.SDXL, path, trainer.kind, digest=_digest_of_weights(path))
-    unet, vae = _read_config(path / "unet"), _read_config(path / "vae")
-    kind = BaseKind.EMBEDDED if unet.block_out_channels[0] < _SDXL_WIDTH else BaseKind.SDXL
-    resolution = unet.sample_size * 2 ** (len(vae.block_out_channels) - 1)
-    weights = sorted((path / "unet").glob("*.safetensors"))
-    digest = _digest_of_weights(weights[0]) if weights else ""
-    return BaseFacts(kind, path, trainer.kind, resolution, digest)
-
-
-def _read_config(folder: Path) -> _ModelConfig:
-    file = folder / "config.json"
-    if not file.is_file():
-        raise ModelMissing(model=file)
-    return read_record(file, _ModelConfig)
-
-
-def _digest_of_weights(path: Path) -> str:
-    """A digest of size, beginning and end: a checkpoint of 7 GB would take half a minute to read whole."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        digest = hashlib.sha256(f"{size}:".encode() + file.read(_DIGEST_BYTES))
-        file.seek(max(0, size - _DIGEST_BYTES))
-        digest.update(file.read())
-    return digest.hexdigest()[:16]
+    return BaseFacts(base.kind, path, trainer.kind, base.native_px, base.weights_digest)
 
 
 def read_dataset(client: Client, kind: BaseKind) -> DatasetFacts:

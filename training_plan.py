@@ -14,6 +14,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from base_models import BaseKind
 from client import Client
 from config import GPUProfile, Preset
 from language import N_, _
@@ -22,13 +23,6 @@ from utils import PlanRefused, Record
 Precision = Literal["no", "fp16", "bf16"]
 Optimizer = Literal["AdamW", "AdamW8bit", "Adafactor"]
 Scheduler = Literal["constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts"]
-
-
-class BaseKind(StrEnum):
-    """How large the base model is."""
-
-    EMBEDDED = "embedded"  # the small one that comes with the program
-    SDXL = "sdxl"
 
 
 class TrainerKind(StrEnum):

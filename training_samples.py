@@ -10,8 +10,9 @@ import os
 import re
 from pathlib import Path
 
+from base_models import BaseKind
 from client import Client
-from training_plan import BaseKind, TrainingPlan, run_name
+from training_plan import TrainingPlan, run_name
 from utils import write_text
 
 _PROMPTS = (

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from client import create_client
-from config import EMBEDDED_BASE, Settings, resolve_base
+from config import EMBEDDED_FOLDER, Settings
 from generation import Words, generate, plan_portraits
 from painter import batch_size
 from recipes import EMBEDDED_RECIPE
@@ -103,7 +103,7 @@ def switching(session: Session, home: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        loaded = Session(resolve_base(EMBEDDED_BASE))
+        loaded = Session(EMBEDDED_FOLDER)
         compare(loaded)
         switching(loaded, Path(folder))
         requests(Path(folder))

@@ -12,9 +12,9 @@ def make_embedded_lora(file: Path, seed: int = 1) -> Path:
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
-    from config import EMBEDDED_BASE, resolve_base
+    from config import EMBEDDED_FOLDER
 
-    unet = UNet2DConditionModel.from_pretrained(resolve_base(EMBEDDED_BASE), subfolder="unet")
+    unet = UNet2DConditionModel.from_pretrained(EMBEDDED_FOLDER, subfolder="unet")
     torch.manual_seed(seed)
     unet.add_adapter(LoraConfig(r=8, lora_alpha=8, init_lora_weights=False, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))
     layers = get_peft_model_state_dict(unet)

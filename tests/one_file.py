@@ -28,6 +28,16 @@ def write_one_file(folder: Path, file: Path) -> Path:
     return file
 
 
+def write_stub(file: Path, tensor: str = "conditioner.embedders.0.transformer.text_model.x") -> Path:
+    """A whole safetensors file of one number, named as SDXL names it: enough for all that only looks at a checkpoint."""
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({tensor: np.zeros(1, dtype=np.float32)}, file)
+    return file
+
+
 def renamed(name: str, words: dict[str, str]) -> str:
     for theirs, ours in words.items():
         name = re.sub(theirs, ours, name)

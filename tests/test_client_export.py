@@ -12,11 +12,11 @@ from test_command_line import DONE, FAILED, STOPPED, answer, small_disk
 from test_command_line import run as run_program
 
 import client_export
+from base_models import BaseKind
 from client import Client, create_client, open_client
 from client_export import CHUNK_BYTES, export_client, exports_folder
 from lora_trainer import trained_lora
 from training_inputs import read_dataset
-from training_plan import BaseKind
 from utils import AmongClients, ClientBusy, FolderMissing, NoRoom, PipelineError, Progress
 
 __all__ = ["small_disk"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from config import (
+    EMBEDDED_FOLDER,
     GPU_PROFILES,
     PRESETS,
     QualityControlConfig,
@@ -13,7 +14,6 @@ from config import (
     change_settings,
     load_settings,
     program_home,
-    resolve_base,
     save_settings,
     settings_file,
 )
@@ -72,7 +72,7 @@ def test_the_home_can_be_elsewhere(tmp_path, monkeypatch):
 def test_the_tables_have_what_the_plan_promises():
     assert {4, 6, 8, 12, 16, 24} <= {profile.vram_gb for profile in GPU_PROFILES}
     assert [(preset.name, preset.steps) for preset in PRESETS] == [("quick", 1500), ("balanced", 2000), ("quality", 3000)]
-    assert resolve_base("embedded").parts[-2:] == ("embedded", "base")
+    assert EMBEDDED_FOLDER.parts[-2:] == ("embedded", "base")
 
 
 PLAN = {

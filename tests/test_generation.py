@@ -19,13 +19,14 @@ from PIL import Image
 from stages import run
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
+from base_models import base_at
 from client import Client, create_client
 from client_records import Face, Faces, Source
 from config import Settings
 from generation import Look, PortraitPlan, Words, generate, plan_portraits, read_prompts
 from portrait import PortraitRecord, commission, parameters_text
 from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, choose_lora, default_prompts, recipe_for, size_of
-from sdxl import Sampler, Session, Stroke, native_px, scheduler_for
+from sdxl import Sampler, Session, Stroke, scheduler_for
 from studio_errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
 from workshop import Workshop
@@ -121,10 +122,10 @@ def test_the_recommended_prompts_name_the_client_in_words_that_the_base_knows() 
 
 
 def test_each_kind_of_base_has_its_recipe(base: Path) -> None:
-    from config import EMBEDDED_BASE, resolve_base
+    from config import EMBEDDED_FOLDER
 
-    assert recipe_for(resolve_base(EMBEDDED_BASE)) == EMBEDDED_RECIPE
-    assert recipe_for(base) == BASE_RECIPE
+    assert recipe_for(base_at(EMBEDDED_FOLDER)) == EMBEDDED_RECIPE
+    assert recipe_for(base_at(base)) == BASE_RECIPE
     assert (BASE_RECIPE.steps, BASE_RECIPE.guidance, BASE_RECIPE.sampler) == (30, 7.0, Sampler.EULER_A)
 
 
@@ -169,7 +170,7 @@ def test_the_newest_finished_lora_is_taken_else_the_latest_step(tmp_path: Path, 
 
 # --- the pipeline -----------------------------------------------------------------------------------------------------
 def test_the_size_is_the_bases_own(base: Path, session: Session) -> None:
-    assert native_px(base) == SIDE_PX
+    assert base_at(base).native_px == SIDE_PX
     assert session.paint(STROKE).size == (SIDE_PX, SIDE_PX)
 
 

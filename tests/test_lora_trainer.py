@@ -10,17 +10,19 @@ from pathlib import Path
 
 import psutil
 import pytest
+from one_file import write_stub
 from PIL import Image
 from safetensors.numpy import load_file
 from stages import run
 
 import lora_trainer
+from base_models import BaseKind
 from checkpoints import find_resume, is_whole, list_checkpoints, read_plan
 from client import create_client, open_client
-from config import Settings, resolve_base
+from config import EMBEDDED_FOLDER, Settings
 from lora_trainer import find_trainer, launch_words, plan_training, read_line, train, trained_lora
 from models import model_named
-from training_plan import BaseKind, Fit, Overrides, TrainerKind
+from training_plan import Fit, Overrides, TrainerKind
 from utils import BrokenFile, ModelMissing, NotReady, PlanRefused, TrainerFailed, TrainerMissing, TrainingTick
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,8 +45,7 @@ def client(tmp_path):
 
 @pytest.fixture
 def settings(tmp_path):
-    base = tmp_path / "sdxl.safetensors"
-    base.write_bytes(b"a checkpoint that the stand-in never opens")
+    base = write_stub(tmp_path / "sdxl.safetensors")  # the stand-in never opens it
     return Settings(base_model=str(base), sd_scripts=str(STANDIN))
 
 
@@ -94,7 +95,7 @@ def test_without_sd_scripts_ours_trains_it_with_the_configuration_of_sdxl(client
     assert "models preload sdxl-base" in missing.value.cure()
     preloaded = client.home / "models" / "sdxl-base"
     for file in model_named("sdxl-base").files:
-        write_empty(preloaded / file.path)
+        (write_stub if file.path.endswith(".safetensors") else write_empty)(preloaded / file.path)
     trainer = find_trainer(client.home, Settings(), checkpoint)
     assert trainer.kind is TrainerKind.EMBEDDED
     assert launch_words(Settings(), trainer)[-2:] == ("--model_config_dir", str(preloaded))
@@ -408,7 +409,7 @@ def test_importing_the_trainer_loads_no_torch():
 
 
 # --- the embedded trainer ---------------------------------------------------------------------------------------------
-EMBEDDED_HERE = lora_trainer.EMBEDDED_SCRIPT.is_file() and (resolve_base("embedded") / "unet" / "config.json").is_file()
+EMBEDDED_HERE = lora_trainer.EMBEDDED_SCRIPT.is_file() and (EMBEDDED_FOLDER / "unet" / "config.json").is_file()
 
 
 @pytest.mark.skipif(not EMBEDDED_HERE, reason="the embedded base or its trainer is not here")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clip_tokens import counter_for, estimate
-from config import EMBEDDED_BASE, resolve_base
+from config import EMBEDDED_FOLDER
 from language import LOCALES
 from magic_prompt import CLIP_TOKENS, enhance, styled
 from prompt_weights import plain, weigh
@@ -124,7 +124,7 @@ def test_what_clip_cannot_read_is_said_and_ours_goes_first():
 def test_tokens_are_counted_by_the_bases_own_tokenizer():
     from transformers import CLIPTokenizer
 
-    base = resolve_base(EMBEDDED_BASE)
+    base = EMBEDDED_FOLDER
     count = counter_for(base)
     tokenizer = CLIPTokenizer.from_pretrained(base / "tokenizer")
     for text in ("portrait of a woman, smiling", "", "añil 85mm (x)"):

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from stages import run
 
-from config import EMBEDDED_BASE, Settings, resolve_base
+from config import EMBEDDED_FOLDER, Settings
 from downloads import PreloadPlan, plan_preload, preload
 from models import MODELS, USUAL, Allows, Model, ModelFile, Origin, find, list_models, locate, model_named
 from studio_errors import HubUnreachable, ModelDamaged, ModelUnknown
@@ -91,7 +91,7 @@ def test_the_table_says_everything_of_a_model_and_invents_no_hash():
 
 def test_the_embedded_base_is_always_here(tmp_path):
     found = find("embedded", tmp_path, Settings())
-    assert found.here and found.path == resolve_base(EMBEDDED_BASE) / "model_index.json"
+    assert found.here and found.path == EMBEDDED_FOLDER / "model_index.json"
 
 
 def test_files_are_found_where_a_user_puts_them(tmp_path):

@@ -5,14 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from one_file import write_stub
 from safetensors.torch import load_file, save_file
 from tiny_sdxl import SIDE_PX, make_base
 
+from base_models import base_at
 from client import Client, create_client
 from config import Settings
 from generation import Words, plan_portraits
 from recipes import BASE_RECIPE, LIGHTNING_RECIPES, Kind, Wish, recipe_for, studio_of
-from sdxl import ModelFiles, Rung, Session, Stroke, few_steps, fits, is_out_of_memory
+from sdxl import ModelFiles, Rung, Session, Stroke, fits, is_out_of_memory
 from studio_errors import OutOfMemory, RecipeRefused
 from utils import BrokenFile, ModelMissing
 
@@ -95,7 +97,7 @@ def test_lightning_is_walked_as_it_was_distilled(client, settings, unet):
 def test_lightning_of_eight_steps_takes_eight(base, unet, tmp_path):
     eight = tmp_path / "sdxl_lightning_8step_unet.safetensors"
     eight.write_bytes(unet.read_bytes())
-    recipe = recipe_for(base, eight)
+    recipe = recipe_for(base_at(base), eight)
     walk = Walk(Session(ModelFiles(base, eight)), stroke(recipe))
     assert len(walk.times) == recipe.steps == 8 and walk.times[0] == 999
 
@@ -140,7 +142,7 @@ def test_recipes_are_never_mixed(client, settings, wish):
 
 def test_a_lightning_checkpoint_named_as_base_has_its_own_recipe(client, tmp_path):
     merged = tmp_path / "juggernautXL_lightning_8steps.safetensors"
-    merged.write_bytes(b"not opened for a plan")
+    write_stub(merged)
     settings = Settings(base_model=str(merged))
     assert studio_of(client, settings).recipe == LIGHTNING_RECIPES[8]
     with pytest.raises(RecipeRefused):
@@ -149,20 +151,13 @@ def test_a_lightning_checkpoint_named_as_base_has_its_own_recipe(client, tmp_pat
         studio_of(client, settings, Wish("lightning-4"))
 
 
-def test_names_tell_the_steps():
-    assert few_steps(LIGHTNING) == 4
-    assert few_steps("dreamshaperXL_8step-lightning.safetensors") == 8
-    assert few_steps("sd_xl_base_1.0.safetensors") is None
-    assert few_steps("lightning_storm.safetensors") is None
-
-
 def test_a_lightning_unet_that_is_missing_or_does_not_fit_is_named(client, settings, base, tmp_path):
     with pytest.raises(ModelMissing, match="sdxl-lightning-8"):
         studio_of(client, settings, Wish("lightning-8"))
     with pytest.raises(RecipeRefused, match="embedded"):
         studio_of(client, Settings(), Wish("lightning-4"))
     with pytest.raises(RecipeRefused, match="4 or of 8"):
-        recipe_for(base, tmp_path / "unet.safetensors")
+        recipe_for(base_at(base), tmp_path / "unet.safetensors")
     torn = tmp_path / "torn_lightning_4step_unet.safetensors"
     torn.write_bytes(b"torn")
     with pytest.raises(BrokenFile, match="torn"):

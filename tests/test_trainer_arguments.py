@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from base_models import BaseKind
 from client import Client
 from config import GPU_PROFILES, PRESETS
 from trainer_arguments import build_parser, check_arguments, pinned_commit, read_extra
-from training_plan import BaseFacts, BaseKind, DatasetFacts, Fit, Overrides, Resume, TrainerKind, kohya_arguments, make_plan
+from training_plan import BaseFacts, DatasetFacts, Fit, Overrides, Resume, TrainerKind, kohya_arguments, make_plan
 from utils import PlanRefused
 
 DATASET = DatasetFacts(images=20, samples_per_epoch=200, digest="d")

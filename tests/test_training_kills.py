@@ -14,14 +14,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from client import create_client
-from config import Settings, resolve_base, save_settings
+from config import EMBEDDED_FOLDER, Settings, save_settings
 from lora_trainer import EMBEDDED_SCRIPT
 
 PROGRAM = Path(__file__).resolve().parent.parent / "avatar_pipeline.py"
 STEPS = 24
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not known to Windows"),
-    pytest.mark.skipif(not (EMBEDDED_SCRIPT.is_file() and (resolve_base("embedded") / "unet").is_dir()), reason="no embedded base"),
+    pytest.mark.skipif(not (EMBEDDED_SCRIPT.is_file() and (EMBEDDED_FOLDER / "unet").is_dir()), reason="no embedded base"),
 ]
 
 

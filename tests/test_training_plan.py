@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from base_models import BaseKind
 from client import Client
 from config import GPU_PROFILES, PRESETS
 from training_cost import REFUSALS, Part, Refusal, estimate, find_refusals, refuse
 from training_plan import (
     BaseFacts,
-    BaseKind,
     DatasetFacts,
     Fit,
     Overrides,

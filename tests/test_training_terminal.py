@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from one_file import write_stub
 from PIL import Image
 from terminal import Terminal
 
@@ -20,8 +21,7 @@ MAIN, NEXT = "What shall we work on?", "Next for ana:"
 
 @pytest.fixture
 def client(tmp_path):
-    base = tmp_path / "sdxl.safetensors"
-    base.write_bytes(b"a checkpoint that the stand-in never opens")
+    base = write_stub(tmp_path / "sdxl.safetensors")  # the stand-in never opens it
     save_settings(tmp_path, Settings(base_model=str(base), sd_scripts=str(STANDIN), gpu="RTX 3060 12GB"))
     client = create_client(tmp_path, "ana")
     folder = client.training_data / "40_ana"
