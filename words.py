@@ -46,6 +46,7 @@ REASONS = {
 }
 NOTES = {
     "wrong_ending": N_("imported, though its name promises another kind of file"),
+    "restored": N_("the client's original had come to harm; it is whole again, from this picture"),
     "not_moved": N_("imported, but it could not be taken out of your folder"),
 }
 FITS = {Fit.FITS: N_("it fits"), Fit.TIGHT: N_("it is tight"), Fit.NO: N_("it will not fit")}
