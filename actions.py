@@ -75,7 +75,7 @@ ROWS = (
     Row("settings", N_("Show or change the settings"), _program, tool=True),
     Row("doctor", N_("Examine this machine, or a client's dataset"), _doctor, tool=True, more=True),
     Row("queue", N_("Train several clients, one after another"), _training, tool=True),
-    Row("models", N_("Models: show, download, free memory"), _studio, tool=True),
+    Row("models", N_("Models: show, download, free those of the menu"), _studio, tool=True),
 )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from config import GPU_PROFILES, Architecture, GPUProfile
 
@@ -13,10 +15,11 @@ _SAME_GB = 1.0  # a card reports a little less than it is sold with
 
 @dataclass(frozen=True, slots=True)
 class GPUProcess:
-    """A program that holds memory of a GPU; 0 where the driver does not tell (Windows)."""
+    """A program that holds memory of a GPU, in GiB; 0 where the driver does not tell (Windows)."""
 
     pid: int
     memory_gb: float
+    program: str = ""  # empty where the system does not tell, as of a process outside this container
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,26 @@ def _state(index: int, driver: str) -> GPUState:
         utilisation=pynvml.nvmlDeviceGetUtilizationRates(handle).gpu,
         temperature=pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
         cuda=_cuda_version(),
-        processes=tuple(
-            GPUProcess(process.pid, (process.usedGpuMemory or 0) / _GIB)
-            for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        ),
+        processes=_processes(handle),
         uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
     )
+
+
+def _processes(handle: Any) -> tuple[GPUProcess, ...]:
+    """Who computes on a card, and who draws with it; the same process may do both, and holds what it holds once."""
+    import psutil
+    import pynvml
+
+    found = {process.pid: process for process in pynvml.nvmlDeviceGetComputeRunningProcesses(handle)}
+    with suppress(pynvml.NVMLError):  # a card without graphics, as in a server
+        found = {process.pid: process for process in pynvml.nvmlDeviceGetGraphicsRunningProcesses(handle)} | found
+    named = []
+    for process in found.values():
+        program = ""
+        with suppress(psutil.Error):
+            program = psutil.Process(process.pid).name()
+        named.append(GPUProcess(process.pid, (process.usedGpuMemory or 0) / _GIB, program))
+    return tuple(sorted(named, key=lambda process: -process.memory_gb))
 
 
 def _cuda_version() -> str:

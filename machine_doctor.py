@@ -138,20 +138,11 @@ def _installed_torch() -> dict[str, str]:
 def _look_at_video_memory(card: GPUState | None) -> Check:
     if card is None:
         return Check(N_("Video memory"), "-", True)
-    holders = sorted(card.processes, key=lambda process: -process.memory_gb)
-    named = ", ".join(f"{_program(holder.pid)} ({holder.pid}) {holder.memory_gb:.1f} GB" for holder in holders[:_MANY])
+    holders = card.processes[:_MANY]
+    named = ", ".join(f"{holder.program or '?'} ({holder.pid}) {holder.memory_gb:.1f} GB" for holder in holders)
     found = f"{card.free_gb:.1f} / {card.total_gb:.1f} GB" + (f": {named}" if named else "")
-    cure = N_("Other programs hold a part of it. Close them before training; models of this program are freed with:")
-    return Check(
-        N_("Video memory"), found, card.free_gb >= _FREE_SHARE * card.total_gb, cure, "python avatar_pipeline.py models free"
-    )
-
-
-def _program(pid: int) -> str:
-    try:
-        return psutil.Process(pid).name()
-    except psutil.Error:
-        return "?"
+    cure = N_("Other programs hold a part of it. Close them before training; a menu of this program frees its own under Models.")
+    return Check(N_("Video memory"), found, card.free_gb >= _FREE_SHARE * card.total_gb, cure)
 
 
 # --- the rest of the machine ------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ CHOICES = {
     "lightning-4": N_("SDXL-Lightning in 4 steps"),
     "lightning-8": N_("SDXL-Lightning in 8 steps"),
     "preload": N_("download what is missing"),
-    "free": N_("free the memory that models hold"),
+    "free": N_("free the memory that models of this menu hold"),
     "research": N_("research, not commercial"),
     "licensed": N_("commercial, with a licence bought from InsightFace"),
     "commercial": N_("commercial, without a licence"),

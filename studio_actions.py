@@ -289,6 +289,11 @@ TRANSCRIBE = Action(
 
 
 # --- models and the GPU -----------------------------------------------------------------------------------------------
+# Models are held by a worker of the menu that loaded them. A command of its own has none, and another program's is not its to end:
+# it may be painting.
+ONLY_HERE = "only_this_program"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelList:
     """Every model of the table."""
@@ -298,9 +303,10 @@ class ModelList:
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """The models whose memory was given back."""
+    """The models whose memory was given back, all of this program's own worker; `running`: whether it had one."""
 
     models: tuple[str, ...]
+    running: bool
 
 
 def _names(job: Job) -> tuple[str, ...]:
@@ -322,7 +328,8 @@ def _models(job: Job) -> Stage:
     if job.options.verb == "preload":
         return (yield from downloads.preload(job.plan))
     if job.options.verb == "free":
-        return Freed(job.workshop.close())
+        running = job.workshop.pid is not None
+        return Freed(job.workshop.close(), running)
     return ModelList(list_models(job.home, job.settings))
 
 
@@ -330,7 +337,7 @@ def _models_answer(report: ModelList | Freed | downloads.PreloadReport) -> Answe
     if isinstance(report, ModelList):
         return {"models": [_model_answer(found) for found in report.models]}
     if isinstance(report, Freed):
-        return {"freed": list(report.models)}
+        return {"freed": list(report.models), "note": "" if report.running else ONLY_HERE}
     return {"fetched": list(report.fetched), "here": list(report.here), "checked": report.checked}
 
 
@@ -359,7 +366,7 @@ MODELS = Action(
 
 @dataclass(frozen=True, slots=True)
 class GPUs:
-    """The GPUs of this machine, none is an answer too; what our own worker holds of them."""
+    """The GPUs of this machine, none is an answer too, with every process on them; what this program's own worker holds."""
 
     gpus: tuple[GPUState, ...]
     worker: WorkshopStatus
@@ -380,7 +387,10 @@ WITHOUT_GPU = {
 
 
 def _gpus_answer(report: GPUs) -> Answer:
-    return {**asdict(report), "works_without": [] if report.gpus else list(WITHOUT_GPU)}
+    return {
+        **asdict(report), "works_without": [] if report.gpus else list(WITHOUT_GPU),
+        "note": "" if report.worker.running else ONLY_HERE,
+    }  # fmt: skip
 
 
 GPU = Action("gpu", at_once(_gpus), _gpus_answer, needs_client=False, changes=False)

@@ -17,10 +17,13 @@ from reports import refusals, view
 from screens import table
 from studio_actions import WITHOUT_GPU, Freed, GPUs, ModelList
 from transcription import TranscriptPlan, TranscriptReport
+from workshop import WorkshopStatus
 
 __all__ = ["view"]
 ROWS = 8
 NO_GPU = N_("No NVIDIA GPU here. The embedded model paints and trains on the processor; SDXL itself needs a card.")
+NOT_LOADED = N_("Loaded models: none in this window. Those of a menu in another window, that menu shows.")
+NOT_FREED = N_("No model is loaded in this window. Only a menu frees its own: under Models, or when it ends.")
 GB = 1e9
 EXCERPT = 400  # letters of a transcript that are shown
 
@@ -168,12 +171,14 @@ def _preloaded(report: PreloadReport) -> RenderableType:
 
 @view.register
 def _freed(report: Freed) -> RenderableType:
+    if not report.running:
+        return Text(_(NOT_FREED))
     return Text(_("Freed: {names}").format(names=", ".join(report.models)) if report.models else _("No model was loaded."))
 
 
 @view.register
 def _gpus(report: GPUs) -> RenderableType:
-    loaded = [_loaded(report)]
+    loaded = _loaded(report.worker)
     if not report.gpus:
         works = [Text(f"  - {_(label)}") for label in WITHOUT_GPU.values()]
         return Group(Text(_(NO_GPU)), Text(_("What works without one:")), *works, *loaded)
@@ -181,10 +186,20 @@ def _gpus(report: GPUs) -> RenderableType:
     for gpu in report.gpus:
         memory = f"{gpu.used_gb:.1f} / {gpu.total_gb:.1f} GB"
         rows.add_row(gpu.name, gpu.driver, gpu.cuda, memory, f"{gpu.free_gb:.1f} GB", f"{gpu.utilisation} %", str(gpu.temperature))
-    ours = _("Ours: {allocated:.1f} GB allocated, {reserved:.1f} GB reserved.")
-    return Group(rows, Text(ours.format(allocated=report.worker.allocated_gb, reserved=report.worker.reserved_gb)), *loaded)
+    holders = table("", _("on the GPU"), "PID", _("memory used"), "")
+    processes = [process for gpu in report.gpus for process in gpu.processes]
+    for process in processes:
+        memory = f"{process.memory_gb:.1f} GB" if process.memory_gb else "?"
+        ours = _("this program's models") if process.pid == report.worker.pid else ""
+        holders.add_row(process.program or "?", str(process.pid), memory, ours)
+    return Group(rows, *([holders] if processes else []), *loaded)
 
 
-def _loaded(report: GPUs) -> RenderableType:
-    names = ", ".join(f"{model['name']} ({model['where']}, {model['gb']:.1f} GB)" for model in report.worker.loaded)
-    return Text(_("Loaded models: {names}").format(names=names or "-"))
+def _loaded(worker: WorkshopStatus) -> list[RenderableType]:
+    """What this program's own worker holds: that of a menu in another window is only a process on the GPU."""
+    if not worker.running:
+        return [Text(_(NOT_LOADED))]
+    held = _("Ours: {allocated:.1f} GB allocated, {reserved:.1f} GB reserved.")
+    names = ", ".join(f"{model['name']} ({model['where']}, {model['gb']:.1f} GB)" for model in worker.loaded)
+    sums = [Text(held.format(allocated=worker.allocated_gb, reserved=worker.reserved_gb))] if worker.reserved_gb else []
+    return [*sums, Text(_("Loaded models: {names}").format(names=names or "-"))]

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol, TypeVar
 
 import psutil
 
 from gpu import find_gpus
+from orders import Mouth
 
 RAM_KEPT_FREE_GB = 4.0  # for the system, the pictures and whatever else the user runs
 
@@ -114,6 +115,12 @@ def video_memory() -> tuple[float, float]:
     if torch is None or not torch.cuda.is_available():
         return 0.0, 0.0
     return torch.cuda.memory_allocated() / 1e9, torch.cuda.memory_reserved() / 1e9
+
+
+def status_order(_facts: dict[str, Any], shelf: Shelf, _mouth: Mouth) -> dict[str, Any]:
+    """A worker's task: which models are loaded, and what torch holds of the GPU, in GB."""
+    allocated, reserved = video_memory()
+    return {"loaded": [asdict(model) for model in shelf.loaded()], "allocated_gb": allocated, "reserved_gb": reserved}
 
 
 def _collect() -> None:

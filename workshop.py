@@ -48,12 +48,13 @@ NOTICES = {
 
 @dataclass(frozen=True, slots=True)
 class WorkshopStatus:
-    """What a worker holds, in GB; nothing where none runs."""
+    """What this program's worker holds, in GB; nothing where it has none. The worker of another program is not asked."""
 
     running: bool
     loaded: tuple[dict[str, Any], ...] = ()
     allocated_gb: float = 0.0
     reserved_gb: float = 0.0
+    pid: int | None = None
 
 
 class Workshop:
@@ -107,7 +108,7 @@ class Workshop:
         if self.pid is None:
             return WorkshopStatus(False)
         facts = _result(self.ask("status"))
-        return WorkshopStatus(True, tuple(facts["loaded"]), facts["allocated_gb"], facts["reserved_gb"])
+        return WorkshopStatus(True, tuple(facts["loaded"]), facts["allocated_gb"], facts["reserved_gb"], self.pid)
 
     def close(self) -> tuple[str, ...]:
         """End the worker, and with it everything it holds; the names of the models it held."""

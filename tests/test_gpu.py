@@ -1,12 +1,20 @@
 """What GPU is here: the real driver's answer, and the profile chosen for cards as drivers name them."""
 
+import json
+import os
 import subprocess
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+import studio_actions
+from action_table import Job
+from config import Settings
 from gpu import CPU, GPUState, find_gpus, profile_here, profile_of
+from workshop import Workshop
 
 
 def card(name, total_gb, capability=(8, 6)):
@@ -64,3 +72,80 @@ def test_asking_loads_no_torch():
     root = Path(__file__).resolve().parent.parent
     asked = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert asked.stdout.strip() == "False"
+
+
+# --- what is shown ----------------------------------------------------------------------------------------------------
+# NVML as it answers for one card: this test computes and draws on it, a program that is no longer there draws. Amounts in bytes.
+DRIVER = """
+import os
+from types import SimpleNamespace as Facts
+class NVMLError(Exception): pass
+NVML_TEMPERATURE_GPU = 0
+HERE = Facts(pid=int(os.environ["HERE"]), usedGpuMemory=3 * 2**30)
+GONE = Facts(pid=2**22 + 1, usedGpuMemory=None)
+nvmlInit = nvmlShutdown = lambda: None
+nvmlSystemGetDriverVersion, nvmlSystemGetCudaDriverVersion_v2, nvmlDeviceGetCount = lambda: "550.54", lambda: 12040, lambda: 1
+nvmlDeviceGetHandleByIndex = lambda index: index
+nvmlDeviceGetName, nvmlDeviceGetUUID = lambda card: "NVIDIA GeForce RTX 3060", lambda card: "GPU-1"
+nvmlDeviceGetMemoryInfo = lambda card: Facts(total=12 * 2**30, used=4 * 2**30, free=8 * 2**30)
+nvmlDeviceGetCudaComputeCapability = lambda card: (8, 6)
+nvmlDeviceGetUtilizationRates = lambda card: Facts(gpu=7)
+nvmlDeviceGetTemperature = lambda card, kind: 40
+nvmlDeviceGetComputeRunningProcesses = lambda card: [HERE]
+def nvmlDeviceGetGraphicsRunningProcesses(card):
+    if "HEADLESS" in os.environ:
+        raise NVMLError
+    return [HERE, GONE]
+"""
+
+
+def shown(home, *words, **environment):
+    """What `gpu` prints on the command line of a machine with that card."""
+    (home / "driver").mkdir(exist_ok=True)
+    (home / "driver" / "pynvml.py").write_text(DRIVER)
+    root = Path(__file__).resolve().parent.parent
+    clean = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL", "LANG")}
+    here = {"PYTHONPATH": str(home / "driver"), "HERE": str(os.getpid()), "COLUMNS": "100"}
+    command = [sys.executable, "avatar_pipeline.py", "--home", str(home), "gpu", *words]
+    return subprocess.run(
+        command, cwd=root, env={**clean, **here, **environment}, capture_output=True, text=True, check=True
+    ).stdout
+
+
+def test_the_command_line_names_every_process_on_the_card_and_claims_nothing_of_models(tmp_path):
+    answer = json.loads(shown(tmp_path, "--json"))
+    here, gone = answer["gpus"][0]["processes"]
+    assert (here["pid"], here["memory_gb"], gone["memory_gb"]) == (os.getpid(), 3.0, 0.0)
+    assert "py" in here["program"] and gone["program"] == ""
+    assert not answer["worker"]["running"] and answer["note"] == "only_this_program"
+    text = shown(tmp_path)
+    assert str(os.getpid()) in text and "3.0 GB" in text
+    assert "Loaded models: none in this window" in text
+    assert "allocated" not in text, "nothing was asked of a worker, so nothing of one is said"
+    assert len(json.loads(shown(tmp_path, "--json", HEADLESS="1"))["gpus"][0]["processes"]) == 1
+
+
+def test_where_a_worker_runs_its_models_are_named_and_freed(tmp_path):
+    from stages import finish
+
+    from studio_reports import view
+
+    def said(report):
+        console = Console(width=200)
+        with console.capture() as captured:
+            console.print(view(report))
+        return captured.get()
+
+    with Workshop(tmp_path / "worker.log") as shop:
+        finish(shop.ask("status"))
+        job = Job(tmp_path, Settings(), Namespace(verb="free"), None, shop)
+        report = finish(studio_actions.GPU.run(job))
+        assert report.worker.running and report.worker.pid == shop.pid
+        assert studio_actions.GPU.answer(report)["note"] == ""
+        assert "Loaded models: -" in said(report)
+        freed = finish(studio_actions.MODELS.run(job))
+        assert shop.pid is None and studio_actions.MODELS.answer(freed) == {"freed": [], "note": ""}
+        assert "No model was loaded." in said(freed)
+        nothing = finish(studio_actions.MODELS.run(job))
+        assert studio_actions.MODELS.answer(nothing)["note"] == "only_this_program"
+        assert "Only a menu frees its own" in said(nothing)

@@ -234,4 +234,4 @@ def test_insightface_is_not_fetched_without_the_licence_answer(tmp_path):
 def test_an_unknown_model_is_named_and_free_with_nothing_loaded_is_no_error(tmp_path):
     code, answer, _ = command(tmp_path, "preload", "nonesuch", "--yes")
     assert code == 1 and "nonesuch" in answer["error"]
-    assert command(tmp_path, "free")[:2] == (0, {"freed": []})
+    assert command(tmp_path, "free")[:2] == (0, {"freed": [], "note": "only_this_program"})

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,8 @@ from painter import CPU_BATCH, batch_size
 from studio_errors import OutOfMemory, WorkerDied
 from utils import Notice, ProgramFault, Progress
 from vram import RAM_KEPT_FREE_GB, Shelf, dropped
-from workshop import NOTICES, Workshop, relay
+from worker import TASKS
+from workshop import NOTICES, SCRIPT, Workshop, relay
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -78,21 +82,49 @@ def test_a_worker_ends_when_its_program_is_killed(tmp_path):
 
 def test_whatever_libraries_print_stays_out_of_the_answers(tmp_path):
     """Also what C code writes to file descriptor 1: it goes to the log."""
-    code = (
-        "import os, worker\n"
-        "worker.TASKS['noise'] = lambda facts, shelf, mouth: (print('hello'), os.write(1, b'raw\\n'), {'ok': True})[2]\n"
-        "worker.main()"
+    (tmp_path / "noisy.py").write_text(
+        "import os\ndef shout(facts, shelf, mouth):\n    print('hello')\n    os.write(1, b'raw\\n')\n    return {'ok': True}\n"
     )
-    order = Order(number=1, task="noise").model_dump_json() + "\n"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    child.stdin.write(order)
-    child.stdin.flush()
-    answer = json.loads(child.stdout.readline())
-    _, noise = child.communicate()
+    code = f"import sys, worker; sys.path.append({str(tmp_path)!r}); worker.TASKS['noise'] = 'noisy:shout'; worker.main()"
+    answer, said = ordered([sys.executable, "-c", code], Order(number=1, task="noise"), tmp_path / "log")
     assert answer == {"order": 1, "kind": "done", "facts": {"ok": True}}
-    assert "raw" in noise
+    assert "hello" in said and "raw" in said
+
+
+def ordered(words, order, log):
+    """Give one order to a worker started with those words: its last answer, and all that it wrote to stderr."""
+    pipe = subprocess.PIPE
+    with log.open("w") as said, subprocess.Popen(words, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=said, text=True) as child:
+        patience = threading.Timer(120, child.kill)
+        patience.start()
+        child.stdin.write(order.model_dump_json() + "\n")
+        child.stdin.flush()
+        answers = (json.loads(line) for line in child.stdout)
+        answer = next(one for one in answers if one["kind"] in ("done", "failed"))
+        child.stdin.close()
+        child.wait()
+        patience.cancel()
+    return answer, log.read_text()
+
+
+def test_a_task_brings_its_own_modules_and_no_others(tmp_path):
+    """Who only listens to recordings neither waits for the painter nor needs its packages. Python says what it imported."""
+    (tmp_path / "mute.wav").write_bytes(b"no sound")
+    order = Order(number=1, task="transcribe", facts={"model": str(tmp_path), "file": str(tmp_path / "mute.wav")})
+    answer, said = ordered([sys.executable, "-v", str(SCRIPT)], order, tmp_path / "log")
+    assert answer["kind"] == "failed"
+    imported = set(re.findall(r"^import '([\w.]+)' #", said, re.MULTILINE))
+    assert {"speech", "vram"} <= imported
+    assert not imported & {"painter", "swapper", "upscaler", "sdxl", "portrait", "diffusers", "insightface", "spandrel"}
+
+
+def test_only_tasks_of_the_table_are_done_and_each_of_them_is_there(shop):
+    for name, path in TASKS.items():
+        module, _colon, function = path.partition(":")
+        assert callable(getattr(importlib.import_module(module), function)), name
+    for path in ("os:getcwd", "painter:paint_order", "vram", ""):
+        with pytest.raises(ProgramFault, match="KeyError"):
+            finish(shop.ask(path))
 
 
 def test_answers_become_events_and_items_are_kept():
