@@ -20,13 +20,14 @@ from pathlib import Path
 
 from archives import Member, extract
 from client import Client
-from client_records import Picture, Reason, Rejection, Source
+from client_records import Picture, Source
 from grids import is_grid, may_be_grid, part_names, parts
 from import_plan import ImportPlan, name_in, plan_import, rejection
 from midjourney_records import write_midjourney_file
 from originals import Originals
 from pictures import EmbeddedText, Header, UnreadablePicture, bears_wrong_ending, inspect, read_header
 from prompt_lists import LIST_ENDINGS, BrokenList, TextOf, match, read_list, read_text
+from reasons import Reason, Rejection
 from told import read_told, write_told
 from utils import PART, Event, Progress, sha256_file, sweep_parts
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from client import Client
-from client_records import Decisions, Face, Faces, Look, Picture, Pictures, Rejection
+from client_records import Decisions, Face, Faces, Look, Picture, Pictures
 from config import QualityControlConfig, Settings
 from face_crops import Disk, remove_sheets, write_sheets
 from face_decisions import read_look
@@ -24,6 +24,7 @@ from face_quality import MEASURES
 from face_verdicts import decide, identity_of, method_of, rules_of, stem_of
 from identity import FaceRecogniser, Identity
 from pictures import PICTURE_ENDINGS, UnreadablePicture, decode
+from reasons import Rejection
 from spreadsheet import write_spreadsheet
 from utils import Event, NoPictures, Progress, sweep_parts, write_record
 

@@ -14,7 +14,6 @@ from rich.text import Text
 import menu_words
 import words
 from client_export import MB, ExportedClient
-from client_records import REASON_NAMES, Rejection
 from clients import ClientErased, ClientList, ClientView
 from config import Settings
 from data_preprocessor import GridPlan, ImportReport
@@ -31,6 +30,7 @@ from lora_files import LoraFiles, Stripped
 from lora_trainer import PreparedTraining, TrainingReport
 from machine_doctor import Check, MachineReport
 from prompts import JobPrompt, Prompts
+from reasons import Rejection
 from review import Captions, Quarantined, Rejected
 from screens import guided, table
 from tensorboard_server import Curves
@@ -158,10 +158,10 @@ def _departs(job: JobPrompt) -> str:
 def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
     """A line a refused picture; where there are too many for a screen, the rest counted by reason."""
     refused = list(refused)
-    lines: list[RenderableType] = [Text(_shown(f"  {item.source}: {words.reason(item)}")) for item in refused[:ROWS]]
+    lines: list[RenderableType] = [Text(_shown(f"  {item.source}: {item.sentence}")) for item in refused[:ROWS]]
     if len(refused) > ROWS:
         counts = Counter(item.reason for item in refused)
-        summary = ", ".join(f"{_(REASON_NAMES[reason])} {count}" for reason, count in counts.most_common())
+        summary = ", ".join(f"{reason.label} {count}" for reason, count in counts.most_common())
         lines.append(Text(_("  ... and {more} more: {summary}").format(more=len(refused) - ROWS, summary=summary)))
     return lines
 
@@ -191,11 +191,11 @@ def _rejected(report: Rejected) -> RenderableType:
     lines: list[RenderableType] = []
     room = max(1, ROWS // max(1, len(report.reasons)))
     for reason, group in report.reasons:
-        lines.append(Text(f"{_(REASON_NAMES[reason])}: {len(group)}", style="bold"))
-        lines += [Text(f"  {refused.source}: {words.reason(refused)}") for refused in group[:room]]
+        lines.append(Text(f"{reason.label}: {len(group)}", style="bold"))
+        lines += [Text(f"  {refused.source}: {refused.sentence}") for refused in group[:room]]
         if len(group) > room:
             lines.append(Text(_("  ... and {more} more").format(more=len(group) - room)))
-        lines.append(Text(f"  -> {words.cure(reason)}", style="cyan"))
+        lines.append(Text(f"  -> {reason.cure}", style="cyan"))
     if report.by_hand:
         lines.append(Text(_("Accepted by hand: {names}").format(names=", ".join(report.by_hand))))
     count = sum(len(group) for _reason, group in report.reasons)
@@ -210,8 +210,8 @@ def _limits(plan: LimitsPlan) -> RenderableType:
         return Text(_("No limit changes; settings shows them all, under quality."))
     lines = [Text(f"{name}: {old} -> {new}", style="bold") for name, old, new in plan.changes]
     effect = _("{before} pictures are accepted now, {after} would be.").format(before=plan.before, after=plan.after)
-    gained = [Text(f"  + {refused.source}: {words.reason(refused)}") for refused in plan.gained[:ROWS]]
-    lost = [Text(f"  - {refused.source}: {words.reason(refused)}") for refused in plan.lost[:ROWS]]
+    gained = [Text(f"  + {refused.source}: {refused.sentence}") for refused in plan.gained[:ROWS]]
+    lost = [Text(f"  - {refused.source}: {refused.sentence}") for refused in plan.lost[:ROWS]]
     again = [
         Text(_("Every picture is looked at again, for the squares change; the numbers are of the old ones."))
     ] * plan.looks_again

@@ -1,49 +1,18 @@
-"""The words for every code a record may carry: reasons, findings, verdicts. A code without words fails a test."""
+"""The words for the codes of findings, verdicts and plans. A code without words fails a test."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from client_records import Reason, Rejection
 from dataset import Finding, FindingCode, Verdict
 from dataset_doctor import Sign, Symptom
-from face_quality import CURES
 from language import N_, _
 from models import Allows
 from training_cost import Part
 from training_plan import Fit
 from training_queue import Outcome
 
-REASONS = {
-    Reason.UNREADABLE: N_("cannot be read: damaged or cut off. Copy or download it again"),
-    Reason.EMPTY: N_("the file is empty. Copy or download it again"),
-    Reason.NOT_A_PICTURE: N_("not a picture, whatever its name says. Leave it out, or download the picture itself"),
-    Reason.ANIMATED: N_("an animation or video. Save one picture of it and import that"),
-    Reason.TOO_LARGE: N_("too many pixels to open safely. Make it smaller than 200 megapixels"),
-    Reason.LINK_OUTSIDE: N_("leads out of the folder given. Import the place it leads to, if it is yours"),
-    Reason.ARCHIVE_DAMAGED: N_("not a .zip that can be opened. Download it again, or unpack it and import the folder"),
-    Reason.ARCHIVE_TOO_LARGE: N_("holds more than an archive of pictures should. If it is yours, unpack it and import the folder"),
-    Reason.ARCHIVE_LOCKED: N_("locked with a password. Unpack it and import the folder"),
-    Reason.ARCHIVE_INSIDE: N_("an archive inside an archive. Unpack the outer one and import the folder"),
-    Reason.LIST_UNREADABLE: N_("a list that cannot be read. Save it again as CSV or JSON in UTF-8"),
-    Reason.NO_FACE: N_("no face was found"),
-    Reason.LOW_CONFIDENCE: N_("hardly a face: confidence {measured:.2f}, at least {limit:.2f} is needed"),
-    Reason.FACE_TOO_SMALL: N_("the face is too small: enlarged {measured:.1f} times, at most {limit:.1f}"),
-    Reason.SEVERAL_FACES: N_("{measured:.0f} people, and nothing tells which is the client: point at the face"),
-    Reason.TOO_DARK: N_("too dark: brightness {measured:.0f}, at least {limit:.0f}"),
-    Reason.TOO_BRIGHT: N_("too bright: brightness {measured:.0f}, at most {limit:.0f}"),
-    Reason.BURNT: N_("overexposed: {measured:.0%} is white, at most {limit:.0%}"),
-    Reason.LOW_CONTRAST: N_("too flat: contrast {measured:.0f}, at least {limit:.0f}"),
-    Reason.BLURRED: N_("blurred: measured {measured:.2f}, limit {limit:.2f}"),
-    Reason.NOISY: N_("too noisy: noise of {measured:.1f} grey levels, at most {limit:.1f}"),
-    Reason.CRUSHED: N_("shadows without detail: {measured:.0%} of the face is black, at most {limit:.0%}"),
-    Reason.CUT_OFF: N_("the head is cut off: {measured:.0%} of the square lies in the picture, at least {limit:.0%}"),
-    Reason.TURNED_AWAY: N_("turned away: {measured:.2f} of the distance of the eyes, at most {limit:.2f}"),
-    Reason.FEW_PIXELS: N_("the face is too small: {measured:.0f} pixels, at least {limit:.0f}"),
-    Reason.SOMEONE_ELSE: N_("someone else: distance {measured:.2f} from the client, at most {limit:.2f}"),
-    Reason.NO_SUCH_NUMBER: N_("no face has that number; the preview shows them"),
-}
 NOTES = {
     "wrong_ending": N_("imported, though its name promises another kind of file"),
     "not_moved": N_("imported, but it could not be taken out of your folder"),
@@ -162,16 +131,6 @@ ALLOWS = {
     Allows.RULES: N_("commercial use too, within the licence's rules"),
     Allows.RESEARCH: N_("non-commercial research only"),
 }
-
-
-def reason(rejection: Rejection) -> str:
-    """Why a picture was refused, with the measure and its limit, in the user's language."""
-    return _(REASONS[rejection.reason]).format(measured=rejection.measured or 0.0, limit=rejection.limit or 0.0)
-
-
-def cure(reason: Reason) -> str:
-    """What would help a refused picture, in the user's language."""
-    return _(CURES[reason])
 
 
 def sign(name: str) -> str:
