@@ -17,8 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from client_records import Reason
 from pictures import ARCHIVE_ENDING, UnreadablePicture, bears_picture_name, bears_video_name
+from reasons import Reason
 
 MAX_MEMBERS = 20_000  # MidJourney packs a few hundred at a time
 MAX_INDEX_BYTES = 16 << 20  # of the list of members, which is read whole

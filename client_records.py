@@ -1,4 +1,4 @@
-"""The records that stages leave one another in a client's folder: originals, faces, verdicts, and why a picture was refused."""
+"""The records that stages leave one another in a client's folder: originals, what was seen in them, verdicts, decisions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from language import N_
+from language import N_, Labelled
+from reasons import Reason, Rejection
 from utils import Record
 
 
@@ -18,82 +19,12 @@ class Source(StrEnum):
     REAL = "real"
 
 
-class Reason(StrEnum):
-    """Why a picture was refused."""
+class IdentityState(Labelled):
+    """Whether the references agree on who the client is; the label waits for their `count`."""
 
-    UNREADABLE = "unreadable"
-    EMPTY = "empty"
-    NOT_A_PICTURE = "not_a_picture"
-    ANIMATED = "animated"
-    TOO_LARGE = "too_large"
-    LINK_OUTSIDE = "link_outside"
-    ARCHIVE_DAMAGED = "archive_damaged"
-    ARCHIVE_TOO_LARGE = "archive_too_large"
-    ARCHIVE_LOCKED = "archive_locked"
-    ARCHIVE_INSIDE = "archive_inside"
-    LIST_UNREADABLE = "list_unreadable"
-    NO_FACE = "no_face"
-    LOW_CONFIDENCE = "low_confidence"
-    FACE_TOO_SMALL = "face_too_small"
-    SEVERAL_FACES = "several_faces"
-    TOO_DARK = "too_dark"
-    TOO_BRIGHT = "too_bright"
-    BURNT = "burnt"
-    LOW_CONTRAST = "low_contrast"
-    BLURRED = "blurred"
-    NOISY = "noisy"
-    CRUSHED = "crushed"
-    CUT_OFF = "cut_off"
-    TURNED_AWAY = "turned_away"
-    FEW_PIXELS = "few_pixels"
-    SOMEONE_ELSE = "someone_else"
-    NO_SUCH_NUMBER = "no_such_number"
-
-
-REASON_NAMES = {
-    Reason.UNREADABLE: N_("unreadable"),
-    Reason.EMPTY: N_("empty"),
-    Reason.NOT_A_PICTURE: N_("not a picture"),
-    Reason.ANIMATED: N_("animated"),
-    Reason.TOO_LARGE: N_("too large"),
-    Reason.LINK_OUTSIDE: N_("link outside"),
-    Reason.ARCHIVE_DAMAGED: N_("damaged archive"),
-    Reason.ARCHIVE_TOO_LARGE: N_("archive too large"),
-    Reason.ARCHIVE_LOCKED: N_("locked archive"),
-    Reason.ARCHIVE_INSIDE: N_("archive inside"),
-    Reason.LIST_UNREADABLE: N_("unreadable list"),
-    Reason.NO_FACE: N_("no face"),
-    Reason.LOW_CONFIDENCE: N_("hardly a face"),
-    Reason.FACE_TOO_SMALL: N_("face too small"),
-    Reason.SEVERAL_FACES: N_("several faces"),
-    Reason.TOO_DARK: N_("too dark"),
-    Reason.TOO_BRIGHT: N_("too bright"),
-    Reason.BURNT: N_("overexposed"),
-    Reason.LOW_CONTRAST: N_("too flat"),
-    Reason.BLURRED: N_("blurred"),
-    Reason.NOISY: N_("too noisy"),
-    Reason.CRUSHED: N_("crushed shadows"),
-    Reason.CUT_OFF: N_("cut off"),
-    Reason.TURNED_AWAY: N_("turned away"),
-    Reason.FEW_PIXELS: N_("too few pixels"),
-    Reason.SOMEONE_ELSE: N_("someone else"),
-    Reason.NO_SUCH_NUMBER: N_("no such number"),
-}
-"""Each reason in a word or two: for contact sheets, headings and counts; whole sentences are in `words`."""
-
-
-class Rejection(Record):
-    """A refused picture: data, not an error. `measured` and `limit` are in the unit of the limit that failed."""
-
-    model_config = ConfigDict(frozen=True)
-
-    file: str  # relative to the client's folder; for an import, the path the user gave
-    source: str  # the file's own name as the user knows it
-    reason: Reason
-    measured: float | None = None
-    limit: float | None = None
-    limit_name: str = ""  # the setting that would have to move
-    cure: str = ""  # what would help, in English; screens say it in the user's language
+    KNOWN = "known", N_("The client is known by {count} photos.")
+    UNSURE = "unsure", N_("The photos show several people, none of them clearly most often: point at the client's face (who).")
+    NONE = "none", N_("No photo of one person alone has passed: who is who cannot be told.")
 
 
 class Analysis(Record):
@@ -205,7 +136,7 @@ class Faces(Record):
     """`metadata/faces.json`: the verdict on every original, in the order of their names."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    identity: Literal["known", "unsure", "none"] = "none"  # whether the references agree on who the client is
+    identity: IdentityState = IdentityState.NONE
     references: int = 0
     faces: tuple[Face, ...] = ()
 

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client import Client
-from client_records import Rejection, Source
+from client_records import Source
 from import_plan import ImportPlan, plan_import
 from import_run import Duplicate, ImportRun, Note, Removal, Sorting, Wishes, read_ahead, take_away, write_tables
 from originals import Originals
+from reasons import Rejection
 from told import read_told
 from utils import Event, Progress, sweep_parts
 

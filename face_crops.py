@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client import Client
-from client_records import REASON_NAMES, Face, Look, Picture, Rejection
+from client_records import Face, Look, Picture
 from contact_sheet import Cell, Tone, contact_sheet, in_rows
 from face_geometry import CROP_PX, Square, cut
 from face_quality import WARNINGS
 from face_verdicts import left_to_right, stem_of
 from language import _
 from pictures import decode
+from reasons import Rejection
 from utils import BrokenFile, read_record, replacing, write_record
 
 if TYPE_CHECKING:
@@ -175,5 +176,5 @@ def _verdict(face: Face) -> str:
 
 def _in_short(rejection: Rejection) -> str:
     """A reason with its numbers: "too dark 31.2 (40)"."""
-    reason = _(REASON_NAMES[rejection.reason])
+    reason = rejection.reason.label
     return reason if rejection.measured is None else f"{reason} {rejection.measured:.3g} ({rejection.limit:.3g})"

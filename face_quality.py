@@ -1,4 +1,4 @@
-"""Quality control of a face, pure: pixels -> measures, measures and limits -> the first reason to refuse it, and its cure."""
+"""Quality control of a face, pure: pixels -> measures, measures and limits -> the first reason to refuse it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
-from client_records import Reason
 from config import QualityLimits
 from language import N_
+from reasons import Reason
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,33 +82,6 @@ _WARNINGS = (
     _Rule(Reason.TURNED_AWAY, "turn", "warn_turn", at_least=False),
 )
 MEASURES = tuple(dict.fromkeys(rule.measure for rule in _RULES))
-
-_ANOTHER = N_("Leave it out, or replace it by the undamaged file.")
-_BETTER_LIGHT = N_("Take it again in more even light, or correct the exposure of the RAW file and import it again.")
-_LARGER = N_("Use the original in full size, or a picture taken from nearer.")
-CURES = {
-    Reason.UNREADABLE: _ANOTHER,
-    Reason.EMPTY: _ANOTHER,
-    Reason.NOT_A_PICTURE: _ANOTHER,
-    Reason.ANIMATED: N_("Save one frame as a picture and import that."),
-    Reason.TOO_LARGE: N_("Save it smaller and import it again."),
-    Reason.LINK_OUTSIDE: N_("Copy the picture itself into the folder."),
-    Reason.NO_FACE: N_("Use a picture that shows the whole face, nearer and from the front."),
-    Reason.LOW_CONFIDENCE: N_("Use a picture with the whole face in view; if it is a face, accept it by hand."),
-    Reason.FACE_TOO_SMALL: _LARGER,
-    Reason.FEW_PIXELS: _LARGER,
-    Reason.SEVERAL_FACES: N_("Point at the client's face once, import photos of the client alone, or crop the picture."),
-    Reason.TOO_DARK: _BETTER_LIGHT,
-    Reason.TOO_BRIGHT: _BETTER_LIGHT,
-    Reason.BURNT: _BETTER_LIGHT,
-    Reason.CRUSHED: _BETTER_LIGHT,
-    Reason.LOW_CONTRAST: N_("Raise the contrast of the original, or take it again without haze or back light."),
-    Reason.BLURRED: N_("Use a sharper picture of the same moment; sharpening afterwards brings no detail back."),
-    Reason.NOISY: N_("Use a picture taken in more light, or one from which the noise was removed."),
-    Reason.CUT_OFF: N_("Use the picture before it was cropped, with some room around the head."),
-    Reason.TURNED_AWAY: N_("Use a picture in which both eyes can be seen."),
-    Reason.SOMEONE_ELSE: N_("Leave it out; if it is the client, accept it by hand."),
-}
 
 
 def judge(measures: Mapping[str, float], limits: QualityLimits) -> Refusal | None:

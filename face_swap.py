@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from client import Client
-from client_records import Face, Reason, Rejection, Source
+from client_records import Face, Source
 from config import Settings
 from consent import Consent, Use, What, check_consent, check_licence
 from language import _
 from models import Found, find
 from pictures import list_pictures
+from reasons import Reason, Rejection
 from studio_errors import NoTargetFace, RecipeRefused
 from swapper import FaceFiles, SeenFace, SwapOrder, SwapRecord, Target
 from utils import Event, FolderMissing, ModelMissing, NotReady, Progress, known_sha256, read_record, sweep_parts

@@ -9,11 +9,11 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from client_records import Decisions, Face, Look, Picture, Reason, Rejection, SeenFace, Source
+from client_records import Decisions, Face, Look, Picture, SeenFace, Source
 from config import QualityControlConfig, QualityLimits
-from face_quality import CURES, Refusal, judge, warnings
+from face_quality import Refusal, judge, warnings
 from identity import Identity, identify
-from language import _
+from reasons import Reason, Rejection
 
 METHOD = 2  # raised whenever the same picture may be measured or judged otherwise, so that all are looked at again
 RIVAL = 4  # a face of less than a quarter of the largest one's area is no rival where only size can tell
@@ -105,7 +105,7 @@ def decide(
     if refusal and not by_hand:
         rejection = Rejection(
             file=place, source=picture.original, reason=refusal.reason, measured=_short(refusal.measured), limit=refusal.limit,
-            limit_name=refusal.limit_name, cure=_(CURES[refusal.reason]),
+            limit_name=refusal.limit_name,
         )  # fmt: skip
         return face.model_copy(update={"rejection": rejection})
     assert choice.face is not None

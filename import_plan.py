@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archives import Member, list_archive
-from client_records import Reason, Rejection
 from pictures import ARCHIVE_ENDING, PICTURE_ENDINGS, RAW_ENDINGS, Listing, survey
 from prompt_lists import LIST_ENDINGS
+from reasons import Reason, Rejection
 from utils import FolderMissing, NoPictures
 
 

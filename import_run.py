@@ -17,13 +17,15 @@ from pathlib import Path
 
 from archives import Member, extract
 from client import Client
-from client_records import Picture, Reason, Rejection, Source
+from client_records import Picture, Source
 from grids import is_grid, may_be_grid, part_names, parts
 from import_plan import ImportPlan, name_in, rejection
+from language import N_, Labelled
 from midjourney_records import write_midjourney_file
 from originals import Originals
 from pictures import EmbeddedText, Header, UnreadablePicture, bears_wrong_ending, inspect, read_header
 from prompt_lists import LIST_ENDINGS, BrokenList, TextOf, match, read_list, read_text
+from reasons import Reason, Rejection
 from told import read_told, write_told
 from utils import PART, sha256_file
 
@@ -41,12 +43,20 @@ class Duplicate:
     again: bool = False  # that very file was imported before: nothing to tell the user about
 
 
+class NoteCode(Labelled):
+    """What may be worth knowing of a picture that was imported all the same."""
+
+    WRONG_ENDING = "wrong_ending", N_("imported, though its name promises another kind of file")
+    RESTORED = "restored", N_("the client's original had come to harm; it is whole again, from this picture")
+    NOT_MOVED = "not_moved", N_("imported, but it could not be taken out of your folder")
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth knowing of a picture that was imported all the same; `words` has a sentence for each code."""
+    """Something worth knowing of a picture that was imported all the same."""
 
     file: str  # relative to the folder given
-    code: str
+    code: NoteCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +239,7 @@ class Sorting:
             return
         if repeated := originals.find_content(copy.sha256):
             if originals.restore(repeated, copy.part):
-                self.notes.append(Note(reading.name, "restored"))
+                self.notes.append(Note(reading.name, NoteCode.RESTORED))
             self._repeat(reading, repeated, again=(repeated.source, repeated.original) == (run.source, reading.name))
             return
         picture = originals.add(run.source, reading.name, copy.header, copy.sha256, copy.part, grid=copy.grid)
@@ -237,7 +247,7 @@ class Sorting:
         self.added.append(run.place(picture))
         self._remember(reading.path, picture, is_source=True)
         if bears_wrong_ending(reading.name, copy.header.format):
-            self.notes.append(Note(reading.name, "wrong_ending"))
+            self.notes.append(Note(reading.name, NoteCode.WRONG_ENDING))
 
     def split_grids(self) -> Iterator[Path]:
         """Make the missing parts of each grid pictures of their own; yields each grid when that is done. The grid stays."""
@@ -340,9 +350,9 @@ def take_away(run: ImportRun, sources: Sequence[tuple[Path, Picture]]) -> Iterat
                     part = run.part(original.file)
                     copy_picture(path, None, part, with_grids=False, durable=True)
                     run.originals.restore(original, part)
-                    codes.append("restored")
+                    codes.append(NoteCode.RESTORED)
                 path.unlink()
                 moved = True
         except (OSError, UnreadablePicture):
-            codes.append("not_moved")
+            codes.append(NoteCode.NOT_MOVED)
         yield Removal(path, moved, tuple(Note(name, code) for code in codes))

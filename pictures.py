@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ParseError
 
-from client_records import Reason
 from png_chunks import PNG_SIGNATURE, read_png
+from reasons import Reason
 
 if TYPE_CHECKING:
     from PIL import Image

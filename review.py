@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from client import Client
-from client_records import Face, Reason, Rejection, Source
+from client_records import Face, Source
 from config import Settings, change_settings, with_changes
 from dataset_doctor import Examination
 from dataset_files import CaptionRow, edit_caption, list_captions
@@ -18,6 +18,7 @@ from face_decisions import accept, find_picture, names_of, point_at, read_look, 
 from face_verdicts import left_to_right, stem_of
 from image_processor import FaceReport, LimitsPlan, plan_limits, process_faces
 from quarantine import put_back, quarantined, take_out
+from reasons import Reason, Rejection
 from utils import Event, PictureMissing
 
 UNDO = "undo:"  # before a name: take the decision back
@@ -69,7 +70,7 @@ def rejected(client: Client) -> Rejected:
 def rejected_answer(report: Rejected) -> dict[str, Any]:
     """The report as JSON."""
     return {
-        "rejected": [refused.model_dump(mode="json") for _reason, group in report.reasons for refused in group],
+        "rejected": [refused.answer() for _reason, group in report.reasons for refused in group],
         "by_reason": {reason.value: len(group) for reason, group in report.reasons},
         "by_hand": list(report.by_hand),
         "accepted": report.accepted,
@@ -88,7 +89,7 @@ def can_be_accepted(client: Client) -> Offer:
     names = names_of(client)
     refused = [(_place(client, face), face.rejection) for face in client.faces() if face.rejection and face.square]
     undone = [(f"{UNDO}{_place(client, face)}", names.get(stem_of(face), face.file)) for face in client.faces() if face.by_hand]
-    rows = [(place, f"{rejection.source}  ({rejection.reason.value.replace('_', ' ')})") for place, rejection in refused]
+    rows = [(place, f"{rejection.source}  ({rejection.reason.label})") for place, rejection in refused]
     return [*rows, *((value, f"<- {name}") for value, name in undone)][:OFFERED]
 
 
@@ -100,7 +101,7 @@ def verdicts_answer(report: FaceReport) -> dict[str, Any]:
     """The verdicts as JSON."""
     return {
         "accepted": [face.crop for face in report.accepted],
-        "rejected": [refused.model_dump(mode="json") for refused in report.rejected],
+        "rejected": [refused.answer() for refused in report.rejected],
         "warnings": {face.crop: list(face.warnings) for face in report.accepted if face.warnings},
         "bystanders": {face.crop: face.bystanders for face in report.accepted if face.bystanders},
         "identity": report.identity,
@@ -140,7 +141,7 @@ def preview_limits(client: Client, settings: Settings, changes: Sequence[str]) -
 
 def limits_answer(plan: LimitsPlan) -> dict[str, Any]:
     """That effect as JSON."""
-    gained, lost = ([refused.model_dump(mode="json") for refused in group] for group in (plan.gained, plan.lost))
+    gained, lost = ([refused.answer() for refused in group] for group in (plan.gained, plan.lost))
     changes = [{"limit": name, "old": old, "new": new} for name, old, new in plan.changes]
     return {"changes": changes, "accepted_before": plan.before, "accepted_after": plan.after, "gained": gained, "lost": lost}
 

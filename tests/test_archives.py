@@ -11,8 +11,8 @@ import pytest
 
 import archives
 from archives import MAX_MEMBERS, close_archives, extract, list_archive
-from client_records import Reason
 from pictures import UnreadablePicture
+from reasons import Reason
 
 
 def packed(path: Path, members: dict[str, bytes], compression: int = zipfile.ZIP_STORED) -> Path:

@@ -22,7 +22,7 @@ from PIL import Image
 from stages import finish
 
 from client import Client, create_client
-from client_records import Reason, Source
+from client_records import Source
 from data_preprocessor import (
     Duplicate,
     GridPlan,
@@ -37,6 +37,7 @@ from embedded.camera_raw import write_dng
 from import_plan import plan_import
 from midjourney_records import read_midjourney_file
 from originals import NAME_BYTES, safe_name
+from reasons import Reason
 from utils import DiskFull, FolderMissing, NoPictures, Progress, as_pipeline_error, sha256_file
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from client import Client
-from client_records import Reason
+from reasons import Reason
 
 pytestmark = pytest.mark.timeout(2400)
 STEPS = ["setup", "sample", "client", "import-mj", "import-photos", "process", "dataset", "train", "generate"]

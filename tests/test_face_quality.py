@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from client_records import Reason
 from config import QualityControlConfig
 from embedded.portraits import draw, random_portrait
 from face_quality import Refusal, judge, measure
+from reasons import Reason
 
 LIMITS = QualityControlConfig()
 GOOD = {

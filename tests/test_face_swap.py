@@ -15,10 +15,11 @@ from PIL import Image
 from stages import finish
 
 from client import Client, create_client
-from client_records import Face, Faces, Reason, Source
+from client_records import Face, Faces, Source
 from config import Settings
 from consent import What, check_consent, check_licence, has_consent, record_consent, record_licence
 from face_swap import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
+from reasons import Reason
 from studio_errors import ConsentMissing, LicenceRefused, NoTargetFace, RecipeRefused
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
 from workshop import Workshop

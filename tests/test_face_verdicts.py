@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from client_records import Analysis, Decisions, Face, Look, Picture, Reason, SeenFace, Source
+from client_records import Analysis, Decisions, Face, Look, Picture, SeenFace, Source
 from config import QualityControlConfig
 from face_verdicts import decide, identity_of
 from identity import Identity, identify
+from reasons import Reason
 
 QUALITY = QualityControlConfig()
 GOOD = {
@@ -117,7 +118,8 @@ def test_a_rejection_says_what_would_help_and_which_limit_it_was() -> None:
     rejection = verdict(look(face(0, 500, noise=20.0))).rejection
     assert rejection is not None
     assert (rejection.limit_name, rejection.measured, rejection.limit) == ("max_noise", 20.0, QUALITY.max_noise)
-    assert rejection.cure
+    assert rejection.reason.cure
+    assert "cure" not in rejection.model_dump()
 
 
 # --- references -------------------------------------------------------------------------------------------------------

@@ -127,7 +127,6 @@ def test_the_command_line_names_every_process_on_the_card_and_claims_nothing_of_
 
 def test_where_a_worker_runs_its_models_are_named_and_freed(tmp_path):
     from stages import finish
-
     from studio_reports import view
 
     def said(report):

@@ -19,13 +19,14 @@ from PIL import Image, ImageEnhance, ImageFilter
 from stages import finish, run
 
 from client import Client, create_client
-from client_records import Picture, Pictures, Reason, Source
+from client_records import Picture, Pictures, Source
 from config import QualityControlConfig, Settings
 from embedded.portraits import draw, random_portrait
 from face_crops import PREVIEW_PX
 from face_detector import Detection, MtcnnDetector
 from face_geometry import CROP_PX
 from image_processor import FaceReport, ProcessPlan, plan_process, process_faces
+from reasons import Reason
 from utils import Event, NoPictures, Progress, sha256_file, write_record
 
 ROOT = Path(__file__).resolve().parents[1]

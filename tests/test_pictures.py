@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, PngImagePlugin
 
-from client_records import Reason
 from embedded.camera_raw import write_dng
 from pictures import (
     MAX_PIXELS,
@@ -27,6 +26,7 @@ from pictures import (
     read_header,
     survey,
 )
+from reasons import Reason
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "photos"
 RED, BLUE, GREEN, WHITE = (220, 30, 30), (30, 30, 220), (30, 200, 30), (245, 245, 245)

@@ -18,13 +18,14 @@ from PIL import Image, ImageFilter
 from terminal import Terminal
 
 from client import Client, create_client
-from client_records import Face, Reason
+from client_records import Face
 from config import Settings
 from data_preprocessor import import_midjourney, import_photos
 from face_decisions import point_at
 from face_detector import MtcnnDetector
 from identity import FaceRecogniser
 from image_processor import process_faces
+from reasons import Reason
 
 SHARED = next((path for parent in Path(__file__).resolve().parents if (path := parent / "shared" / "photos").is_dir()), None)
 pytestmark = pytest.mark.skipif(SHARED is None, reason="the folder of real photos is not part of the repository")

@@ -1,0 +1,43 @@
+"""A client whose pictures were looked at already: verdicts are made without a detector, from the measures given here."""
+
+import hashlib
+
+import numpy as np
+from PIL import Image
+from stages import finish
+
+from client import create_client
+from client_records import Look, Picture, Pictures, SeenFace, Source
+from config import Settings
+from face_verdicts import method_of
+from image_processor import process_faces
+from utils import write_record
+
+GOOD = {
+    "confidence": 0.99, "face_px": 400.0, "upscale": 1.6, "inside": 1.0, "turn": 0.0, "brightness": 120.0, "highlight": 200.0,
+    "clipped": 0.0, "crushed": 0.0, "contrast": 50.0, "noise": 1.0, "sharpness": 300.0, "blur_effect": 0.4,
+}  # fmt: skip
+SIDE = 64  # pixels of each original
+
+
+def looked_at(home, **brightness):
+    """A client `ana` with one photo a name, each of one face as bright as said, and its verdicts under the default limits."""
+    client = create_client(home, "ana")
+    client.looks.mkdir()
+    pictures = []
+    for seed, (name, bright) in enumerate(brightness.items()):
+        file = client.raw_real / f"{name}.png"
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(file)
+        sha = hashlib.sha256(file.read_bytes()).hexdigest()
+        pictures.append(
+            Picture(file=file.name, original=f"IMG {name}.png", source=Source.REAL, sha256=sha, width=SIDE, height=SIDE)
+        )
+        face = SeenFace(
+            box=(16, 16, 32, 32), landmarks={}, confidence=0.99, square=(8, 8, 48), measures={**GOOD, "brightness": float(bright)},
+            identity=(0.1 * seed, *(0.0,) * 127),
+        )  # fmt: skip
+        look = Look(file=file.name, sha256=sha, source=Source.REAL, method=method_of(Settings().quality), faces=(face,))
+        write_record(client.looks / f"real_{sha[:12]}.json", look)
+    write_record(client.images_file, Pictures(images=tuple(pictures)))
+    finish(process_faces(client, Settings()))
+    return client
