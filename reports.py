@@ -35,7 +35,7 @@ from review import Captions, Quarantined, Rejected
 from screens import guided, table
 from tensorboard_server import Curves
 from training_cost import estimate, explain, find_refusals
-from training_plan import TrainingPlan
+from training_plan import BaseKind, TrainingPlan
 from training_queue import QueueReport
 
 PROMPT_CHARS = 110  # two lines of a table on 80 columns
@@ -352,7 +352,11 @@ def _lora_files(report: LoraFiles) -> RenderableType:
     rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
     for file in report.files:
         checkpoint = file.checkpoint
-        state = _("torn: do not use") if not checkpoint.whole else _("holds captions") if file.captions else ""
+        practice = checkpoint.base_kind is BaseKind.EMBEDDED
+        state = "" if checkpoint.whole else _("torn: do not use")
+        state = ", ".join(
+            filter(None, (state, _("practice base") if practice else "", _("holds captions") if file.captions else ""))
+        )
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
         rows.add_row(checkpoint.path.stem, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
@@ -375,8 +379,11 @@ def _exported(report: Exported) -> RenderableType:
         rows.add_row(TITLES[App(app)], str(Path("...", *file.parts[-4:])))
     for file in report.installed:
         rows.add_row(_("installed"), str(file))
-    preview = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
-    return Group(rows, *preview, Text(sentence, style="bold"))
+    told = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
+    if report.left_out:
+        apps = ", ".join(TITLES[app] for app in report.left_out)
+        told.append(Text(_("Left out: {apps}. A LoRA of the practice base fits no SDXL model.").format(apps=apps)))
+    return Group(rows, *told, Text(sentence, style="bold"))
 
 
 @view.register

@@ -14,11 +14,11 @@ from safetensors.numpy import load_file
 from stages import run
 from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
-from checkpoints import list_checkpoints
+from checkpoints import choose_lora, list_checkpoints
 from client import create_client
 from contact_sheet import GAP
 from exports import App, export_lora
-from lora_files import choose, look_closely, read_metadata, strip_captions
+from lora_files import look_closely, read_metadata, strip_captions
 from sample_sheet import CELL_PX
 from tensorboard_server import find_server, start_server, stop_server
 from training_errors import ExportRefused, GPUBusy, NoCheckpoint
@@ -62,10 +62,10 @@ def test_a_torn_file_is_listed_and_never_chosen(trained):
     os.truncate(final, final.stat().st_size - 3)
     _events, report = run(look_closely(trained))
     assert not report.files[-1].checkpoint.whole
-    assert choose(trained).step == 10
-    assert choose(trained).path != final
+    assert choose_lora(trained).step == 10
+    assert choose_lora(trained).path != final
     with pytest.raises(NoCheckpoint, match="ana_avatar_v1"):
-        choose(trained, "ana_avatar_v1")
+        choose_lora(trained, "ana_avatar_v1")
 
 
 def test_captions_are_taken_out_and_the_tensors_stay(trained):

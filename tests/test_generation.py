@@ -19,12 +19,14 @@ from PIL import Image
 from stages import run
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
+from checkpoints import choose_lora
 from client import Client, create_client
 from client_records import Face, Faces, Source
 from config import Settings
 from generation import Look, PortraitPlan, Words, generate, plan_portraits, read_prompts
 from portrait import PortraitRecord, commission, parameters_text
-from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, choose_lora, default_prompts, recipe_for, size_of
+from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, recipe_for, size_of
+from recommended_prompts import default_prompts
 from sdxl import Sampler, Session, Stroke, native_px, scheduler_for
 from studio_errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
