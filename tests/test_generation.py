@@ -29,6 +29,7 @@ from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, recipe_for, size_
 from recommended_prompts import default_prompts
 from sdxl import Sampler, Session, Stroke, native_px, scheduler_for
 from studio_errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
+from training_errors import NoCheckpoint
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
 from workshop import Workshop
 
@@ -147,7 +148,7 @@ def test_a_lora_is_needed_only_where_it_is_worn(tmp_path: Path, settings: Settin
 def test_missing_models_are_named(client: Client, tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(ModelMissing, match="nowhere"):
         small(client, Settings(base_model=str(tmp_path / "nowhere")))
-    with pytest.raises(ModelMissing, match=r"demo_avatar_v7\.safetensors"):
+    with pytest.raises(NoCheckpoint, match="demo_avatar_v7"):
         small(client, settings, loras=("demo_avatar_v7",))
 
 
