@@ -1,4 +1,4 @@
-"""What a training leaves in a client's `models/`: which files are whole, which step they are of, and where a cut-off run goes on.
+"""What a training leaves in a client's `models/`: which files are whole, which step and base they are of, where a run goes on.
 
 Everything is told from names and files; sd-scripts' names are `NAME-step00000250.safetensors`, `NAME-step00000250-state/` and, at
 the end, `NAME.safetensors`. A run that went on at step 500 adds `-from00000500`, because sd-scripts counts such a run from 0 again.
@@ -15,17 +15,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from base_models import BaseKind
 from client import Client
+from language import N_, _
+from training_errors import NoCheckpoint, TornCheckpoint
 from training_plan import Resume, TrainingPlan, run_name
 from training_runs import read_runs
-from utils import read_record
+from utils import NotReady, read_record
 
 _NAME = re.compile(r"(?P<lora>.+_avatar_v(?P<version>\d+))(?:-from(?P<begun>\d{8}))?(?:-step(?P<step>\d{8}))?(?P<state>-state)?")
+# The layer of a LoRA that looks at the prompt is as wide as what the base's text encoders say: 2048 numbers a word in SDXL.
+# The names are those of sd-scripts (`..._attn2_to_k.lora_down.weight`) and of diffusers (`...attn2.to_k.lora_A.weight`).
+_PROMPT_LAYER = re.compile(r"attn2[._]to_k\.(?:lora_down|lora_A|lora\.down)\.weight$")
+_SDXL_PROMPT_WIDTH = 2048
+_WHAT_WAITS = N_("What needs a LoRA")
+_TRAIN_FIRST = N_("train the LoRA first")
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A LoRA file: the optimizer step it was saved at, its size in bytes, whether it is whole, and the last of its training."""
+    """A LoRA file: the optimizer step it was saved at, its size in bytes, whether it is whole, the last of its training, its base.
+
+    The base is told by the layers: what a header says of it is not trusted, for the embedded trainer once called every base SDXL.
+    None where the file is torn.
+    """
 
     path: Path
     version: int
@@ -33,6 +46,7 @@ class Checkpoint:
     size: int
     whole: bool
     final: bool
+    base_kind: BaseKind | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +67,39 @@ def list_checkpoints(client: Client) -> tuple[Checkpoint, ...]:
     return tuple(sorted(found, key=lambda one: (one.version, one.final, one.step)))
 
 
+def choose_lora(client: Client, name: str = "") -> Checkpoint:
+    """The whole LoRA of that file name, with or without its ending, or of that step; by default the newest finished one, else the
+    newest step. Only files of the client's own folder of models are looked at: no name leads out of it.
+
+    A step is that of the newest version which has it. Raises NotReady where none was trained, NoCheckpoint for a name that is not
+    there, TornCheckpoint where what is meant is cut off.
+    """
+    trained = list_checkpoints(client)
+    meant = [one for one in trained if name in (one.path.name, one.path.stem, str(one.step))] if name else trained
+    if name and not meant:
+        meant = _others_named(client, name)
+    whole = [one for one in meant if one.whole]
+    if whole:
+        # The finished LoRA has the step of the last checkpoint: of two that fit a step, it is the one meant.
+        return max(whole, key=lambda one: (one.version, one.final, one.step) if name else (one.final, one.version, one.step))
+    if not (trained or meant):
+        raise NotReady(step=_(_WHAT_WAITS), reason=_(_TRAIN_FIRST))
+    known = ", ".join(one.path.stem for one in trained if one.whole) or "-"
+    if meant:
+        raise TornCheckpoint(name=name or meant[-1].path.stem, known=known)
+    raise NoCheckpoint(name=name, known=known)
+
+
+def _others_named(client: Client, name: str) -> tuple[Checkpoint, ...]:
+    """A LoRA that somebody laid into `models/` under a name of their own: it is used where it is named, and never by default."""
+    here = (path for path in client.models.glob("*.safetensors") if name in (path.name, path.stem))
+    return tuple(_look_at(path, _Named(path.stem, 0, None), {}) for path in here)
+
+
 def _look_at(path: Path, name: _Named, ended: Mapping[int, int]) -> Checkpoint:
-    whole, metadata = _read_header(path)
+    whole, metadata, base_kind = _read_header(path)
     step = name.step if name.step is not None else ended.get(name.version, int(metadata.get("ss_steps", 0)))
-    return Checkpoint(path, name.version, step, path.stat().st_size, whole, final=name.step is None)
+    return Checkpoint(path, name.version, step, path.stat().st_size, whole, final=name.step is None, base_kind=base_kind)
 
 
 def _read_name(stem: str) -> _Named | None:
@@ -72,14 +115,20 @@ def is_whole(path: Path) -> bool:
     return _read_header(path)[0]
 
 
-def _read_header(path: Path) -> tuple[bool, dict[str, str]]:
+def _read_header(path: Path) -> tuple[bool, dict[str, str], BaseKind | None]:
+    """Whether a safetensors file is whole, what its header says of it, and which kind of base a LoRA's layers fit."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            return bool(list(file.keys())), file.metadata() or {}
+            layers = list(file.keys())
+            # One of another shape, such as LyCORIS': only sd-scripts trains those, and only on SDXL.
+            sample = next((layer for layer in layers if _PROMPT_LAYER.search(layer)), None)
+            width = file.get_slice(sample).get_shape()[-1] if sample else _SDXL_PROMPT_WIDTH
+            kind = BaseKind.SDXL if width == _SDXL_PROMPT_WIDTH else BaseKind.EMBEDDED
+            return bool(layers), file.metadata() or {}, kind if layers else None
     except (SafetensorError, FileNotFoundError):
-        return False, {}
+        return False, {}, None
 
 
 def newest_version(client: Client) -> int:

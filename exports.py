@@ -1,6 +1,8 @@
 """One chosen LoRA made ready for ComfyUI, AUTOMATIC1111, InvokeAI and diffusers, in the folders and names that each expects.
 
 What other programs need beside the file: the trigger word, the weight to use it at, a picture to recognise it by.
+
+A LoRA of the embedded base fits no SDXL model, and so none of the programs that paint with SDXL; diffusers loads it onto that base.
 """
 
 from __future__ import annotations
@@ -12,22 +14,20 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from checkpoints import Checkpoint
+from base_models import BaseKind
+from checkpoints import Checkpoint, choose_lora
 from client import Client
 from config import Settings
-from lora_files import choose, copy_lora, read_metadata
-from training_errors import ExportRefused
+from lora_files import copy_lora, read_metadata
+from recommended_prompts import default_prompts
+from training_errors import ExportRefused, NoSDXL
 from training_samples import samples_of
 from utils import Event, FolderMissing, Progress, replacing, sha256_file, write_text
 
 WEIGHTS = (0.7, 1.0)  # the original plan's recommendation
 WEIGHT = 0.8
+EMBEDDED_TITLE = "practice base that comes with Avatar Pipeline (embedded/base)"
 DIFFUSERS_NAME = "pytorch_lora_weights.safetensors"  # what `load_lora_weights(folder)` looks for
-_PROMPTS = (
-    "portrait of {trigger}, professional headshot, studio lighting, detailed face",
-    "{trigger} smiling, natural lighting, high quality photography",
-    "close-up of {trigger}, artistic portrait, dramatic lighting",
-)
 
 
 class App(StrEnum):
@@ -46,7 +46,10 @@ _FOLDERS = {App.COMFYUI: "models/loras", App.A1111: "models/Lora", App.INVOKEAI:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: a LoRA file for each program, the preview (None where there is no picture yet), the hash of the file."""
+    """What was written: a LoRA file for each program, the preview (None where there is no picture yet), the hash of the file.
+
+    `left_out` are the programs that paint with SDXL only, which the LoRA does not fit.
+    """
 
     lora: Path
     trigger: str
@@ -55,6 +58,8 @@ class Exported:
     sha256: str
     files: dict[str, Path]
     installed: tuple[Path, ...]  # in programs that are on this machine
+    base_kind: BaseKind = BaseKind.SDXL
+    left_out: tuple[App, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +76,11 @@ class _Lora:
         """The file's name in other programs, without the ending."""
         return self.checkpoint.path.stem
 
+    @property
+    def embedded(self) -> bool:
+        """Whether it fits the embedded base, and no SDXL."""
+        return self.checkpoint.base_kind is BaseKind.EMBEDDED
+
 
 def export_lora(
     client: Client,
@@ -82,11 +92,19 @@ def export_lora(
 ) -> Generator[Event, None, Exported]:
     """Write a LoRA into `output/lora/` for each of the programs, and into those on this machine that `to` or the settings name.
 
-    Captions are left out of its header unless they are kept on purpose. Raises NoCheckpoint, FolderMissing, ExportRefused.
+    Captions are left out of its header unless they are kept on purpose. A LoRA of the embedded base goes to diffusers alone, where
+    all programs are asked for. Raises as `choose_lora`, FolderMissing, ExportRefused, and NoSDXL where only SDXL will do.
     """
     installed = _installed(settings, to)
-    chosen = choose(client, name)
+    chosen = choose_lora(client, name)
     lora = _Lora(client, chosen, find_preview(client, chosen), keep_captions)
+    left_out: tuple[App, ...] = ()
+    if lora.embedded:
+        asked = dict.fromkeys((*apps, *(app for app, _folder in installed)))
+        left_out = tuple(app for app in asked if app is not App.DIFFUSERS)
+        if to is not None or App.DIFFUSERS not in apps:
+            raise NoSDXL(lora=lora.name, apps=", ".join(TITLES[app] for app in left_out))
+        apps, installed = (App.DIFFUSERS,), []
     jobs = [(app, client.exports(app.value)) for app in apps] + installed
     written: list[Path] = []
     for number, (app, folder) in enumerate(jobs, 1):
@@ -94,7 +112,8 @@ def export_lora(
         yield Progress("export", number, len(jobs), str(folder))
     files = {app.value: file for (app, _folder), file in zip(jobs[: len(apps)], written, strict=False)}
     return Exported(
-        chosen.path, client.id, WEIGHTS, lora.preview, sha256_file(written[0]), files, tuple(written[len(apps) :])
+        chosen.path, client.id, WEIGHTS, lora.preview, sha256_file(written[0]), files, tuple(written[len(apps) :]),
+        chosen.base_kind or BaseKind.SDXL, left_out,
     )  # fmt: skip
 
 
@@ -161,7 +180,9 @@ def _a1111_notes(lora: _Lora) -> dict[str, object]:
 def _notes(lora: _Lora) -> str:
     """What a person needs to know, in words that need no translation."""
     base = read_metadata(lora.checkpoint.path).get("ss_base_model_version", "SDXL")
-    prompts = "\n".join(prompt.format(trigger=lora.client.id) for prompt in _PROMPTS)
+    if lora.embedded:  # what the header says of its base was SDXL once
+        base = EMBEDDED_TITLE
+    prompts = "\n".join(default_prompts(lora.client.id, lora.client.state().class_word, lora.embedded))
     return (
         f"trigger: {lora.client.id}\nweight: {WEIGHTS[0]} - {WEIGHTS[1]}\nbase: {base}\nstep: {lora.checkpoint.step}\n\n{prompts}\n"
     )
@@ -175,9 +196,10 @@ def _write_diffusers(lora: _Lora, folder: Path) -> Path:
     if lora.preview:
         _copy(lora.preview, folder / "preview.png")
         picture = "\n![preview](preview.png)\n"
+    family, fits = ("", f"\nIt fits the {EMBEDDED_TITLE}, and no SDXL model.\n") if lora.embedded else ("stable-diffusion-xl, ", "")
     card = (
-        "---\nlibrary_name: diffusers\ntags: [lora, stable-diffusion-xl, text-to-image]\n"
-        f"instance_prompt: {lora.client.id}\n---\n# {lora.name}\n{picture}\n"
+        f"---\nlibrary_name: diffusers\ntags: [lora, {family}text-to-image]\n"
+        f"instance_prompt: {lora.client.id}\n---\n# {lora.name}\n{fits}{picture}\n"
         f'```python\npipeline.load_lora_weights("{folder.name}", adapter_name="{lora.client.id}")\n'
         f'pipeline.set_adapters("{lora.client.id}", {WEIGHT})\n```\n\n```\n{_notes(lora)}```\n'
     )

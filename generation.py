@@ -9,6 +9,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from checkpoints import choose_lora
 from client import Client
 from clip_tokens import counter_for
 from config import Settings
@@ -24,11 +25,10 @@ from recipes import (
     Studio,
     Wish,
     check_weight,
-    choose_lora,
-    default_prompts,
     size_of,
     studio_of,
 )
+from recommended_prompts import default_prompts
 from studio_errors import PromptsMissing, RecipeRefused
 from styles import style_named
 from upscaler import choose_upscaler, enlarged_name, missing_order
@@ -116,8 +116,8 @@ def plan_portraits(
 ) -> PortraitPlan:
     """Settle a request for every LoRA and weight, with the same prompts and seeds; a weight of 0 is the base alone, for comparison.
 
-    Raises NotReady where a LoRA is wanted and none was trained, ModelMissing where a model is not there, RecipeRefused for what
-    cannot work.
+    Raises NotReady where a LoRA is wanted and none was trained, NoCheckpoint or TornCheckpoint where the named one cannot be used,
+    ModelMissing where a model is not there, RecipeRefused for what cannot work.
     """
     studio = studio_of(client, settings, wish)
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
@@ -125,7 +125,7 @@ def plan_portraits(
     _check(seeds, look)
     prompts = _prompts(client, studio, words)
     wordings = tuple(dict.fromkeys(_wording(prompt, words, studio.recipe) for prompt in prompts))
-    files = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
+    files = tuple(choose_lora(client, name).path for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
     worn: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
     worn += [(file, weight) for file in files for weight in weights if weight]
     seeds = tuple(dict.fromkeys(seeds))

@@ -21,13 +21,15 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import ConfigDict, Field
 
 from base_models import BaseModel
+from checkpoints import choose_lora
 from client import Client
 from config import Settings
 from contact_sheet import Cell, contact_sheet
 from language import _
 from painter import paint_missing
 from portrait import Portrait, PortraitRequest, Wording, commission
-from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, Studio, choose_lora, default_prompts, studio_of
+from recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, Studio, studio_of
+from recommended_prompts import default_prompts
 from sdxl import latents_of
 from utils import Event, NotReady, Progress, Record, read_record, sha256_file, write_record
 from workshop import Workshop
@@ -108,9 +110,9 @@ def measure_likeness(
     """Paint client and others with and without the LoRA, measure, and lay crops, base and LoRA out on the contact sheet.
 
     What is on disk is neither painted nor measured again. The client's portraits are those that `generate` paints by default.
-    Raises NotReady with fewer than two crops or without a LoRA, ModelMissing, BrokenFile.
+    Raises NotReady with fewer than two crops or without a LoRA, NoCheckpoint, TornCheckpoint, ModelMissing, BrokenFile.
     """
-    studio, file = studio_of(client, settings), choose_lora(client, lora)
+    studio, file = studio_of(client, settings), choose_lora(client, lora).path
     crops = [client.processed / face.crop for face in client.crops()]
     if len(crops) < 2:
         raise NotReady(step=_("Likeness"), reason=_("no crop has passed yet"))

@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from checkpoints import Checkpoint, list_checkpoints
+from checkpoints import Checkpoint, choose_lora, list_checkpoints
 from client import Client
 from sample_sheet import write_sample_sheet
-from training_errors import NoCheckpoint
 from training_runs import losses_of, read_runs
 from training_samples import samples_of
 from utils import Event, Progress, replacing, sha256_file
@@ -82,21 +81,10 @@ def answer(report: LoraFiles) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def choose(client: Client, name: str = "") -> Checkpoint:
-    """The whole LoRA of that file name, stem or step; the newest finished one without a name. Raises NoCheckpoint."""
-    whole = [one for one in list_checkpoints(client) if one.whole]
-    fitting = [one for one in whole if name in (one.path.name, one.path.stem, str(one.step))] if name else whole
-    # The finished LoRA has the step of the last checkpoint: of two that fit, it is the one meant.
-    chosen = max(fitting, key=lambda one: (one.version, one.final, one.step), default=None)
-    if chosen is None:
-        raise NoCheckpoint(name=name or client.id, known=", ".join(one.path.stem for one in whole) or "-")
-    return chosen
-
-
 def strip_captions(client: Client, name: str = "") -> Generator[Event, None, Stripped]:
-    """Take captions and folder names out of the headers of all LoRAs, or of the one named; raises NoCheckpoint, ClientBusy."""
+    """Take captions and folder names out of the headers of all LoRAs, or of the one named; raises as `choose_lora`, ClientBusy."""
     with client.lock():
-        wanted = [choose(client, name)] if name else [one for one in list_checkpoints(client) if one.whole]
+        wanted = [choose_lora(client, name)] if name else [one for one in list_checkpoints(client) if one.whole]
         stripped = []
         for number, one in enumerate(wanted, 1):
             if any(key in read_metadata(one.path) for key in TELLTALE):

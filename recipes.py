@@ -1,4 +1,4 @@
-"""How each kind of model is walked from noise to picture, in which sizes, the prompts it knows, and which model a client gets.
+"""How each kind of model is walked from noise to picture, in which sizes, and which model a client gets.
 
 Kinds of recipe that cannot be mixed up: a base is walked in 20 to 30 steps with guidance, a few-step model in exactly the steps it
 was distilled to and without guidance. Which one it is, is told by the files, not by the user: SDXL-Lightning's U-Nets carry their
@@ -12,7 +12,6 @@ from enum import StrEnum
 from pathlib import Path
 
 from base_models import SINGLE_FILE_PX, BaseModel, base_of, few_steps
-from checkpoints import list_checkpoints
 from client import Client
 from config import Settings
 from gpu import find_gpus
@@ -20,7 +19,7 @@ from language import N_, _
 from models import find
 from sdxl import LATENT_PX, ModelFiles, Sampler
 from studio_errors import RecipeRefused
-from utils import ModelMissing, NotReady
+from utils import ModelMissing
 
 MIN_WEIGHT, MAX_WEIGHT = 0.7, 1.0  # of a LoRA, from the original plan; 0 paints with the base alone
 HIGHEST_WEIGHT = 2.0  # beyond, a LoRA only paints noise
@@ -83,20 +82,6 @@ class Studio:
     files: ModelFiles
     recipe: Recipe
 
-
-# The three that the original plan recommends.
-PROMPTS = (
-    "portrait of {trigger} {class_word}, professional headshot, studio lighting, detailed face",
-    "{trigger} {class_word} smiling, natural lighting, high quality photography",
-    "close-up of {trigger} {class_word}, artistic portrait, dramatic lighting",
-)
-# The embedded base knows few words; these are among them.
-EMBEDDED_PROMPTS = (
-    "portrait of {trigger} {class_word}, smiling, blue background, studio lighting",
-    "portrait of {trigger} {class_word}, serious, wearing a black shirt, white background, studio lighting",
-    "portrait of {trigger} {class_word}, laughing, wearing a red shirt, beach background, bright light",
-    "portrait of {trigger} {class_word}, smiling, wearing a white shirt, green background, bright light",
-)
 
 # Width and height at 1024 px: each is one of the sizes SDXL was trained at (appendix I of its paper), the nearest to the ratio.
 SIZES = {
@@ -211,35 +196,6 @@ def check_weight(weight: float) -> float:
         usual = _("Usual are {low} to {high}; 0 paints without the LoRA.").format(low=MIN_WEIGHT, high=MAX_WEIGHT)
         raise RecipeRefused(problem=_("weight {weight:g}.").format(weight=weight), cure=usual)
     return weight
-
-
-def default_prompts(trigger: str, class_word: str, embedded: bool = False) -> tuple[str, ...]:
-    """The recommended prompts of a client, in words that the base understands."""
-    templates = EMBEDDED_PROMPTS if embedded else PROMPTS
-    return tuple(template.format(trigger=trigger, class_word=class_word) for template in templates)
-
-
-def choose_lora(client: Client, name: str = "") -> Path:
-    """The LoRA of that file name, with or without its ending; by default the newest finished one, else the latest step.
-
-    Raises NotReady where none was trained, ModelMissing where the named one is not there.
-    """
-    if name:
-        return _named_lora(client, name)
-    whole = [checkpoint for checkpoint in list_checkpoints(client) if checkpoint.whole]
-    if not whole:
-        raise NotReady(step=_("Portraits"), reason=_("train the LoRA first"))
-    finished = [checkpoint for checkpoint in whole if checkpoint.final]
-    return (finished or whole)[-1].path
-
-
-def _named_lora(client: Client, name: str) -> Path:
-    """Only a file that lies in the client's own folder of models: no name leads out of it."""
-    file = name if name.endswith(".safetensors") else f"{name}.safetensors"
-    here = {path.name: path for path in client.models.glob("*.safetensors")}
-    if file not in here:
-        raise ModelMissing(model=file)
-    return here[file]
 
 
 NOTE_NO_NEGATIVE = N_("Without guidance the negative prompt has no effect and is left out.")

@@ -21,7 +21,8 @@ from consent import Use, What, check_licence, has_consent, record_consent, recor
 from gpu import GPUState, find_gpus
 from language import N_
 from models import USUAL, WHISPER_SIZES, Allows, Found, list_models, model_named
-from recipes import BASE_SAMPLERS, DEFAULT_SEEDS, DEFAULT_WEIGHT, RECIPES, SIZES, Wish, default_prompts
+from recipes import BASE_SAMPLERS, DEFAULT_SEEDS, DEFAULT_WEIGHT, RECIPES, SIZES, Wish
+from recommended_prompts import default_prompts
 from studio_errors import NoTargetFace
 from styles import load_styles
 from utils import PipelineError

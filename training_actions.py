@@ -200,7 +200,8 @@ def checkpoints_answer(report: lora_files.LoraFiles | lora_files.Stripped | expo
         return {
             "lora": str(report.lora), "trigger": report.trigger, "weights": list(report.weights), "sha256": report.sha256,
             "preview": report.preview and str(report.preview), "files": {app: str(file) for app, file in report.files.items()},
-            "installed": [str(file) for file in report.installed],
+            "installed": [str(file) for file in report.installed], "base_kind": report.base_kind.value,
+            "left_out": [app.value for app in report.left_out],
         }  # fmt: skip
     return lora_files.answer(report)
 
@@ -274,7 +275,7 @@ CHECKPOINTS = Action(
             "verb", N_("What to do with the LoRAs:"), Ask.CHOICE, "list", choices=tuple(CHECKPOINT_VERBS), labels=CHECKPOINT_VERBS,
             nargs="?",
         ),
-        Option("name", N_("Which one, by name or step (empty: the newest):"), Ask.TEXT, nargs="?", when=_exports),
+        Option("name", N_("Which one, by name or step (empty: the newest finished one):"), Ask.TEXT, nargs="?", when=_exports),
         Option("--for", N_("program to export for"), default="all", choices=EXPORTS, dest="to_app"),
         Option(
             "--to", N_("Folder of a ComfyUI or A1111 to copy it into (empty: none):"), Ask.TEXT, metavar="FOLDER",

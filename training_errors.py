@@ -40,8 +40,25 @@ class NoCheckpoint(PipelineError):
     hint = N_("Those that can be used: {known}")
 
 
+class TornCheckpoint(PipelineError):
+    """Facts: name, known."""
+
+    message = N_('The LoRA "{name}" is cut off: part of its file is missing.')
+    hint = N_("Train again, which goes on from the last whole state. Those that can be used: {known}")
+
+
 class ExportRefused(PipelineError):
     """Facts: path, app."""
 
     message = N_("{path} does not look like {app}.")
     hint = N_("Name the folder that holds its models folder.")
+
+
+class NoSDXL(PipelineError):
+    """Facts: lora, apps."""
+
+    message = N_("{lora} was trained on the embedded practice base: it fits no SDXL model, and {apps} could not use it.")
+    hint = N_(
+        "To paint elsewhere, train on SDXL: settings base_model=sdxl, then train. This one can go to diffusers, with the base it "
+        "fits: checkpoints export --for diffusers"
+    )

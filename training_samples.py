@@ -12,17 +12,11 @@ from pathlib import Path
 
 from base_models import BaseKind
 from client import Client
+from recommended_prompts import default_prompts
 from training_plan import TrainingPlan, run_name
 from utils import write_text
 
-_PROMPTS = (
-    "portrait of {trigger} {class_word}, professional headshot, studio lighting, detailed face",
-    "{trigger} {class_word} smiling, natural lighting, outdoors",
-)
-_EMBEDDED_PROMPTS = (
-    "portrait of {trigger} {class_word}, smiling, blue background, studio lighting",
-    "portrait of {trigger} {class_word}, serious, wearing a black shirt, white background",
-)
+_SAMPLES = 2  # of the recommended prompts: each costs a picture at every checkpoint
 _NEGATIVE = "blurry, deformed, watermark"
 _SEED = 42  # the same at every step: only the LoRA differs from one sample to the next
 _NAME = re.compile(r"(?P<run>.+)_(?P<when>e?\d{6})_(?P<prompt>\d{2})_\d{14}(?:_\d+)?")
@@ -36,9 +30,8 @@ def write_prompts(client: Client, plan: TrainingPlan) -> None:
     embedded = plan.base_kind is BaseKind.EMBEDDED
     side = f"--w {plan.resolution} --h {plan.resolution} --d {_SEED}"
     how = f"{side} --l 2 --s 8" if embedded else f"--n {_NEGATIVE} {side} --l 7 --s 24"
-    facts = {"trigger": client.id, "class_word": client.state().class_word}
-    prompts = _EMBEDDED_PROMPTS if embedded else _PROMPTS
-    write_text(client.sample_prompts, "".join(f"{prompt.format(**facts)} {how}\n" for prompt in prompts))
+    prompts = default_prompts(client.id, client.state().class_word, embedded)[:_SAMPLES]
+    write_text(client.sample_prompts, "".join(f"{prompt} {how}\n" for prompt in prompts))
 
 
 def prompts_of(client: Client) -> tuple[str, ...]:

@@ -33,7 +33,9 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── SetupFailed        sd-scripts could not be installed
     ├── GPUBusy            another training holds the GPU
     ├── NoCheckpoint       no whole LoRA of that name
+    ├── TornCheckpoint     the LoRA of that name is cut off
     ├── ExportRefused      a folder is not the program it should be
+    ├── NoSDXL             a LoRA of the embedded base fits no program that paints with SDXL
     ├── ModelMissing       a base model or LoRA is not there
     ├── (studio_errors)    those of models, portraits, swaps and transcripts, a module of their own
     ├── MissingLibrary     a package is not installed

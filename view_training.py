@@ -7,6 +7,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from base_models import BaseKind
 from exports import TITLES, App, Exported
 from language import _, ngettext
 from lora_files import LoraFiles, Stripped
@@ -88,7 +89,9 @@ def _lora_files(report: LoraFiles) -> RenderableType:
     rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
     for file in report.files:
         checkpoint = file.checkpoint
-        state = _("torn: do not use") if not checkpoint.whole else _("holds captions") if file.captions else ""
+        practice = checkpoint.base_kind is BaseKind.EMBEDDED
+        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice base") if practice else "")
+        state = ", ".join(filter(None, (*states, _("holds captions") if file.captions else "")))
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
         rows.add_row(checkpoint.path.stem, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
@@ -109,8 +112,11 @@ def _exported(report: Exported) -> RenderableType:
         rows.add_row(TITLES[App(app)], str(Path("...", *file.parts[-4:])))
     for file in report.installed:
         rows.add_row(_("installed"), str(file))
-    preview = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
-    return Group(rows, *preview, Text(sentence, style="bold"))
+    notes = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
+    if report.left_out:
+        apps = ", ".join(TITLES[app] for app in report.left_out)
+        notes.append(Text(_("Left out: {apps}. A LoRA of the practice base fits no SDXL model.").format(apps=apps)))
+    return Group(rows, *notes, Text(sentence, style="bold"))
 
 
 def _curves(report: Curves) -> RenderableType:

@@ -15,6 +15,10 @@ from datetime import datetime
 from embedded.kohya_dataset import Dataset
 from embedded.trainer_flags import Flags
 
+SDXL_VERSION = "sdxl_base_v1-0"
+# No program knows this name, and so none takes the LoRA for one of SDXL. ModelSpec leaves names of one's own free.
+SMALL_VERSION = "avatar_pipeline_embedded"
+SDXL_WIDTH = 320  # channels of the first block of SDXL's U-Net
 MINIMUM = frozenset(
     {
         "ss_v2",
@@ -49,7 +53,7 @@ def _training(flags: Flags, seed: int) -> dict[str, object]:
         "ss_training_started_at": time.time(),
         "ss_output_name": flags.output_name,
         "ss_sd_model_name": flags.pretrained_model_name_or_path.resolve().name,
-        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_base_model_version": SMALL_VERSION if _is_small(flags) else SDXL_VERSION,
         "ss_v2": False,
         "ss_network_module": flags.network_module,
         "ss_network_dim": flags.network_dim,
@@ -75,6 +79,18 @@ def _training(flags: Flags, seed: int) -> dict[str, object]:
         "ss_training_comment": flags.training_comment,
         "ss_seed": seed,
     }
+
+
+def _is_small(flags: Flags) -> bool:
+    """Whether the base only has SDXL's layout and not its size, so that its LoRAs fit no SDXL.
+
+    A checkpoint in one file is SDXL to sd-scripts' trainer whatever it holds, and so it is here.
+    """
+    base = flags.base
+    if base.weights.is_file():
+        return False
+    unet = json.loads((base.config / "unet" / "config.json").read_text(encoding="utf-8"))
+    return bool(unet["block_out_channels"][0] < SDXL_WIDTH)
 
 
 def _dataset(flags: Flags, data: Dataset) -> dict[str, object]:
@@ -121,10 +137,11 @@ def _modelspec(flags: Flags, prediction_type: str) -> dict[str, str]:
         "license": flags.metadata_license,
         "tags": flags.metadata_tags,
     }
+    small = _is_small(flags)
     return {
         "modelspec.sai_model_spec": "1.0.1",
-        "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
-        "modelspec.implementation": "https://github.com/Stability-AI/generative-models",
+        "modelspec.architecture": f"{SMALL_VERSION}/lora" if small else "stable-diffusion-xl-v1-base/lora",
+        "modelspec.implementation": "diffusers" if small else "https://github.com/Stability-AI/generative-models",
         "modelspec.title": flags.metadata_title or flags.output_name or f"LoRA@{time.time()}",
         "modelspec.resolution": f"{flags.resolution[0]}x{flags.resolution[1]}",
         "modelspec.prediction_type": "v" if prediction_type == "v_prediction" else prediction_type,

@@ -25,6 +25,7 @@ from one_file import write_one_file
 from PIL import Image
 
 from embedded.kohya_dataset import Picture, balance_reg, bucket_sizes, open_fitted, read_dataset
+from embedded.kohya_metadata import lora_metadata
 from embedded.trainer_flags import Flags, Refused, parse_flags
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -321,7 +322,7 @@ def test_it_logs_scalars_without_tensorflow(trained: Ran, place: Path) -> None:
 def test_the_header_says_what_sd_scripts_says(trained: Ran) -> None:
     known = header(trained.folder / "ana.safetensors")
     expected = {
-        "ss_base_model_version": "sdxl_base_v1-0",
+        "ss_base_model_version": "avatar_pipeline_embedded",
         "ss_network_module": "networks.lora",
         "ss_network_dim": "4",
         "ss_network_alpha": "2.0",
@@ -334,7 +335,8 @@ def test_the_header_says_what_sd_scripts_says(trained: Ran) -> None:
         "ss_learning_rate": "0.01",
         "ss_output_name": "ana",
         "ss_training_comment": "a comment",
-        "modelspec.architecture": "stable-diffusion-xl-v1-base/lora",
+        "modelspec.architecture": "avatar_pipeline_embedded/lora",
+        "modelspec.implementation": "diffusers",
         "modelspec.title": "ana",
         "modelspec.author": "studio",
         "modelspec.resolution": "64x64",
@@ -526,10 +528,25 @@ def test_a_checkpoint_in_one_file_gives_the_lora_of_its_folder(place: Path, mode
     of_file = run(argv, place / "of file")
     assert (of_folder.code, of_file.code) == (0, 0), of_folder.err + of_file.err
     assert same(of_folder.folder / "ana.safetensors", of_file.folder / "ana.safetensors")
+    claimed = [header(one.folder / "ana.safetensors")["ss_base_model_version"] for one in (of_folder, of_file)]
+    assert claimed == ["avatar_pipeline_embedded", "sdxl_base_v1-0"], (
+        "one file is SDXL, as sd-scripts has it; a small folder is not"
+    )
     file.write_bytes(file.read_bytes()[:-100])
     torn = run(argv, place / "of file")
     assert torn.code == 1
     assert f"{file} cannot be read as an SDXL checkpoint in one file" in torn.err
+
+
+def test_the_header_of_a_folder_of_sdxls_size_is_sd_scripts_own(place: Path, model: Path, data: Path) -> None:
+    folder = shutil.copytree(model, place / "of sdxl's size")
+    config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
+    (folder / "unet" / "config.json").write_text(json.dumps(config | {"block_out_channels": [320, 640, 1280]}), encoding="utf-8")
+    flags = parse_flags(words(folder, data, place / "sized"))
+    known = lora_metadata(flags, read_dataset(flags), 3, "epsilon")
+    assert known["ss_base_model_version"] == "sdxl_base_v1-0"
+    assert known["modelspec.architecture"] == "stable-diffusion-xl-v1-base/lora"
+    assert known["modelspec.implementation"] == "https://github.com/Stability-AI/generative-models"
 
 
 @pytest.mark.skipif(not (BASE / "model_index.json").is_file(), reason="the embedded base is not built")

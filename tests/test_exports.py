@@ -9,19 +9,24 @@ import sys
 import urllib.request
 
 import pytest
+from embedded_lora import make_embedded_lora
 from PIL import Image
+from reports import view
+from rich.console import Console
 from safetensors.numpy import load_file
 from stages import run
 from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
-from checkpoints import list_checkpoints
+from checkpoints import choose_lora, list_checkpoints
 from client import create_client
+from config import EMBEDDED_BASE, resolve_base
 from contact_sheet import GAP
-from exports import App, export_lora
-from lora_files import choose, look_closely, read_metadata, strip_captions
+from exports import TITLES, App, export_lora
+from lora_files import look_closely, read_metadata, strip_captions
 from sample_sheet import CELL_PX
 from tensorboard_server import find_server, start_server, stop_server
-from training_errors import ExportRefused, GPUBusy, NoCheckpoint
+from training_actions import checkpoints_answer
+from training_errors import ExportRefused, GPUBusy, NoCheckpoint, NoSDXL, TornCheckpoint
 from training_lock import hold_gpu
 from training_queue import Outcome, last_queue, run_queue
 from utils import ClientMissing, FolderMissing, NotReady, sha256_file
@@ -62,10 +67,10 @@ def test_a_torn_file_is_listed_and_never_chosen(trained):
     os.truncate(final, final.stat().st_size - 3)
     _events, report = run(look_closely(trained))
     assert not report.files[-1].checkpoint.whole
-    assert choose(trained).step == 10
-    assert choose(trained).path != final
-    with pytest.raises(NoCheckpoint, match="ana_avatar_v1"):
-        choose(trained, "ana_avatar_v1")
+    assert choose_lora(trained).step == 10
+    assert choose_lora(trained).path != final
+    with pytest.raises(TornCheckpoint, match="ana_avatar_v1"):
+        choose_lora(trained, "ana_avatar_v1")
 
 
 def test_captions_are_taken_out_and_the_tensors_stay(trained):
@@ -128,6 +133,65 @@ def test_a_checkpoint_that_is_not_there_names_those_that_are(trained, settings):
     with pytest.raises(NoCheckpoint) as missing:
         run(export_lora(trained, settings, "99"))
     assert "ana_avatar_v1-step00000004" in missing.value.cure()
+
+
+# --- a LoRA of the embedded base --------------------------------------------------------------------------------------
+@pytest.fixture
+def practised(tmp_path):
+    """A client whose LoRA fits the embedded base, under a header that calls it SDXL's, as the version before wrote it."""
+    from safetensors.numpy import save_file
+
+    ben = create_client(tmp_path, "ben", "man")
+    ben.models.mkdir()
+    file = make_embedded_lora(ben.models / "ben_avatar_v1.safetensors")
+    save_file(load_file(file), file, {"ss_base_model_version": "sdxl_base_v1-0", "ss_steps": "600"})
+    return ben
+
+
+@pytest.mark.parametrize("app", [App.COMFYUI, App.A1111, App.INVOKEAI])
+def test_no_program_that_paints_with_sdxl_gets_a_lora_of_the_embedded_base(practised, settings, app):
+    with pytest.raises(NoSDXL, match="ben_avatar_v1") as refused:
+        run(export_lora(practised, settings, apps=(app,)))
+    assert TITLES[app] in refused.value.text()
+    assert "settings base_model=sdxl" in refused.value.cure()
+    assert not practised.output.exists()
+
+
+def test_an_installed_program_gets_none_either(practised, settings, tmp_path):
+    loras = tmp_path / "ComfyUI" / "models" / "loras"
+    loras.mkdir(parents=True)
+    with pytest.raises(NoSDXL, match="ComfyUI"):
+        run(export_lora(practised, settings, apps=(App.DIFFUSERS,), to=tmp_path / "ComfyUI"))
+    named = settings.model_copy(update={"comfyui": str(tmp_path / "ComfyUI")})
+    _events, report = run(export_lora(practised, named, apps=(App.DIFFUSERS,)))
+    assert (report.installed, report.left_out) == ((), (App.COMFYUI,))
+    assert list(loras.iterdir()) == []
+
+
+def test_for_all_programs_it_goes_to_diffusers_alone_and_loads_there_onto_the_base_it_names(practised, settings):
+    from diffusers import StableDiffusionXLPipeline
+
+    _events, report = run(export_lora(practised, settings))
+    assert set(report.files) == {"diffusers"}
+    assert report.left_out == (App.COMFYUI, App.A1111, App.INVOKEAI)
+    shown = checkpoints_answer(report)
+    assert (shown["base_kind"], shown["left_out"]) == ("embedded", ["comfyui", "a1111", "invokeai"])
+    folder = report.files["diffusers"].parent
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "practice base that comes with Avatar Pipeline (embedded/base), and no SDXL model" in card
+    assert "sdxl_base" not in card and "stable-diffusion-xl" not in card
+    pipeline = StableDiffusionXLPipeline.from_pretrained(resolve_base(EMBEDDED_BASE), local_files_only=True)
+    pipeline.load_lora_weights(folder, adapter_name="ben", local_files_only=True)
+    assert pipeline.get_active_adapters() == ["ben"]
+
+
+def test_people_read_of_which_base_it_is_and_what_was_left_out(practised, settings, capsys):
+    for record, told in (
+        (run(look_closely(practised))[1], "practice base"),
+        (run(export_lora(practised, settings))[1], "Left out:"),
+    ):
+        Console(width=120).print(view(record))
+        assert told in capsys.readouterr().out
 
 
 # --- TensorBoard ------------------------------------------------------------------------------------------------------

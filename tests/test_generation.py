@@ -20,14 +20,17 @@ from stages import run
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
 from base_models import base_at
+from checkpoints import choose_lora
 from client import Client, create_client
 from client_records import Face, Faces, Source
 from config import Settings
 from generation import Look, PortraitPlan, Words, generate, plan_portraits, read_prompts
 from portrait import PortraitRecord, commission, parameters_text
-from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, choose_lora, default_prompts, recipe_for, size_of
+from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, recipe_for, size_of
+from recommended_prompts import default_prompts
 from sdxl import Sampler, Session, Stroke, scheduler_for
 from studio_errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
+from training_errors import NoCheckpoint
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
 from workshop import Workshop
 
@@ -146,7 +149,7 @@ def test_a_lora_is_needed_only_where_it_is_worn(tmp_path: Path, settings: Settin
 def test_missing_models_are_named(client: Client, tmp_path: Path, settings: Settings) -> None:
     with pytest.raises(ModelMissing, match="nowhere"):
         small(client, Settings(base_model=str(tmp_path / "nowhere")))
-    with pytest.raises(ModelMissing, match=r"demo_avatar_v7\.safetensors"):
+    with pytest.raises(NoCheckpoint, match="demo_avatar_v7"):
         small(client, settings, loras=("demo_avatar_v7",))
 
 

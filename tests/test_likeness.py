@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator
 from pathlib import Path
 
@@ -76,7 +77,10 @@ def test_shares_of_the_gap() -> None:
 
 def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
+    (client.models / "demo_avatar_v2-step00000250.safetensors").write_bytes(lora.read_bytes())  # of a training that was cut off
     report = finish(measure_likeness(client, settings, workshop=shop))
+    records = [json.loads(file.read_text(encoding="utf-8")) for file in client.output.glob("portrait_*.json")]
+    assert {record["lora"] for record in records} == {"", "demo_avatar_v1.safetensors"}
     likeness = report.likeness
     assert report.images == 2 * 3 * len(DEFAULT_SEEDS)
     assert len(list(client.output.glob("portrait_*.png"))) == report.images
