@@ -185,7 +185,7 @@ GENERATE = Action(
         Option("--aspect", N_("Width to height:"), Ask.CHOICE, "1:1", choices=tuple(SIZES), when=_details),
         Option("--side", N_("side in pixels of the square of the same area"), read=int, metavar="PX"),
         Option("--detail", N_("paint it over at 1.5 times the size: share of the walk, such as 0.3"), read=float, metavar="X"),
-        Option("--upscale", N_("enlarge with this model of models/upscalers"), metavar="NAME"),
+        Option("--upscale", N_("enlarge with this upscaler, realesrgan-x4plus or one of models/upscalers"), metavar="NAME"),
     ),
 )  # fmt: skip
 

