@@ -66,7 +66,9 @@ def cards() -> str:
 
 def presets() -> str:
     """The presets of a training."""
-    return _table(("preset", "steps", "learning rate"), [(preset.name, str(preset.steps), str(preset.learning_rate)) for preset in PRESETS])
+    return _table(
+        ("preset", "steps", "learning rate"), [(preset.name, str(preset.steps), str(preset.learning_rate)) for preset in PRESETS]
+    )
 
 
 def models() -> str:

@@ -14,7 +14,12 @@ from avatar_pipeline import build_parser
 from config import VERSION, DatasetDistribution, QualityControlConfig, QualityLimits, RawLimits, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), ROOT / "embedded" / "README.md", ROOT / "clients" / "README.md"]
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "embedded" / "README.md",
+    ROOT / "clients" / "README.md",
+]
 PROGRAM = re.compile(r"^(?:\$ )?(?:python|\.venv/bin/python|\.venv\\Scripts\\python) avatar_pipeline\.py(.*)$", re.MULTILINE)
 
 
@@ -86,7 +91,9 @@ def test_a_limit_without_a_meaning_would_be_noticed():
 def test_the_version_is_the_same_wherever_it_stands():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["version"] == VERSION
-    shown = subprocess.run([sys.executable, "avatar_pipeline.py", "--version"], cwd=ROOT, capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        [sys.executable, "avatar_pipeline.py", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert shown.stdout == f"avatar-pipeline {VERSION}\n"
     newest = re.search(r"^## \[?([\d.]+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest and newest[1] == VERSION
