@@ -28,7 +28,7 @@ import screens
 from action_table import Action, Answer, Ask, Job, Option
 from actions import ROWS, action_named, row_named
 from client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
-from config import Settings, load_settings, program_home, settings_file
+from config import VERSION, Settings, load_settings, program_home, settings_file
 from forms import Form
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
@@ -45,6 +45,7 @@ TEXT = {
     "program": N_("From a folder of pictures to a trained LoRA and finished portraits. Without an action: the menu."),
     "home": N_("folder of settings and clients (default: the program's own)"),
     "language": N_("en, es, or auto for the system's"),
+    "version": N_("print the version and end"),
     "json": N_("print one JSON object and nothing else"),
     "yes": N_("do not ask, go ahead"),
     "plan": N_("only show what would be done"),
@@ -135,6 +136,7 @@ def _wanted_language(argv: Sequence[str]) -> str:
 def build_parser(argv: Sequence[str]) -> ArgumentParser:
     """The command line, drawn from the table of actions; the options of those that `argv` does not name are left out."""
     parser = ArgumentParser(prog="avatar_pipeline.py", description=text("program"), allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"avatar-pipeline {VERSION}", help=text("version"))
     parser.add_argument("--home", help=text("home"))
     parser.add_argument("--language", choices=(*LANGUAGES, "auto"), help=text("language"))
     actions = parser.add_subparsers(dest="action", metavar=_("ACTION"))

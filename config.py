@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, ValidationError, model_validator
 from language import _
 from utils import Record, SettingRefused, read_record, write_record
 
+VERSION = "0.2.0"  # the only place beside pyproject.toml, which a test holds to it
 HOME_VARIABLE = "AVATAR_PIPELINE_HOME"
 EMBEDDED_BASE = "embedded"  # the name of the base model that comes with the program
 SDXL_BASE = "sdxl"  # SDXL 1.0 itself, to plan for before it is on this machine
@@ -32,42 +33,66 @@ class QualityLimits(Record):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    face_confidence_threshold: float = Field(default=0.85, ge=0, le=1)  # MTCNN's own score; its last net cuts at 0.8 already
-    face_padding_factor: float = Field(default=1.6, ge=1, le=3)  # side of the square crop over the longer side of the face box
-    min_brightness: float = Field(default=40, ge=0, le=255)  # mean grey of the face; good portraits: 69 to 176 (5 to 95 %)
-    max_brightness: float = Field(default=220, ge=0, le=255)
-    min_contrast: float = Field(default=25, ge=0)  # standard deviation of the crop's grey; faded copies stay under 25
+    # MTCNN's last net cuts at 0.8 already.
+    face_confidence_threshold: float = Field(default=0.85, ge=0, le=1, description="least score that MTCNN gives a face [score]")
+    face_padding_factor: float = Field(
+        default=1.6, ge=1, le=3, description="side of the square crop over the longer side of the face box [times]"
+    )
+    # Good portraits: 69 to 176 (5 to 95 %).
+    min_brightness: float = Field(default=40, ge=0, le=255, description="least mean grey of the face [grey levels]")
+    max_brightness: float = Field(default=220, ge=0, le=255, description="greatest mean grey of the face [grey levels]")
+    # Faded copies stay under 25.
+    min_contrast: float = Field(default=25, ge=0, description="least standard deviation of the crop's grey [grey levels]")
     # Variance of the Laplacian of the face at 256 px, freed of its exposure, its size and its noise (`face_quality`). The plan's
-    # 100 was meant for the 1024 px crop, where it rejects 73 % of good portraits. On this scale good photos have 54 and more;
+    # 100 was meant for the 1024 px crop, where it rejects 73 % of good portraits. On this scale good photos have 52 and more;
     # blurred by a hundredth of the face, 97 % of photos and all drawings stay under 25.
-    blur_threshold: float = Field(default=25, ge=0)
+    blur_threshold: float = Field(
+        default=25, ge=0, description="least sharpness: variance of the Laplacian of the face at 256 px [grey levels squared]"
+    )
     # Crete's perceptual blur of the crop at 512 px, which also sees blur in one direction. Good photos have 0.36 to 0.58, smooth
     # drawings up to 0.77, motion of 6 % of the face 0.74 to 0.91.
-    max_blur_effect: float = Field(default=0.78, ge=0, le=1)
+    max_blur_effect: float = Field(
+        default=0.78, ge=0, le=1, description="greatest perceptual blur of the crop at 512 px, motion blur too [0 sharp, 1 blurred]"
+    )
     # Standard deviation of the noise, in grey levels of 255 (Immerkaer's filter on the flattest fifth of the face). Good photos
     # stay under 4; noise of 20 in each colour measures 12, and lends any blur the sharpness of a good photo.
-    max_noise: float = Field(default=8, ge=0)
-    # Grey that the brightest twentieth of the face reaches: a dark picture has no light anywhere, dark skin has highlights.
-    # Good photos reach 163 and more, at a third of their light 84 at most. Off while min_brightness is 0.
-    min_highlight: float = Field(default=90, ge=0, le=255)
-    max_clipped: float = Field(default=0.08, ge=0, le=1)  # share of face pixels >= 250; good: up to 0.03, burnt: from 0.07
-    max_clipped_picture: float = Field(default=0.4, ge=0, le=1)  # the same of a whole picture, where so much white hides any face
-    max_crushed: float = Field(default=0.2, ge=0, le=1)  # share of face pixels <= 8; good: up to 0.05
-    # Longer side of the face box on the original. Enlargement refuses more, as long as it is kept (160 px are enlarged 4 times);
-    # under 48 px landmarks and identity are guesses.
-    min_face_px: float = Field(default=48, ge=1)
-    max_upscale: float = Field(default=4.0, ge=1)  # enlargement of the crop to 1024 px; above, it shows the resampling
-    warn_upscale: float = Field(default=2.5, ge=1)
-    # Share of the wanted square that the picture holds. Half of good portraits miss some, one in ten more than a fifth.
-    min_inside: float = Field(default=0.5, ge=0, le=1)
-    warn_inside: float = Field(default=0.9, ge=0, le=1)
-    # Nose away from the middle of the eyes, in distances of the eyes. 70 portraits: -0.17 to 0.22; a profile: from 0.6.
-    max_turn: float = Field(default=0.6, ge=0)
-    warn_turn: float = Field(default=0.25, ge=0)
-    # Distance of dlib's 128 numbers to the mean of the client's references. 428 pairs of one person: 99 % up to 0.58; 11,662 pairs
-    # of two: 1 % under 0.68.
-    max_distance: float = Field(default=0.6, ge=0)
-    warn_distance: float = Field(default=0.5, ge=0)
+    max_noise: float = Field(default=8, ge=0, description="greatest standard deviation of the noise of the face [grey levels]")
+    # A dark picture has no light anywhere, dark skin has highlights. Good photos reach 163 and more, at a third of their light 84
+    # at most.
+    min_highlight: float = Field(
+        default=90,
+        ge=0,
+        le=255,
+        description="grey that the brightest twentieth of the face must reach; off while `min_brightness` is 0 [grey levels]",
+    )
+    # Good: up to 0.03, burnt: from 0.07.
+    max_clipped: float = Field(default=0.08, ge=0, le=1, description="greatest part of the face at grey 250 and above [share]")
+    max_clipped_picture: float = Field(
+        default=0.4, ge=0, le=1, description="the same of a whole picture, where so much white hides any face [share]"
+    )
+    max_crushed: float = Field(
+        default=0.2, ge=0, le=1, description="greatest part of the face at grey 8 and below [share]"
+    )  # good: 0.05
+    # Enlargement refuses more, as long as it is kept (160 px are enlarged 4 times); under 48 px landmarks and identity are guesses.
+    min_face_px: float = Field(default=48, ge=1, description="least longer side of the face box on the original [px]")
+    # Above, a crop shows the resampling.
+    max_upscale: float = Field(default=4.0, ge=1, description="greatest enlargement of the crop to 1024 px [times]")
+    warn_upscale: float = Field(default=2.5, ge=1, description="enlargement from which on a warning is given [times]")
+    # Half of good portraits miss some of the square, one in ten more than a fifth.
+    min_inside: float = Field(default=0.5, ge=0, le=1, description="least part of the wanted square that the picture holds [share]")
+    warn_inside: float = Field(default=0.9, ge=0, le=1, description="part of the square below which a warning is given [share]")
+    # 70 portraits: -0.17 to 0.22; a profile: from 0.6.
+    max_turn: float = Field(
+        default=0.6, ge=0, description="greatest turn of the head: nose away from the middle of the eyes [distances of the eyes]"
+    )
+    warn_turn: float = Field(default=0.25, ge=0, description="turn from which on a warning is given [distances of the eyes]")
+    # 428 pairs of one person: 99 % up to 0.58; 11,662 pairs of two: 1 % under 0.68.
+    max_distance: float = Field(
+        default=0.6,
+        ge=0,
+        description="distance of dlib's 128 numbers to the mean of the client's references from which on it is someone else",
+    )
+    warn_distance: float = Field(default=0.5, ge=0, description="the distance from which on a warning is given")
 
 
 class RawLimits(Record):
@@ -76,16 +101,16 @@ class RawLimits(Record):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    min_contrast: float = Field(default=20, ge=0)
-    blur_threshold: float = Field(default=18, ge=0)
-    max_noise: float = Field(default=12, ge=0)
-    max_clipped: float = Field(default=0.1, ge=0, le=1)
+    min_contrast: float = Field(default=20, ge=0, description="as above, for camera RAW [grey levels]")
+    blur_threshold: float = Field(default=18, ge=0, description="as above, for camera RAW [grey levels squared]")
+    max_noise: float = Field(default=12, ge=0, description="as above, for camera RAW [grey levels]")
+    max_clipped: float = Field(default=0.1, ge=0, le=1, description="as above, for camera RAW [share]")
 
 
 class QualityControlConfig(QualityLimits):
     """The standard profile, and in `raw` what differs for camera RAW."""
 
-    raw: RawLimits = RawLimits()
+    raw: RawLimits = Field(default=RawLimits(), description="the limits that camera RAW has of its own")
 
     def profile(self, raw: bool) -> QualityLimits:
         """The limits for a picture of that kind."""
@@ -101,14 +126,20 @@ class DatasetDistribution(Record):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    share_real: float = Field(default=0.15, ge=0, le=1)
-    max_repeats: int = Field(default=40, ge=1, le=1000)
-    min_pictures: int = Field(default=4, ge=1)  # fewer teach the background rather than the face
-    exam_share: float = Field(default=0.2, ge=0, le=0.5)  # of the real photos, held back to measure the LoRA with
-    exam_minimum: int = Field(default=2, ge=1)  # fewer say nothing
-    exam_from: int = Field(default=6, ge=1)  # with fewer photos than this, training needs every one
-    scene_seconds: float = Field(default=60, ge=0)  # photos taken within so many seconds are one scene
-    near_duplicate_bits: int = Field(default=10, ge=0, le=32)  # of 64; the same scene: up to 10, different real photos: from 14
+    share_real: float = Field(default=0.15, ge=0, le=1, description="part of what the LoRA sees that is real photos [share]")
+    max_repeats: int = Field(default=40, ge=1, le=1000, description="most often that a picture is repeated in an epoch [times]")
+    # Fewer teach the background rather than the face.
+    min_pictures: int = Field(default=4, ge=1, description="a dataset of fewer is refused [pictures]")
+    exam_share: float = Field(
+        default=0.2, ge=0, le=0.5, description="part of the real photos that is held back, to measure the LoRA with [share]"
+    )
+    exam_minimum: int = Field(default=2, ge=1, description="least that is held back; fewer say nothing [photos]")
+    exam_from: int = Field(default=6, ge=1, description="with fewer than this none is held back: training needs every one [photos]")
+    scene_seconds: float = Field(default=60, ge=0, description="photos taken within so long are one scene [seconds]")
+    # The same scene: up to 10, different real photos: from 14.
+    near_duplicate_bits: int = Field(
+        default=10, ge=0, le=32, description="pictures whose perceptual hashes differ in no more are one scene [bits of 64]"
+    )
 
 
 DetailKind = Literal["expression", "clothes", "background", "light", "framing", "other"]
@@ -120,27 +151,51 @@ class Settings(Record):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    schema_: Literal[1] = Field(default=1, alias="schema")
-    language: Literal["auto", "en", "es"] = "auto"
-    quality: QualityControlConfig = QualityControlConfig()
-    distribution: DatasetDistribution = DatasetDistribution()
-    # One line. {details} is all that must stay changeable, in the order below; each kind can also be placed by its own name.
-    caption: str = "portrait of {trigger} {class_word}, {details}"
-    caption_order: tuple[DetailKind, ...] = DETAIL_KINDS
-    caption_model: str = ""  # a folder with a BLIP model, which describes the photos; empty: they are described by measures alone
-    base_model: str = EMBEDDED_BASE  # "embedded", "sdxl", a diffusers folder or a single .safetensors file
-    sd_scripts: str = ""  # a checkout of kohya-ss/sd-scripts; empty: none
-    sd_scripts_python: str = ""  # the Python of its own virtual environment; empty: ours
-    sd_scripts_tokenizers: str = ""  # a folder with both CLIP tokenizers, so that training needs no network; empty: the hub's cache
-    sd_scripts_source: str = "https://github.com/kohya-ss/sd-scripts"  # where `setup` clones from
-    accelerate_config: str = ""  # a file of `accelerate config`, to train on several GPUs or machines; empty: on one
-    comfyui: str = ""  # the folder of an installed ComfyUI, for exports
-    a1111: str = ""  # the folder of an installed AUTOMATIC1111 web UI, for exports
-    gpu: str = "auto"
-    preset: str = "balanced"
-    models_folder: str = ""  # where models lie that were placed by hand; empty: `models` in the program's home
-    # How InsightFace's models may be used here: for research, under a licence held, or neither; empty: nobody was asked yet.
-    insightface_use: Literal["", "research", "licensed", "commercial"] = ""
+    schema_: Literal[1] = Field(default=1, alias="schema", description="version of the file's form; leave it")
+    language: Literal["auto", "en", "es"] = Field(
+        default="auto", description="language of screens and answers; `auto`: the system's"
+    )
+    quality: QualityControlConfig = Field(default=QualityControlConfig(), description="what a face must be, see below")
+    distribution: DatasetDistribution = Field(default=DatasetDistribution(), description="how a dataset is made up, see below")
+    caption: str = Field(
+        default="portrait of {trigger} {class_word}, {details}",
+        description="template of a caption, one line. `{details}` is all that must stay changeable, in `caption_order`; a kind "
+        "of detail can also be placed by its name, such as `{clothes}`",
+    )
+    caption_order: tuple[DetailKind, ...] = Field(
+        default=DETAIL_KINDS, description="order of the details; a kind left out is not told"
+    )
+    caption_model: str = Field(
+        default="", description="folder of a BLIP model, which describes photos; empty: they are described by measures alone"
+    )
+    base_model: str = Field(
+        default=EMBEDDED_BASE, description="`embedded`, `sdxl`, a folder in diffusers' layout or a single `.safetensors` file"
+    )
+    sd_scripts: str = Field(
+        default="", description="a checkout of kohya-ss/sd-scripts; empty: none. `setup sd-scripts` fills it in"
+    )
+    sd_scripts_python: str = Field(default="", description="the Python of its virtual environment; empty: the program's own")
+    sd_scripts_tokenizers: str = Field(
+        default="", description="folder with both CLIP tokenizers, so that training needs no network; empty: the hub's cache"
+    )
+    sd_scripts_source: str = Field(
+        default="https://github.com/kohya-ss/sd-scripts", description="where `setup sd-scripts` clones from"
+    )
+    accelerate_config: str = Field(
+        default="", description="file of `accelerate config`, to train on several GPUs or machines; empty: on one"
+    )
+    comfyui: str = Field(default="", description="folder of an installed ComfyUI, for exports")
+    a1111: str = Field(default="", description="folder of an installed AUTOMATIC1111 web UI, for exports")
+    gpu: str = Field(default="auto", description="the card to plan for, by a name of the table below; `auto`: the one that is here")
+    preset: str = Field(default="balanced", description="how long to train: `quick`, `balanced` or `quality`")
+    models_folder: str = Field(
+        default="", description="where models lie that were placed by hand; empty: `models` in the program's home"
+    )
+    insightface_use: Literal["", "research", "licensed", "commercial"] = Field(
+        default="",
+        description="how InsightFace's models are used here: for research, under a licence held, or commercially without one; "
+        "empty: nobody was asked yet",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -215,7 +270,8 @@ class GPUProfile:
     seconds_per_step: float
 
 
-# Speeds follow the table of the original plan (steps an hour) where it has the card, else scale with its memory bandwidth.
+# None of these was measured by this program on a card: speeds follow the table of the original plan (steps an hour) where it has
+# the card, the rest are estimates between its rows.
 GPU_PROFILES = (
     GPUProfile("GTX 1650 4GB", 4, "turing-gtx", 20.6),
     GPUProfile("RTX 3050 6GB", 6, "ampere", 9.6),

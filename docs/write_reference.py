@@ -1,0 +1,112 @@
+"""Writes what the pages of `docs/` say of the code out of the code: `python docs/write_reference.py`.
+
+A page holds a generated block between two comments, `<!-- generated: NAME -->` and `<!-- end -->`; `BLOCKS` names the function that
+writes it. With `--check` nothing is written: the pages that are not what the code says are printed, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+if str(DOCS.parent) not in sys.path:
+    sys.path.insert(0, str(DOCS.parent))  # the program's modules, wherever this was started from
+
+from pydantic import BaseModel  # noqa: E402
+
+from actions import ROWS  # noqa: E402
+from config import GPU_PROFILES, PRESETS, DatasetDistribution, QualityLimits, RawLimits, Settings  # noqa: E402
+from models import MODELS, USUAL, Origin  # noqa: E402
+
+BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_UNIT = re.compile(r" \[(.+)\]$")  # behind a description, where a setting has a unit
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; a bar inside a cell would end it."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines) + "\n"
+
+
+def _default(value: object) -> str:
+    """A default as `settings NAME=VALUE` would take it."""
+    if isinstance(value, BaseModel):
+        return "(its own defaults)"
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, value))}`"
+    return f"`{value}`" if value != "" else "(empty)"
+
+
+def fields(model: type[BaseModel], prefix: str = "") -> str:
+    """Every field of a settings model: name as `settings` takes it, default, range, unit, meaning."""
+    rows = []
+    for field, info in model.model_fields.items():
+        limits = {type(limit).__name__: limit for limit in info.metadata}
+        low, high = getattr(limits.get("Ge"), "ge", None), getattr(limits.get("Le"), "le", None)
+        extent = f"{low} to {high}" if high is not None else f"{low} and more" if low is not None else ""
+        unit = _UNIT.search(info.description or "")
+        meaning = _UNIT.sub("", info.description or "")
+        rows.append((f"`{prefix}{info.alias or field}`", _default(info.default), extent, unit[1] if unit else "", meaning))
+    return _table(("key", "default", "range", "unit", "meaning"), rows)
+
+
+def actions() -> str:
+    """Every action with what it does, in the order of the help."""
+    return _table(("action", "what it does"), [(f"`{row.name}`", row.label) for row in ROWS])
+
+
+def cards() -> str:
+    """The cards that a training can be planned for."""
+    rows = [(card.name, f"{card.vram_gb:g}", f"{card.seconds_per_step:g}") for card in GPU_PROFILES]
+    return _table(("card", "video memory, GB", "seconds a step at 1024 px, estimated"), rows)
+
+
+def presets() -> str:
+    """The presets of a training."""
+    return _table(
+        ("preset", "steps", "learning rate"), [(preset.name, str(preset.steps), str(preset.learning_rate)) for preset in PRESETS]
+    )
+
+
+def models() -> str:
+    """Every model that `models preload` knows, with its size and licence."""
+    rows = []
+    for model in MODELS:
+        usual = "yes" if model.name in USUAL else ""
+        size = f"{model.bytes / 1e9:.2g}" if model.origin is not Origin.HERE else "comes with the program"
+        rows.append((f"`{model.name}`", model.title, size, model.licence, usual))
+    return _table(("name", "model", "GB to download", "licence", "fetched where none is named"), rows)
+
+
+BLOCKS: dict[str, Callable[[], str]] = {
+    "settings": lambda: fields(Settings),
+    "quality": lambda: fields(QualityLimits, "quality."),
+    "raw": lambda: fields(RawLimits, "quality.raw."),
+    "distribution": lambda: fields(DatasetDistribution, "distribution."),
+    "cards": cards,
+    "presets": presets,
+    "models": models,
+    "actions": actions,
+}
+
+
+def written(page: str) -> str:
+    """The text of a page with each generated block as the code says; raises KeyError for a block that no function writes."""
+    return BLOCK.sub(lambda found: f"{found[1]}{BLOCKS[found[2]]()}{found[3]}", page)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Write the pages, or with `--check` only say which are stale; returns the exit code."""
+    stale = [page for page in sorted(DOCS.rglob("*.md")) if (text := page.read_text(encoding="utf-8")) != written(text)]
+    for page in stale:
+        print(page.relative_to(DOCS.parent).as_posix())
+        if "--check" not in argv:
+            page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
+    return 1 if stale and "--check" in argv else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
