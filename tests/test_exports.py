@@ -11,7 +11,6 @@ import urllib.request
 import pytest
 from embedded_lora import make_embedded_lora
 from PIL import Image
-from reports import view
 from rich.console import Console
 from safetensors.numpy import load_file
 from stages import run
@@ -19,7 +18,7 @@ from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
 from checkpoints import choose_lora, list_checkpoints
 from client import create_client
-from config import EMBEDDED_BASE, resolve_base
+from config import EMBEDDED_BASE, EMBEDDED_FOLDER
 from contact_sheet import GAP
 from exports import TITLES, App, export_lora
 from lora_files import look_closely, read_metadata, strip_captions
@@ -30,6 +29,7 @@ from training_errors import ExportRefused, GPUBusy, NoCheckpoint, NoSDXL, TornCh
 from training_lock import hold_gpu
 from training_queue import Outcome, last_queue, run_queue
 from utils import ClientMissing, FolderMissing, NotReady, sha256_file
+from view_training import VIEWS
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_for_all_programs_it_goes_to_diffusers_alone_and_loads_there_onto_the_ba
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "practice base that comes with Avatar Pipeline (embedded/base), and no SDXL model" in card
     assert "sdxl_base" not in card and "stable-diffusion-xl" not in card
-    pipeline = StableDiffusionXLPipeline.from_pretrained(resolve_base(EMBEDDED_BASE), local_files_only=True)
+    pipeline = StableDiffusionXLPipeline.from_pretrained(EMBEDDED_FOLDER, local_files_only=True)
     pipeline.load_lora_weights(folder, adapter_name="ben", local_files_only=True)
     assert pipeline.get_active_adapters() == ["ben"]
 
@@ -190,7 +190,7 @@ def test_people_read_of_which_base_it_is_and_what_was_left_out(practised, settin
         (run(look_closely(practised))[1], "practice base"),
         (run(export_lora(practised, settings))[1], "Left out:"),
     ):
-        Console(width=120).print(view(record))
+        Console(width=120).print(VIEWS[type(record)](record))
         assert told in capsys.readouterr().out
 
 

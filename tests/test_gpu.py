@@ -127,12 +127,13 @@ def test_the_command_line_names_every_process_on_the_card_and_claims_nothing_of_
 
 def test_where_a_worker_runs_its_models_are_named_and_freed(tmp_path):
     from stages import finish
-    from studio_reports import view
+
+    from view_machine import VIEWS
 
     def said(report):
         console = Console(width=200)
         with console.capture() as captured:
-            console.print(view(report))
+            console.print(VIEWS[type(report)](report))
         return captured.get()
 
     with Workshop(tmp_path / "worker.log") as shop:
