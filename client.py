@@ -35,6 +35,9 @@ class ClientState(Record):
     created: str
     class_word: str = CLASS_WORDS[0]  # what the client is, for captions
     base_model: str = ""  # empty: the settings' base model
+    # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
+    # file then reads as it always did.
+    limits: dict[str, float] = Field(default={}, exclude_if=lambda limits: not limits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from caption_sources import details
 from captions import caption
 from client import Client
 from client_records import Face, Source
-from config import DatasetDistribution, Settings
+from config import DatasetDistribution, Settings, client_limits
 from dataset_balance import Balance, balance
 from dataset_files import (
     INFO_FILE,
@@ -165,7 +165,7 @@ def _plan(client: Client, choice: _Choice, settings: Settings) -> DatasetPlan:
     folders = tuple(
         DatasetFolder(client.dataset_folder(repeats).name, repeats, counts.count(repeats)) for repeats in sorted(set(counts))
     )
-    findings = (*_findings(seen, choice.balance, settings), *_exam_findings(choice.exam))
+    findings = (*_findings(seen, choice.balance, settings, client.state().limits), *_exam_findings(choice.exam))
     return DatasetPlan(folders, len(seen), choice.balance.share_real, findings, choice.exam.stems)
 
 
@@ -179,9 +179,9 @@ def _exam_findings(exam: Exam) -> Generator[Finding, None, None]:
         yield Finding(FindingCode.EXAM_TWINS, len(exam.twins))
 
 
-def _findings(seen: list[Face], found: Balance, settings: Settings) -> Generator[Finding, None, None]:
+def _findings(seen: list[Face], found: Balance, settings: Settings, own: Mapping[str, float]) -> Generator[Finding, None, None]:
     """What is worth knowing before training."""
-    wanted, enlarged_by = settings.distribution.share_real, settings.quality.warn_upscale
+    wanted, enlarged_by = settings.distribution.share_real, client_limits(settings, own).warn_upscale
     if len(seen) < FEW_PICTURES:
         yield Finding(FindingCode.FEW_PICTURES, len(seen), FEW_PICTURES)
     if found.repeats_real == 0 and wanted > 0:

@@ -17,7 +17,7 @@ from statistics import fmean, median, pstdev
 from captions import FACE_WORDS, fold
 from client import Client
 from client_records import Face, SeenFace, Source
-from config import Settings
+from config import Settings, client_limits
 from dataset import FEW_PICTURES, SHARE_WARNING, Verdict, dataset_is_current
 from dataset_files import list_captions
 from exam import ExamRecord, alike
@@ -221,7 +221,7 @@ def _exam(client: Client) -> ExamRecord:
 # --- who --------------------------------------------------------------------------------------------------------------
 def _identities(client: Client, samples: list[_Sample], settings: Settings) -> Iterator[Symptom]:
     """Faces that are far from the client's references, photos and MidJourney's pictures apart."""
-    judged, limits = client.judged(), settings.quality
+    judged, limits = client.judged(), client_limits(settings, client.state().limits)
     if judged.identity != "known":
         level = Level.WARNING if judged.identity == "unsure" else Level.NOTE
         yield Symptom(Sign.IDENTITY_UNKNOWN, level, measured=judged.references)

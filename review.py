@@ -1,4 +1,4 @@
-"""What a person does with verdicts: see the rejected by reason, accept by hand, point at the client, move limits, edit captions,
+"""What a person does with verdicts: see the rejected by reason, accept by hand, point at the client, edit captions,
 take pictures out of training. Each is a row of the table of actions; here is what they run, plan and hand back.
 """
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from client import Client
 from client_records import Face, Source
-from config import Settings, change_settings, with_changes
+from config import Settings
 from dataset_doctor import Examination
 from dataset_files import CaptionRow, edit_caption, list_captions
 from face_decisions import accept, find_picture, names_of, point_at, read_look, withdraw
 from face_verdicts import left_to_right, stem_of
-from image_processor import FaceReport, LimitsPlan, plan_limits, process_faces
+from image_processor import FaceReport, process_faces
 from quarantine import put_back, quarantined, take_out
 from reasons import Reason, Rejection
 from utils import Event, PictureMissing
@@ -127,29 +127,6 @@ def can_be_pointed_at(client: Client) -> Offer:
             place = f"{client.raw(picture.source).name}/{picture.file}"
             rows += [(f"{place}:{number}", f"{picture.original}: {number} / {len(faces)}") for number in range(1, len(faces) + 1)]
     return rows[:OFFERED]
-
-
-# --- limits -----------------------------------------------------------------------------------------------------------
-def _prefixed(changes: Sequence[str]) -> list[str]:
-    return [change if change.startswith("quality.") else f"quality.{change}" for change in changes]
-
-
-def preview_limits(client: Client, settings: Settings, changes: Sequence[str]) -> LimitsPlan:
-    """What limits would do to the client; raises SettingRefused."""
-    return plan_limits(client, settings, with_changes(settings, _prefixed(changes)))
-
-
-def limits_answer(plan: LimitsPlan) -> dict[str, Any]:
-    """That effect as JSON."""
-    gained, lost = ([refused.answer() for refused in group] for group in (plan.gained, plan.lost))
-    changes = [{"limit": name, "old": old, "new": new} for name, old, new in plan.changes]
-    return {"changes": changes, "accepted_before": plan.before, "accepted_after": plan.after, "gained": gained, "lost": lost}
-
-
-def move_limits(home: Path, client: Client, settings: Settings, changes: Sequence[str]) -> Generator[Event, None, FaceReport]:
-    """Write the limits into the settings, and judge the client anew."""
-    changed = change_settings(home, settings, _prefixed(changes)) if changes else settings
-    return (yield from process_faces(client, changed))
 
 
 # --- captions ---------------------------------------------------------------------------------------------------------

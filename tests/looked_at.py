@@ -20,9 +20,9 @@ GOOD = {
 SIDE = 64  # pixels of each original
 
 
-def looked_at(home, **brightness):
-    """A client `ana` with one photo a name, each of one face as bright as said, and its verdicts under the default limits."""
-    client = create_client(home, "ana")
+def looked_at(home, client_id="ana", **brightness):
+    """A client with one photo a name, each of one face as bright as said, and its verdicts under the default limits."""
+    client = create_client(home, client_id)
     client.looks.mkdir()
     pictures = []
     for seed, (name, bright) in enumerate(brightness.items()):

@@ -52,6 +52,7 @@ COMMANDS = {
     "clients",
     "import_actions",
     "face_actions",
+    "limits",
     "action_table",
     "program_actions",
     "stage_watch",
