@@ -8,7 +8,7 @@ from captions import details_of, kind_of, measured_details
 from client import Client
 from client_records import Face, Source
 from config import Settings, client_limits
-from utils import Record, read_record
+from utils import Record
 
 PHOTO = "photo"  # tells photos from MidJourney's pictures, where there are both
 
@@ -40,8 +40,8 @@ def details(client: Client, faces: Iterable[Face], settings: Settings, described
 
     `described` are sentences about pictures, by the same hash.
     """
-    path = client.midjourney_file
-    prompts = {prompt.sha256: prompt for prompt in (read_record(path, _Prompts).images if path.exists() else ())}
+    told = client.read(client.midjourney_file, _Prompts)
+    prompts = {prompt.sha256: prompt for prompt in (told.images if told else ())}
     faces, turned = tuple(faces), client_limits(settings, client.state().limits).warn_turn
     mixed = any(face.source is Source.MIDJOURNEY for face in faces)
     said = {}

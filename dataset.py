@@ -128,6 +128,7 @@ class _Choice:
 
 def plan_dataset(client: Client, settings: Settings) -> DatasetPlan:
     """The folders, repeats and share of photos; raises TooFewPictures, and BrokenFile for a record that cannot be read."""
+    client = client.snapshot()
     return _plan(client, _choose(client, settings.distribution), settings)
 
 
@@ -216,11 +217,12 @@ def _entries(client: Client, choice: _Choice, settings: Settings) -> list[_Entry
 # --- what lies there --------------------------------------------------------------------------------------------------------
 def dataset_is_current(client: Client, settings: Settings) -> bool:
     """Whether `prepare_dataset` would change nothing."""
+    client = client.snapshot()
     try:
         choice = _choose(client, settings.distribution)
         entries = _entries(client, choice, settings)
         edited = edited_captions(client)
-        known = {folder: read_items(folder) for folder in {entry.folder for entry in entries}}
+        known = {folder: read_items(client, folder) for folder in {entry.folder for entry in entries}}
     except (TooFewPictures, BrokenFile):
         return False
     if any(_strays(client, entries)) or not choice.exam.is_held(client):
@@ -274,7 +276,7 @@ def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None
     for folder in sorted({entry.folder for entry in entries}):
         here = [entry for entry in entries if entry.folder == folder]
         repeats = int(folder.name.partition("_")[0])
-        items = _announce(client.id, repeats, folder, here, edited)
+        items = _announce(client, repeats, folder, here, edited)
         for entry in here:
             _place(entry, items[entry.stem], edited.get(entry.stem, entry.caption))
             done += 1
@@ -295,9 +297,9 @@ def _expel(client: Client, exam: Exam) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _announce(client_id: str, repeats: int, folder: Path, entries: Iterable[_Entry], edited: Mapping[str, str]) -> dict[str, Item]:
+def _announce(client: Client, repeats: int, folder: Path, entries: Iterable[_Entry], edited: Mapping[str, str]) -> dict[str, Item]:
     """Record what is about to be written: if we are killed, neither old nor new captions of ours are taken for the user's."""
-    known = read_items(folder)
+    known = read_items(client, folder)
     items = {}
     for entry in entries:
         old = known.get(entry.stem, Item(file=f"{entry.stem}.png"))
@@ -305,7 +307,7 @@ def _announce(client_id: str, repeats: int, folder: Path, entries: Iterable[_Ent
             generated = tuple(dict.fromkeys((*old.generated, digest(entry.caption))))
             old = old.model_copy(update={"picture": "", "caption": "", "generated": generated})
         items[entry.stem] = old
-    _record(client_id, repeats, folder, items.values())
+    _record(client.id, repeats, folder, items.values())
     return items
 
 

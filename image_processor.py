@@ -72,6 +72,7 @@ class LimitsEffect:
 # --- the plans --------------------------------------------------------------------------------------------------------
 def plan_process(client: Client, settings: Settings) -> ProcessPlan:
     """How many originals wait for a verdict under these settings."""
+    client = client.snapshot()
     originals = client.pictures()
     rules = rules_of(client_limits(settings, client.state().limits), client.decisions())
     faces = {(face.source, face.file): face for face in client.faces()}

@@ -12,7 +12,7 @@ from typing import Any
 from client import Client
 from client_records import Face, Source
 from config import Settings
-from dataset_doctor import Examination
+from dataset_doctor import find_removable
 from dataset_files import CaptionRow, edit_caption, list_captions
 from face_decisions import accept, find_picture, names_of, point_at, read_look, withdraw
 from face_verdicts import left_to_right, stem_of
@@ -56,6 +56,7 @@ class Quarantined:
 # --- rejected pictures ------------------------------------------------------------------------------------------------
 def rejected(client: Client) -> Rejected:
     """Every refused picture by reason."""
+    client = client.snapshot()
     groups: dict[Reason, list[Rejection]] = {}
     names = names_of(client)
     faces = client.faces()
@@ -86,9 +87,9 @@ def accept_pictures(client: Client, settings: Settings, names: Sequence[str]) ->
 
 def can_be_accepted(client: Client) -> Offer:
     """Refused pictures with a face, and those accepted by hand."""
-    names = names_of(client)
-    refused = [(_place(client, face), face.rejection) for face in client.faces() if face.rejection and face.square]
-    undone = [(f"{UNDO}{_place(client, face)}", names.get(stem_of(face), face.file)) for face in client.faces() if face.by_hand]
+    names, faces = names_of(client), client.faces()
+    refused = [(_place(client, face), face.rejection) for face in faces if face.rejection and face.square]
+    undone = [(f"{UNDO}{_place(client, face)}", names.get(stem_of(face), face.file)) for face in faces if face.by_hand]
     rows = [(place, f"{rejection.source}  ({rejection.reason.label})") for place, rejection in refused]
     return [*rows, *((value, f"<- {name}") for value, name in undone)][:OFFERED]
 
@@ -171,11 +172,11 @@ def quarantine(client: Client, names: Sequence[str]) -> Quarantined:
     return Quarantined(tuple(record.picture for record in quarantined(client)), taken, returned)
 
 
-def can_be_taken_out(client: Client, examination: Examination) -> list[tuple[list[str], str, str]]:
+def can_be_taken_out(client: Client, settings: Settings) -> list[tuple[list[str], str, str]]:
     """What the doctor would take out, a row a finding (pictures, sign, names), and then what can be put back."""
-    rows = []
-    for symptom in examination.symptoms:
-        if symptom.cure_by_removing:
-            names = ", ".join(examination.names.get(stem, stem) for stem in symptom.cure_by_removing)
-            rows.append((list(symptom.cure_by_removing), symptom.sign.value, names))
+    client = client.snapshot()
+    known, rows = names_of(client), []
+    for symptom in find_removable(client, settings):
+        names = ", ".join(known.get(stem, stem) for stem in symptom.cure_by_removing)
+        rows.append((list(symptom.cure_by_removing), symptom.sign.value, names))
     return [*rows, *(([f"{UNDO}{record.stem}"], "", record.picture) for record in quarantined(client))]
