@@ -37,7 +37,7 @@ class QualityLimits(Record):
     max_brightness: float = Field(default=220, ge=0, le=255)
     min_contrast: float = Field(default=25, ge=0)  # standard deviation of the crop's grey; faded copies stay under 25
     # Variance of the Laplacian of the face at 256 px, freed of its exposure, its size and its noise (`face_quality`). The plan's
-    # 100 was meant for the 1024 px crop, where it rejects 73 % of good portraits. On this scale good photos have 54 and more;
+    # 100 was meant for the 1024 px crop, where it rejects 73 % of good portraits. On this scale good photos have 52 and more;
     # blurred by a hundredth of the face, 97 % of photos and all drawings stay under 25.
     blur_threshold: float = Field(default=25, ge=0)
     # Crete's perceptual blur of the crop at 512 px, which also sees blur in one direction. Good photos have 0.36 to 0.58, smooth
