@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from captions import details_of, kind_of, measured_details
 from client import Client
 from client_records import Face, Source
-from config import Settings
-from utils import Record, read_record
+from config import Settings, client_limits
+from utils import Record
 
 PHOTO = "photo"  # tells photos from MidJourney's pictures, where there are both
 
@@ -40,9 +40,9 @@ def details(client: Client, faces: Iterable[Face], settings: Settings, described
 
     `described` are sentences about pictures, by the same hash.
     """
-    path = client.midjourney_file
-    prompts = {prompt.sha256: prompt for prompt in (read_record(path, _Prompts).images if path.exists() else ())}
-    faces = tuple(faces)
+    told = client.read(client.midjourney_file, _Prompts)
+    prompts = {prompt.sha256: prompt for prompt in (told.images if told else ())}
+    faces, turned = tuple(faces), client_limits(settings, client.state().limits).warn_turn
     mixed = any(face.source is Source.MIDJOURNEY for face in faces)
     said = {}
     for face in faces:
@@ -50,7 +50,7 @@ def details(client: Client, faces: Iterable[Face], settings: Settings, described
         words = _of_prompt(prompt) if prompt and face.source is Source.MIDJOURNEY else ()
         words += details_of(described.get(face.sha256, ""))
         words += (PHOTO,) if mixed and face.source is Source.REAL else ()
-        said[face.sha256] = _completed(words, measured_details(face, settings.quality.warn_turn))
+        said[face.sha256] = _completed(words, measured_details(face, turned))
     return said
 
 

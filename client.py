@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from client_records import Decisions, Face, Faces, Picture, Pictures, Source
 from language import N_
-from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, Record, read_record, write_record
+from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, Kind, Record, read_record, write_record
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 # Windows refuses these as names of folders, whatever their ending.
@@ -37,13 +37,18 @@ class ClientState(Record):
     created: str
     class_word: str = CLASS_WORDS[0]  # what the client is, for captions
     base_model: str = ""  # empty: the settings' base model
+    # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
+    # file then reads as it always did.
+    limits: dict[str, float] = Field(default={}, exclude_if=lambda limits: not limits)
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The paths of one client's folder; nothing else in the program builds them."""
+    """The paths of one client's folder, which nothing else in the program builds, and what its records say."""
 
     root: Path
+    # What was read of the records; None: each is read anew whenever it is asked for.
+    _known: dict[tuple[Path, type[BaseModel]], BaseModel | None] | None = field(default=None, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -286,13 +291,33 @@ class Client:
         """Every refused original, at a glance."""
         return self.rejected / "contact_sheet.png"
 
+    def snapshot(self) -> Client:
+        """The client for the length of one question: every record is read once, when it is first asked for.
+
+        For what only reads. Who writes a record goes on with the client itself, for a snapshot would not see it.
+        """
+        return self if self._known is not None else replace(self, _known={})
+
+    def read(self, path: Path, kind: type[Kind]) -> Kind | None:
+        """A record of the client's, None where there is no file; raises BrokenFile. Change nothing in it: a snapshot shares it."""
+        if self._known is None:
+            return read_record(path, kind) if path.exists() else None
+        if (path, kind) not in self._known:
+            self._known[path, kind] = read_record(path, kind) if path.exists() else None
+        known = self._known[path, kind]
+        return known if isinstance(known, kind) else None
+
     def state(self) -> ClientState:
-        """What `state.json` says; raises BrokenFile."""
-        return read_record(self.state_file, ClientState)
+        """What `state.json` says; raises BrokenFile, or ClientMissing where it is gone."""
+        state = self.read(self.state_file, ClientState)
+        if state is None:
+            raise ClientMissing(client=self.id, known="-")
+        return state
 
     def pictures(self) -> tuple[Picture, ...]:
         """Every imported original; raises BrokenFile."""
-        return read_record(self.images_file, Pictures).images if self.images_file.exists() else ()
+        found = self.read(self.images_file, Pictures)
+        return found.images if found else ()
 
     def faces(self) -> tuple[Face, ...]:
         """Every verdict of `process`; raises BrokenFile."""
@@ -304,11 +329,11 @@ class Client:
 
     def judged(self) -> Faces:
         """The same, with what is known of who the client is."""
-        return read_record(self.faces_file, Faces) if self.faces_file.exists() else Faces()
+        return self.read(self.faces_file, Faces) or Faces()
 
     def decisions(self) -> Decisions:
         """What a person decided; raises BrokenFile."""
-        return read_record(self.decisions_file, Decisions) if self.decisions_file.exists() else Decisions()
+        return self.read(self.decisions_file, Decisions) or Decisions()
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -6,7 +6,7 @@ Numbers carry their unit in the name or beside them, and say where they come fro
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -254,6 +254,20 @@ def with_changes(settings: Settings, changes: Sequence[str]) -> Settings:
     except ValidationError as error:
         first = error.errors()[0]
         raise SettingRefused(name=".".join(map(str, first["loc"])), problem=first["msg"]) from error
+
+
+def client_limits(settings: Settings, own: Mapping[str, float]) -> QualityControlConfig:
+    """The limits that count for a client: those of the settings, with its own (`Client.state().limits`) on top of them.
+
+    Nothing else that judges reads `settings.quality`. Raises SettingRefused for a name or value that is none.
+    """
+    if not own:
+        return settings.quality
+    try:
+        return with_changes(settings, [f"quality.{name}={value}" for name, value in own.items()]).quality
+    except SettingRefused as error:
+        name = str(error.facts["name"]).removeprefix("quality.")
+        raise SettingRefused(name=f"state.json: limits.{name}", problem=error.facts["problem"]) from error
 
 
 # --- GPUs and presets -------------------------------------------------------------------------------------------------

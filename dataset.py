@@ -17,7 +17,7 @@ from caption_sources import details
 from captions import caption
 from client import Client
 from client_records import Face, Source
-from config import DatasetDistribution, Settings
+from config import DatasetDistribution, Settings, client_limits
 from dataset_balance import Balance, balance
 from dataset_files import (
     INFO_FILE,
@@ -93,6 +93,7 @@ class _Choice:
 
 def plan_dataset(client: Client, settings: Settings) -> DatasetPlan:
     """The folders, repeats and share of photos; raises TooFewPictures, and BrokenFile for a record that cannot be read."""
+    client = client.snapshot()
     return _plan(client, _choose(client, settings.distribution), settings)
 
 
@@ -130,7 +131,7 @@ def _plan(client: Client, choice: _Choice, settings: Settings) -> DatasetPlan:
     folders = tuple(
         DatasetFolder(client.dataset_folder(repeats).name, repeats, counts.count(repeats)) for repeats in sorted(set(counts))
     )
-    findings = (*_findings(seen, choice.balance, settings), *_exam_findings(choice.exam))
+    findings = (*_findings(seen, choice.balance, settings, client.state().limits), *_exam_findings(choice.exam))
     return DatasetPlan(folders, len(seen), choice.balance.share_real, findings, choice.exam.stems)
 
 
@@ -144,9 +145,9 @@ def _exam_findings(exam: Exam) -> Generator[Finding, None, None]:
         yield Finding(FindingCode.EXAM_TWINS, len(exam.twins))
 
 
-def _findings(seen: list[Face], found: Balance, settings: Settings) -> Generator[Finding, None, None]:
+def _findings(seen: list[Face], found: Balance, settings: Settings, own: Mapping[str, float]) -> Generator[Finding, None, None]:
     """What is worth knowing before training."""
-    wanted, enlarged_by = settings.distribution.share_real, settings.quality.warn_upscale
+    wanted, enlarged_by = settings.distribution.share_real, client_limits(settings, own).warn_upscale
     if len(seen) < FEW_PICTURES:
         yield Finding(FindingCode.FEW_PICTURES, len(seen), FEW_PICTURES)
     if found.repeats_real == 0 and wanted > 0:
@@ -181,11 +182,12 @@ def _entries(client: Client, choice: _Choice, settings: Settings) -> list[_Entry
 # --- what lies there --------------------------------------------------------------------------------------------------------
 def dataset_is_current(client: Client, settings: Settings) -> bool:
     """Whether `prepare_dataset` would change nothing."""
+    client = client.snapshot()
     try:
         choice = _choose(client, settings.distribution)
         entries = _entries(client, choice, settings)
         edited = edited_captions(client)
-        known = {folder: read_items(folder) for folder in {entry.folder for entry in entries}}
+        known = {folder: read_items(client, folder) for folder in {entry.folder for entry in entries}}
     except (TooFewPictures, BrokenFile):
         return False
     if any(_strays(client, entries)) or not choice.exam.is_held(client):
@@ -239,7 +241,7 @@ def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None
     for folder in sorted({entry.folder for entry in entries}):
         here = [entry for entry in entries if entry.folder == folder]
         repeats = int(folder.name.partition("_")[0])
-        items = _announce(client.id, repeats, folder, here, edited)
+        items = _announce(client, repeats, folder, here, edited)
         for entry in here:
             _place(entry, items[entry.stem], edited.get(entry.stem, entry.caption))
             done += 1
@@ -260,9 +262,9 @@ def _expel(client: Client, exam: Exam) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _announce(client_id: str, repeats: int, folder: Path, entries: Iterable[_Entry], edited: Mapping[str, str]) -> dict[str, Item]:
+def _announce(client: Client, repeats: int, folder: Path, entries: Iterable[_Entry], edited: Mapping[str, str]) -> dict[str, Item]:
     """Record what is about to be written: if we are killed, neither old nor new captions of ours are taken for the user's."""
-    known = read_items(folder)
+    known = read_items(client, folder)
     items = {}
     for entry in entries:
         old = known.get(entry.stem, Item(file=f"{entry.stem}.png"))
@@ -270,7 +272,7 @@ def _announce(client_id: str, repeats: int, folder: Path, entries: Iterable[_Ent
             generated = tuple(dict.fromkeys((*old.generated, digest(entry.caption))))
             old = old.model_copy(update={"picture": "", "caption": "", "generated": generated})
         items[entry.stem] = old
-    _record(client_id, repeats, folder, items.values())
+    _record(client.id, repeats, folder, items.values())
     return items
 
 

@@ -16,15 +16,14 @@ from statistics import fmean, median, pstdev
 from captions import FACE_WORDS, fold
 from client import Client
 from client_records import Face, IdentityState, SeenFace, Source
-from config import Settings
+from config import Settings, client_limits
 from dataset import dataset_is_current
-from dataset_files import list_captions
-from exam import ExamRecord, alike
+from dataset_files import pictures_of, read_caption
+from exam import alike, recorded
 from face_decisions import names_of, read_look
 from face_verdicts import stem_of
 from findings import FEW_PICTURES, SHARE_WARNING, Verdict
 from signs import Level, Sign, Symptom
-from utils import read_record
 
 LEAK_SHARE = 0.85  # a phrase in so many captions is learned as part of the trigger word, or takes its place
 LEAK_CAPTIONS = 5  # under so many captions, one that is everywhere means nothing
@@ -80,10 +79,8 @@ class _Sample:
 
 def examine(client: Client, settings: Settings) -> Examination:
     """Examine the dataset as it lies on disk; raises BrokenFile."""
-    faces = {Path(face.crop).stem: face for face in client.faces() if face.crop}
-    samples = [
-        _Sample(row.picture, int(row.folder.partition("_")[0]), row.text, faces.get(row.picture)) for row in list_captions(client)
-    ]
+    client = client.snapshot()
+    samples = _samples(client)
     known = [sample for sample in samples if sample.face]
     groups = _duplicates(known, settings.distribution.near_duplicate_bits)
     effective = len(samples) - sum(len(group) - 1 for group in groups)
@@ -94,6 +91,23 @@ def examine(client: Client, settings: Settings) -> Examination:
     return Examination(verdict, symptoms, len(samples), effective, _share_real(samples), spread, names_of(client))
 
 
+def find_removable(client: Client, settings: Settings) -> tuple[Symptom, ...]:
+    """Of the same findings those that taking pictures out would cure, without planning the dataset anew; raises BrokenFile."""
+    client = client.snapshot()
+    samples = _samples(client)
+    groups = _duplicates([sample for sample in samples if sample.face], settings.distribution.near_duplicate_bits)
+    found = _of_pictures(client, settings, samples, groups, len(samples))  # too few of them is nothing that taking out cures
+    return tuple(symptom for symptom in found if symptom.cure_by_removing)
+
+
+def _samples(client: Client) -> list[_Sample]:
+    faces = {Path(face.crop).stem: face for face in client.faces() if face.crop}
+    return [
+        _Sample(path.stem, int(path.parent.name.partition("_")[0]), read_caption(path.parent, path.stem), faces.get(path.stem))
+        for path in pictures_of(client)
+    ]
+
+
 def _symptoms(
     client: Client, settings: Settings, samples: list[_Sample], groups: list[list[_Sample]], effective: int, spread: Spread
 ) -> Iterator[Symptom]:
@@ -102,10 +116,7 @@ def _symptoms(
         return
     if not dataset_is_current(client, settings):
         yield Symptom(Sign.NOT_CURRENT, Level.WARNING)
-    yield from _exam_leaks(client, samples, settings)
-    yield from _sizes(samples, groups, effective, settings)
-    yield from _identities(client, samples, settings)
-    yield from _second_faces(client, samples)
+    yield from _of_pictures(client, settings, samples, groups, effective)
     yield from _sameness(samples, spread)
     yield from _captions(client, samples)
     share, wanted = _share_real(samples), settings.distribution.share_real
@@ -114,6 +125,16 @@ def _symptoms(
     unknown = tuple(sample.stem for sample in samples if sample.face is None)
     if unknown:
         yield Symptom(Sign.UNKNOWN_PICTURES, Level.WARNING, unknown, len(unknown))
+
+
+def _of_pictures(
+    client: Client, settings: Settings, samples: list[_Sample], groups: list[list[_Sample]], effective: int
+) -> Iterator[Symptom]:
+    """What is found in pictures one by one or side by side; all that taking pictures out would cure is among it."""
+    yield from _exam_leaks(client, samples, settings)
+    yield from _sizes(samples, groups, effective, settings)
+    yield from _identities(client, samples, settings)
+    yield from _second_faces(client, samples)
 
 
 # --- size -------------------------------------------------------------------------------------------------------------
@@ -158,7 +179,7 @@ def _share_real(samples: Iterable[_Sample]) -> float:
 
 def _exam_leaks(client: Client, samples: list[_Sample], settings: Settings) -> Iterator[Symptom]:
     """Pictures that are, or nearly repeat, a photo held back."""
-    held = {stem for scene in _exam(client).scenes for stem in scene}
+    held = {stem for scene in recorded(client).scenes for stem in scene}
     examined = [face for face in client.faces() if face.crop and Path(face.crop).stem in held]
     bits = settings.distribution.near_duplicate_bits
     leaks = tuple(
@@ -170,14 +191,10 @@ def _exam_leaks(client: Client, samples: list[_Sample], settings: Settings) -> I
         yield Symptom(Sign.EXAM_LEAK, Level.NO_GO, leaks, len(leaks), cure_by_removing=leaks)
 
 
-def _exam(client: Client) -> ExamRecord:
-    return read_record(client.exam_file, ExamRecord) if client.exam_file.exists() else ExamRecord()
-
-
 # --- who --------------------------------------------------------------------------------------------------------------
 def _identities(client: Client, samples: list[_Sample], settings: Settings) -> Iterator[Symptom]:
     """Faces that are far from the client's references, photos and MidJourney's pictures apart."""
-    judged, limits = client.judged(), settings.quality
+    judged, limits = client.judged(), client_limits(settings, client.state().limits)
     if judged.identity is not IdentityState.KNOWN:
         level = Level.WARNING if judged.identity is IdentityState.UNSURE else Level.NOTE
         yield Symptom(Sign.IDENTITY_UNKNOWN, level, measured=judged.references)

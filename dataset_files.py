@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from client import Client
-from utils import Record, read_record, write_record, write_text
+from utils import Record, write_record, write_text
 
 INFO_FILE = "dataset_info.json"
 
@@ -50,10 +50,10 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def read_items(folder: Path) -> dict[str, Item]:
-    """What was written into a folder, by the stem of the picture."""
-    path = folder / INFO_FILE
-    return {Path(item.file).stem: item for item in read_record(path, DatasetInfo).images} if path.exists() else {}
+def read_items(client: Client, folder: Path) -> dict[str, Item]:
+    """What was written into a folder of the dataset, by the stem of the picture."""
+    info = client.read(folder / INFO_FILE, DatasetInfo)
+    return {Path(item.file).stem: item for item in (info.images if info else ())}
 
 
 def read_caption(folder: Path, stem: str) -> str:
@@ -65,9 +65,9 @@ def read_caption(folder: Path, stem: str) -> str:
 
 def edited_captions(client: Client) -> dict[str, str]:
     """The captions that people wrote, by the stem of the picture: what lies beside it, else what last did."""
-    edited = _stored_captions(client)
+    edited = dict(_stored_captions(client))
     for folder in client.dataset_folders():
-        items = read_items(folder)
+        items = read_items(client, folder)
         for file in sorted(folder.glob("*.txt")):
             text, item = read_caption(folder, file.stem), items.get(file.stem)
             if text and not (item and digest(text) in item.generated):
@@ -78,8 +78,8 @@ def edited_captions(client: Client) -> dict[str, str]:
 
 
 def _stored_captions(client: Client) -> dict[str, str]:
-    path = client.captions_file
-    return read_record(path, EditedCaptions).captions if path.exists() else {}
+    stored = client.read(client.captions_file, EditedCaptions)
+    return stored.captions if stored else {}
 
 
 def keep_edited(client: Client, edited: Mapping[str, str]) -> None:
@@ -100,14 +100,20 @@ class CaptionRow(Record):
     edited: bool  # somebody wrote it
 
 
+def pictures_of(client: Client) -> tuple[Path, ...]:
+    """Every picture in the training folders, by folder and name."""
+    return tuple(path for folder in client.dataset_folders() for path in sorted(folder.glob("*.png")))
+
+
 def list_captions(client: Client) -> tuple[CaptionRow, ...]:
     """Every caption in the training folders, by folder and picture."""
     edited = edited_captions(client)
     return tuple(
-        CaptionRow(picture=path.stem, folder=folder.name, text=read_caption(folder, path.stem), edited=path.stem in edited)
-        for folder in client.dataset_folders()
-        for path in sorted(folder.glob("*.png"))
-    )
+        CaptionRow(
+            picture=path.stem, folder=path.parent.name, text=read_caption(path.parent, path.stem), edited=path.stem in edited
+        )
+        for path in pictures_of(client)
+    )  # fmt: skip
 
 
 def edit_caption(client: Client, stem: str, text: str) -> bool:

@@ -20,7 +20,7 @@ from client import Client
 from client_records import Face, Source
 from config import DatasetDistribution
 from photo_analysis import bits_apart
-from utils import Record, read_record, replacing, sweep_parts, write_record
+from utils import Record, replacing, sweep_parts, write_record
 
 MOST = 0.5  # of the photos: an exam must never cost training more than it leaves
 
@@ -55,7 +55,7 @@ class Exam:
 
     def is_held(self, client: Client) -> bool:
         """Whether the folder `exam/` holds just that."""
-        return _record(client).scenes == self.held and all((client.exam / f"{stem}.png").is_file() for stem in self.stems)
+        return recorded(client).scenes == self.held and all((client.exam / f"{stem}.png").is_file() for stem in self.stems)
 
 
 def plan_exam(client: Client, faces: Sequence[Face], wanted: DatasetDistribution) -> Exam:
@@ -64,7 +64,7 @@ def plan_exam(client: Client, faces: Sequence[Face], wanted: DatasetDistribution
     if len(photos) < wanted.exam_from or not wanted.exam_share:
         return Exam(photos=len(photos))
     scenes = scenes_of(photos, wanted)
-    before = {stem for scene in _record(client).scenes for stem in scene}
+    before = {stem for scene in recorded(client).scenes for stem in scene}
     held = choose_scenes([tuple(_stem(face) for face in scene) for scene in scenes], before, len(photos), wanted)
     stems = {stem for scene in held for stem in scene}
     examined = [face for face in photos if _stem(face) in stems]
@@ -161,5 +161,6 @@ def _strays(client: Client, exam: Exam) -> list[Path]:
     return [path for path in client.exam.glob("real_*.png") if path.stem not in wanted] if client.exam.is_dir() else []
 
 
-def _record(client: Client) -> ExamRecord:
-    return read_record(client.exam_file, ExamRecord) if client.exam_file.exists() else ExamRecord()
+def recorded(client: Client) -> ExamRecord:
+    """What `exam/exam.json` says; raises BrokenFile."""
+    return client.read(client.exam_file, ExamRecord) or ExamRecord()

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import dataset
-import dataset_doctor
 import image_processor
+import limits
 import review
 from action_table import Action, Answer, Ask, Job, Option, at_once
 from client_records import IdentityState
@@ -36,8 +36,7 @@ def _dataset_answer(report: dataset.DatasetReport) -> Answer:
 
 
 def _offer_quarantine(job: Job) -> Sequence[tuple[str, str]]:
-    # Examined anew, even right after the doctor: 100 pictures take 25 ms, a third of which it takes to know that nothing changed.
-    rows = review.can_be_taken_out(job.who, dataset_doctor.examine(job.who, job.settings))
+    rows = review.can_be_taken_out(job.who, job.settings)
     labels = (
         f"{Sign(sign).label}: {names}" if sign else _("put back: {names}").format(names=names) for _stems, sign, names in rows
     )
@@ -46,7 +45,8 @@ def _offer_quarantine(job: Job) -> Sequence[tuple[str, str]]:
 
 # --- the actions ------------------------------------------------------------------------------------------------------
 _FACE_HELP = N_("this face is the client: file and number, counted from the left; may be given several times")
-_LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30 (empty: show them):")
+_LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30; default:NAME takes it back (empty: show them):")
+_EVERYWHERE_HELP = N_("Move the program's limits instead, for every client that has none of its own?")
 
 PROCESS = Action(
     "process", lambda job: review.point_and_process(job.who, job.settings, job.options.face or ()), review.verdicts_answer,
@@ -79,9 +79,18 @@ WHO = Action(
     ),
 )  # fmt: skip
 LIMITS = Action(
-    "limits", lambda job: review.move_limits(job.home, job.who, job.settings, job.options.changes), review.verdicts_answer,
-    plan=lambda job: review.preview_limits(job.who, job.settings, job.options.changes), plan_answer=review.limits_answer,
-    options=(Option("changes", _LIMITS_HELP, Ask.TEXT, default=[], nargs="*", metavar="NAME=VALUE"),),
+    "limits",
+    lambda job: limits.move_limits(job.home, job.who, job.settings, job.options.changes, job.options.everywhere),
+    limits.report_answer,
+    plan=lambda job: limits.preview_limits(job.who, job.settings, job.options.changes, job.options.everywhere),
+    plan_answer=limits.plan_answer,
+    options=(
+        Option("changes", _LIMITS_HELP, Ask.TEXT, default=[], nargs="*", metavar="NAME=VALUE"),
+        Option(
+            "--everywhere", _EVERYWHERE_HELP, Ask.CHOICE, default=False, switch=True,
+            when=lambda job: bool(job.options.changes),
+        ),
+    ),
 )  # fmt: skip
 CAPTIONS = Action(
     "captions",

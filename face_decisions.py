@@ -18,9 +18,18 @@ def names_of(client: Client) -> dict[str, str]:
 
 def find_picture(client: Client, name: str) -> Picture:
     """The original a person means: by its own name, the one it was given under, or what was made of it; raises PictureMissing."""
+    return find_pictures(client, [name])[0]
+
+
+def find_pictures(client: Client, names: Sequence[str]) -> list[Picture]:
+    """The same of several names, in their order."""
+    pictures = client.pictures()
+    return [_named(client, pictures, name) for name in names]
+
+
+def _named(client: Client, pictures: Sequence[Picture], name: str) -> Picture:
     wanted = name.strip().replace("\\", "/").removeprefix("./")
     last = wanted.rpartition("/")[2]
-    pictures = client.pictures()
     ways: tuple[Callable[[Picture], bool], ...] = (
         lambda picture: wanted == f"{client.raw(picture.source).name}/{picture.file}",
         lambda picture: wanted in (picture.file, picture.original),
@@ -43,41 +52,41 @@ def read_look(client: Client, picture: Picture) -> Look | None:
 
 def point_at(client: Client, words: Sequence[str]) -> Decisions:
     """Remember that a face is the client: `FILE:NUMBER`, faces counted from the left; raises PictureMissing or FaceMissing."""
-    pointed = dict(client.decisions().pointed)
-    for word in words:
-        name, colon, number = word.rpartition(":")
-        if not colon:
-            name, number = word, "1"
-        picture = find_picture(client, name)
+    decisions = client.decisions()
+    pointed = dict(decisions.pointed)
+    split = [word.rpartition(":") if ":" in word else (word, ":", "1") for word in words]
+    pictures = find_pictures(client, [name for name, _colon, _number in split])
+    for picture, (_name, _colon, number) in zip(pictures, split, strict=True):
         look = read_look(client, picture)
         faces = left_to_right(look) if look else []
         if not number.strip().isdigit() or not 1 <= int(number) <= len(faces):
             raise FaceMissing(name=picture.original, number=number, faces=len(faces))
         pointed[picture.sha256] = faces[int(number) - 1].box
-    return _keep(client, client.decisions().model_copy(update={"pointed": dict(sorted(pointed.items()))}))
+    return _keep(client, decisions, decisions.model_copy(update={"pointed": dict(sorted(pointed.items()))}))
 
 
 def accept(client: Client, names: Sequence[str]) -> Decisions:
     """Remember that pictures are good enough whatever the limits say; raises PictureMissing, or FaceMissing without a face."""
-    pictures = [find_picture(client, name) for name in names]
+    pictures = find_pictures(client, names)
     for picture in pictures:
         look = read_look(client, picture)
         if not look or not look.faces:
             raise FaceMissing(name=picture.original, number=1, faces=0)
-    accepted = {*client.decisions().accepted, *(picture.sha256 for picture in pictures)}
-    return _keep(client, client.decisions().model_copy(update={"accepted": tuple(sorted(accepted))}))
+    decisions = client.decisions()
+    accepted = {*decisions.accepted, *(picture.sha256 for picture in pictures)}
+    return _keep(client, decisions, decisions.model_copy(update={"accepted": tuple(sorted(accepted))}))
 
 
 def withdraw(client: Client, names: Sequence[str]) -> Decisions:
     """Forget what was decided about pictures: the limits judge them again."""
-    gone = {find_picture(client, name).sha256 for name in names}
+    gone = {picture.sha256 for picture in find_pictures(client, names)}
     decisions = client.decisions()
     accepted = tuple(sha for sha in decisions.accepted if sha not in gone)
     pointed = {sha: box for sha, box in decisions.pointed.items() if sha not in gone}
-    return _keep(client, decisions.model_copy(update={"accepted": accepted, "pointed": pointed}))
+    return _keep(client, decisions, decisions.model_copy(update={"accepted": accepted, "pointed": pointed}))
 
 
-def _keep(client: Client, decisions: Decisions) -> Decisions:
-    if decisions != client.decisions():
+def _keep(client: Client, before: Decisions, decisions: Decisions) -> Decisions:
+    if decisions != before:
         write_record(client.decisions_file, decisions)
     return decisions

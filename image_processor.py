@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from client import Client
 from client_records import Decisions, Face, Faces, IdentityState, Look, Picture, Pictures
-from config import QualityControlConfig, Settings
+from config import QualityControlConfig, Settings, client_limits
 from face_crops import Disk, remove_sheets, write_sheets
 from face_decisions import read_look
 from face_detector import Detector, MtcnnDetector
@@ -59,10 +59,9 @@ class FaceReport:
 
 
 @dataclass(frozen=True, slots=True)
-class LimitsPlan:
+class LimitsEffect:
     """What other limits would do to a client, without looking at a picture again."""
 
-    changes: tuple[tuple[str, str, str], ...]  # setting, old, new
     before: int  # pictures accepted
     after: int
     gained: tuple[Rejection, ...]  # refused now, accepted then
@@ -73,8 +72,9 @@ class LimitsPlan:
 # --- the plans --------------------------------------------------------------------------------------------------------
 def plan_process(client: Client, settings: Settings) -> ProcessPlan:
     """How many originals wait for a verdict under these settings."""
+    client = client.snapshot()
     originals = client.pictures()
-    rules = rules_of(settings.quality, client.decisions())
+    rules = rules_of(client_limits(settings, client.state().limits), client.decisions())
     faces = {(face.source, face.file): face for face in client.faces()}
     done = sum(_is_done(client, picture, faces.get((picture.source, picture.file)), rules) for picture in originals)
     return ProcessPlan(len(originals) - done, done)
@@ -88,31 +88,24 @@ def _is_done(client: Client, picture: Picture, face: Face | None, rules: str) ->
     return Disk(client).holds(face)
 
 
-def plan_limits(client: Client, settings: Settings, changed: Settings) -> LimitsPlan:
+def plan_limits(client: Client, quality: QualityControlConfig, changed: QualityControlConfig) -> LimitsEffect:
     """The effect of other limits on every picture that was looked at."""
-    seen = list(_seen(client, client.pictures()))
-    verdicts = [_judged(client, seen, quality, client.decisions())[0] for quality in (settings.quality, changed.quality)]
+    seen, decisions = list(_seen(client, client.pictures())), client.decisions()
+    verdicts = [_judged(client, seen, limits, decisions)[0] for limits in (quality, changed)]
     now, then = ({(face.source, face.file): face for face in faces} for faces in verdicts)
     gained = [face.rejection for key, face in now.items() if face.rejection and not then[key].rejection]
     lost = [face.rejection for key, face in then.items() if face.rejection and not now[key].rejection]
     before, after = (sum(face.rejection is None for face in faces) for faces in verdicts)
-    again = settings.quality.face_padding_factor != changed.quality.face_padding_factor
-    return LimitsPlan(tuple(_changes(settings.quality, changed.quality)), before, after, tuple(gained), tuple(lost), again)
-
-
-def _changes(old: QualityControlConfig, new: QualityControlConfig) -> Iterator[tuple[str, str, str]]:
-    """Each limit that differs, by its name in the settings."""
-    for prefix, before, after in (("", old.model_dump(), new.model_dump()), ("raw.", old.raw.model_dump(), new.raw.model_dump())):
-        for name, value in before.items():
-            if value != after[name] and name != "raw":
-                yield prefix + name, f"{value:g}", f"{after[name]:g}"
+    again = quality.face_padding_factor != changed.face_padding_factor
+    return LimitsEffect(before, after, tuple(gained), tuple(lost), again)
 
 
 # --- the stage --------------------------------------------------------------------------------------------------------
 def process_faces(
     client: Client, settings: Settings, detector: Detector | None = None, recogniser: FaceRecogniser | None = None
 ) -> Generator[Event, None, FaceReport]:
-    """Judge every original that has no verdict under these settings; raises NoPictures where nothing was imported.
+    """Judge every original that has no verdict under the limits that count for the client; raises NoPictures where nothing was
+    imported, and SettingRefused where the client has a limit of its own that is none.
 
     A client of whom nothing was accepted is reported like any other; whether that is an error is for the caller to say.
     """
@@ -120,16 +113,17 @@ def process_faces(
     if not originals:
         raise NoPictures(path=client.root, kinds=" ".join(sorted(PICTURE_ENDINGS)))
     _tidy(client, originals)
-    method = method_of(settings.quality)
+    quality = client_limits(settings, client.state().limits)
+    method = method_of(quality)
     waiting = [picture for picture in originals if not _is_seen(client, picture, method)]
     try:
         if waiting:
             yield Progress("process", 0, len(waiting))
             remove_sheets(client)
-            examiner = Examiner(settings.quality, method, detector or MtcnnDetector(), recogniser or FaceRecogniser())
-            yield from _look_at(client, waiting, examiner, settings.quality)
+            examiner = Examiner(quality, method, detector or MtcnnDetector(), recogniser or FaceRecogniser())
+            yield from _look_at(client, waiting, examiner, quality)
     finally:
-        judged = _gather(client, originals, settings)
+        judged = _gather(client, originals, quality)
     yield from _settle(client, originals, judged.faces)
     _join_analyses(client, originals)
     write_sheets(client, originals, judged.faces)
@@ -244,9 +238,9 @@ def _judged(
     return tuple(faces), identity
 
 
-def _gather(client: Client, originals: Iterable[Picture], settings: Settings) -> Faces:
+def _gather(client: Client, originals: Iterable[Picture], quality: QualityControlConfig) -> Faces:
     """Write every verdict into one record and one table, in the order of the originals."""
-    faces, identity = _judged(client, list(_seen(client, originals)), settings.quality, client.decisions())
+    faces, identity = _judged(client, list(_seen(client, originals)), quality, client.decisions())
     state = IdentityState.UNSURE if identity.unsure else IdentityState.KNOWN if identity.mean else IdentityState.NONE
     judged = Faces(identity=state, references=identity.references, faces=faces)
     if judged != _old(client):

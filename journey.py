@@ -99,6 +99,7 @@ def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Find
     from image_processor import plan_process
     from lora_trainer import trained_lora
 
+    client = client.snapshot()
     pictures = client.pictures()
     by_source = {source: sum(picture.source is source for picture in pictures) for source in Source}
     crops = sum(1 for face in client.faces() if face.crop)

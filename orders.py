@@ -58,7 +58,7 @@ class Mouth:
         self.say("item", **facts)
 
     def note(self, code: str, **facts: Any) -> None:
-        """Something the user should be told, as a code that `words` knows."""
+        """Something the user should be told, as a code of `workshop.NOTICES`."""
         self.say("note", code=code, **facts)
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field
 
 from client import Client
 from face_crops import remove_sheets
-from face_decisions import find_picture
+from face_decisions import find_pictures
 from face_verdicts import stem_of
 from utils import Record, read_record, write_record
 
@@ -37,7 +37,7 @@ def quarantined(client: Client) -> tuple[QuarantineRecord, ...]:
 
 def take_out(client: Client, names: Sequence[str]) -> tuple[str, ...]:
     """Move pictures out of `processed/` and the dataset; hands back their stems. Raises PictureMissing before anything moves."""
-    pictures = [find_picture(client, name) for name in names]
+    pictures = find_pictures(client, names)
     for picture in pictures:
         stem = stem_of(picture)
         path = client.quarantine / f"{stem}.json"
@@ -53,7 +53,7 @@ def take_out(client: Client, names: Sequence[str]) -> tuple[str, ...]:
 
 def put_back(client: Client, names: Sequence[str]) -> tuple[str, ...]:
     """Move pictures back to where they were, every byte as it was; hands back their stems. Raises PictureMissing."""
-    stems = [stem_of(find_picture(client, name)) for name in names]
+    stems = [stem_of(picture) for picture in find_pictures(client, names)]
     for stem in stems:
         path = client.quarantine / f"{stem}.json"
         if not path.exists():

@@ -1,4 +1,4 @@
-"""What a person does with verdicts: see the rejected by reason, accept by hand, point at the client, move limits, edit captions,
+"""What a person does with verdicts: see the rejected by reason, accept by hand, point at the client, edit captions,
 take pictures out of training. Each is a row of the table of actions; here is what they run, plan and hand back.
 """
 
@@ -11,12 +11,12 @@ from typing import Any
 
 from client import Client
 from client_records import Face, Source
-from config import Settings, change_settings, with_changes
-from dataset_doctor import Examination
+from config import Settings
+from dataset_doctor import find_removable
 from dataset_files import CaptionRow, edit_caption, list_captions
 from face_decisions import accept, find_picture, names_of, point_at, read_look, withdraw
 from face_verdicts import left_to_right, stem_of
-from image_processor import FaceReport, LimitsPlan, plan_limits, process_faces
+from image_processor import FaceReport, process_faces
 from quarantine import put_back, quarantined, take_out
 from reasons import Reason, Rejection
 from utils import Event, PictureMissing
@@ -56,6 +56,7 @@ class Quarantined:
 # --- rejected pictures ------------------------------------------------------------------------------------------------
 def rejected(client: Client) -> Rejected:
     """Every refused picture by reason."""
+    client = client.snapshot()
     groups: dict[Reason, list[Rejection]] = {}
     names = names_of(client)
     faces = client.faces()
@@ -86,9 +87,9 @@ def accept_pictures(client: Client, settings: Settings, names: Sequence[str]) ->
 
 def can_be_accepted(client: Client) -> Offer:
     """Refused pictures with a face, and those accepted by hand."""
-    names = names_of(client)
-    refused = [(_place(client, face), face.rejection) for face in client.faces() if face.rejection and face.square]
-    undone = [(f"{UNDO}{_place(client, face)}", names.get(stem_of(face), face.file)) for face in client.faces() if face.by_hand]
+    names, faces = names_of(client), client.faces()
+    refused = [(_place(client, face), face.rejection) for face in faces if face.rejection and face.square]
+    undone = [(f"{UNDO}{_place(client, face)}", names.get(stem_of(face), face.file)) for face in faces if face.by_hand]
     rows = [(place, f"{rejection.source}  ({rejection.reason.label})") for place, rejection in refused]
     return [*rows, *((value, f"<- {name}") for value, name in undone)][:OFFERED]
 
@@ -127,29 +128,6 @@ def can_be_pointed_at(client: Client) -> Offer:
             place = f"{client.raw(picture.source).name}/{picture.file}"
             rows += [(f"{place}:{number}", f"{picture.original}: {number} / {len(faces)}") for number in range(1, len(faces) + 1)]
     return rows[:OFFERED]
-
-
-# --- limits -----------------------------------------------------------------------------------------------------------
-def _prefixed(changes: Sequence[str]) -> list[str]:
-    return [change if change.startswith("quality.") else f"quality.{change}" for change in changes]
-
-
-def preview_limits(client: Client, settings: Settings, changes: Sequence[str]) -> LimitsPlan:
-    """What limits would do to the client; raises SettingRefused."""
-    return plan_limits(client, settings, with_changes(settings, _prefixed(changes)))
-
-
-def limits_answer(plan: LimitsPlan) -> dict[str, Any]:
-    """That effect as JSON."""
-    gained, lost = ([refused.answer() for refused in group] for group in (plan.gained, plan.lost))
-    changes = [{"limit": name, "old": old, "new": new} for name, old, new in plan.changes]
-    return {"changes": changes, "accepted_before": plan.before, "accepted_after": plan.after, "gained": gained, "lost": lost}
-
-
-def move_limits(home: Path, client: Client, settings: Settings, changes: Sequence[str]) -> Generator[Event, None, FaceReport]:
-    """Write the limits into the settings, and judge the client anew."""
-    changed = change_settings(home, settings, _prefixed(changes)) if changes else settings
-    return (yield from process_faces(client, changed))
 
 
 # --- captions ---------------------------------------------------------------------------------------------------------
@@ -194,11 +172,11 @@ def quarantine(client: Client, names: Sequence[str]) -> Quarantined:
     return Quarantined(tuple(record.picture for record in quarantined(client)), taken, returned)
 
 
-def can_be_taken_out(client: Client, examination: Examination) -> list[tuple[list[str], str, str]]:
+def can_be_taken_out(client: Client, settings: Settings) -> list[tuple[list[str], str, str]]:
     """What the doctor would take out, a row a finding (pictures, sign, names), and then what can be put back."""
-    rows = []
-    for symptom in examination.symptoms:
-        if symptom.cure_by_removing:
-            names = ", ".join(examination.names.get(stem, stem) for stem in symptom.cure_by_removing)
-            rows.append((list(symptom.cure_by_removing), symptom.sign.value, names))
+    client = client.snapshot()
+    known, rows = names_of(client), []
+    for symptom in find_removable(client, settings):
+        names = ", ".join(known.get(stem, stem) for stem in symptom.cure_by_removing)
+        rows.append((list(symptom.cure_by_removing), symptom.sign.value, names))
     return [*rows, *(([f"{UNDO}{record.stem}"], "", record.picture) for record in quarantined(client))]

@@ -1,4 +1,4 @@
-"""What every room of the house uses: events, errors, safe files, hashes, and the one runner of child processes.
+"""What every module uses: events, errors, safe files, hashes.
 
 The errors a user can meet, each with what happened (`message`) and what to do next (`hint`)::
 

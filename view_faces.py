@@ -8,10 +8,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from face_quality import WARNINGS
-from image_processor import FaceReport, LimitsPlan, ProcessPlan
+from image_processor import FaceReport, ProcessPlan
 from language import _
+from limits import LimitsMove, LimitsPlan, LimitsReport, Scope
 from review import Rejected
-from screens import ROWS, Views, refusals
+from screens import ROWS, Views, refusals, table
 
 
 def _process_plan(plan: ProcessPlan) -> RenderableType:
@@ -49,17 +50,53 @@ def _rejected(report: Rejected) -> RenderableType:
 
 
 def _limits(plan: LimitsPlan) -> RenderableType:
-    """What other limits would do, or the limits as they are."""
-    if not plan.changes:
-        return Text(_("No limit changes; settings shows them all, under quality."))
-    lines = [Text(f"{name}: {old} -> {new}", style="bold") for name, old, new in plan.changes]
-    effect = _("{before} pictures are accepted now, {after} would be.").format(before=plan.before, after=plan.after)
-    gained = [Text(f"  + {refused.source}: {refused.sentence}") for refused in plan.gained[:ROWS]]
-    lost = [Text(f"  - {refused.source}: {refused.sentence}") for refused in plan.lost[:ROWS]]
+    """What other limits would do, or the limits as they are and whose they are."""
+    if not plan.move.changes:
+        return Group(*_limits_table(plan.move), Text(_("No limit changes.")))
+    effect = plan.effect
+    numbers = _("{before} pictures are accepted now, {after} would be.").format(before=effect.before, after=effect.after)
+    gained = [Text(f"  + {refused.source}: {refused.sentence}") for refused in effect.gained[:ROWS]]
+    lost = [Text(f"  - {refused.source}: {refused.sentence}") for refused in effect.lost[:ROWS]]
     again = [
         Text(_("Every picture is looked at again, for the squares change; the numbers are of the old ones."))
-    ] * plan.looks_again
-    return Group(*lines, *gained, *lost, *again, Text(effect, style="bold"))
+    ] * effect.looks_again
+    return Group(*_moved(plan.move), *gained, *lost, *again, Text(numbers, style="bold"))
 
 
-VIEWS: Views = {ProcessPlan: _process_plan, FaceReport: _faces, Rejected: _rejected, LimitsPlan: _limits}
+def _limits_moved(report: LimitsReport) -> RenderableType:
+    return Group(_faces(report.faces), *_moved(report.move))
+
+
+def _moved(move: LimitsMove) -> list[RenderableType]:
+    """What is moved, and for whom."""
+    if not move.changes:
+        return []
+    everywhere = _("Of the program, for every client that has none of its own; each is judged by them at its next process:")
+    alone = _("Of {client} alone:").format(client=move.client)
+    lines = [Text(everywhere if move.scope is Scope.PROGRAM else alone)]
+    own = {limit.name for limit in move.limits if limit.own}
+    for name, old, new in move.changes:
+        back = _(" (the program's again)") if move.scope is Scope.CLIENT and name not in own else ""
+        lines.append(Text(f"  {name}: {old} -> {new}{back}", style="bold"))
+    if move.own_stays:
+        stays = _("{client} has its own and keeps it: {names}. To give it back: default:NAME")
+        lines.append(Text(stays.format(client=move.client, names=", ".join(move.own_stays)), style="yellow"))
+    return [*lines]
+
+
+def _limits_table(move: LimitsMove) -> list[RenderableType]:
+    """Every limit with its value for the client, and whose it is."""
+    rows = table("", _("limit"), _("value"), _("whose"))
+    for limit in move.limits:
+        whose = _("of {client} alone; the program's is {value:g}").format(client=move.client, value=limit.program)
+        rows.add_row(limit.name, f"{limit.value:g}", whose if limit.own else _("the program's"), style="bold" if limit.own else "")
+    return [rows]
+
+
+VIEWS: Views = {
+    ProcessPlan: _process_plan,
+    FaceReport: _faces,
+    Rejected: _rejected,
+    LimitsPlan: _limits,
+    LimitsReport: _limits_moved,
+}

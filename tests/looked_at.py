@@ -7,10 +7,11 @@ from PIL import Image
 from stages import finish
 
 from client import create_client
-from client_records import Look, Picture, Pictures, SeenFace, Source
+from client_records import Analysis, Look, Picture, Pictures, SeenFace, Source
 from config import Settings
 from face_verdicts import method_of
 from image_processor import process_faces
+from photo_analysis import perceptual_hash
 from utils import write_record
 
 GOOD = {
@@ -20,23 +21,29 @@ GOOD = {
 SIDE = 64  # pixels of each original
 
 
-def looked_at(home, **brightness):
-    """A client `ana` with one photo a name, each of one face as bright as said, and its verdicts under the default limits."""
-    client = create_client(home, "ana")
+def looked_at(home, client_id="ana", **brightness):
+    """A client with one photo a name, each of one face as bright as said, and its verdicts under the default limits."""
+    client = create_client(home, client_id)
     client.looks.mkdir()
     pictures = []
     for seed, (name, bright) in enumerate(brightness.items()):
         file = client.raw_real / f"{name}.png"
-        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE, 3), np.uint8)).save(file)
+        image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 8, 3), np.uint8)).resize((SIDE, SIDE))
+        image.save(file)
+        analysis = Analysis(
+            width=SIDE, height=SIDE, phash=perceptual_hash(image), sharpness=9, brightness=bright, contrast=40, clipped=0,
+            light="even", colour_cast="none", background="soft", faces=1,
+        )  # fmt: skip
         sha = hashlib.sha256(file.read_bytes()).hexdigest()
         pictures.append(
             Picture(file=file.name, original=f"IMG {name}.png", source=Source.REAL, sha256=sha, width=SIDE, height=SIDE)
         )
         face = SeenFace(
             box=(16, 16, 32, 32), landmarks={}, confidence=0.99, square=(8, 8, 48), measures={**GOOD, "brightness": float(bright)},
-            identity=(0.1 * seed, *(0.0,) * 127),
+            phash=perceptual_hash(image), identity=(0.02 * seed, *(0.0,) * 127),
         )  # fmt: skip
-        look = Look(file=file.name, sha256=sha, source=Source.REAL, method=method_of(Settings().quality), faces=(face,))
+        method = method_of(Settings().quality)
+        look = Look(file=file.name, sha256=sha, source=Source.REAL, method=method, faces=(face,), analysis=analysis)
         write_record(client.looks / f"real_{sha[:12]}.json", look)
     write_record(client.images_file, Pictures(images=tuple(pictures)))
     finish(process_faces(client, Settings()))

@@ -14,7 +14,7 @@ from client import Client, create_client
 from client_records import Analysis, Face, Faces, Look, Picture, Pictures, SeenFace, Source
 from config import Settings
 from dataset import prepare_dataset
-from dataset_doctor import Examination, examine
+from dataset_doctor import Examination, examine, find_removable
 from dataset_files import edit_caption, list_captions
 from exam import ExamRecord
 from findings import Verdict
@@ -144,6 +144,7 @@ def test_each_ailment_is_found_at_its_level(client: Client, sign: Sign, level: L
     build(client, make(client))  # type: ignore[operator]
     report = examine(client, SETTINGS)
     assert signs(report).get(sign) is level
+    assert find_removable(client, SETTINGS) == tuple(found for found in report.symptoms if found.cure_by_removing)
     expected = {Level.NOTE: Verdict.GO, Level.WARNING: Verdict.WARNINGS, Level.NO_GO: Verdict.NO_GO}
     assert report.verdict is expected[max(signs(report).values())]
 
@@ -170,6 +171,7 @@ def test_somebody_else_inside_a_crop_is_found(client: Client) -> None:
     build(client, faces)
     (symptom,) = [found for found in examine(client, SETTINGS).symptoms if found.sign is Sign.SECOND_FACES]
     assert symptom.pictures == (stem(Source.MIDJOURNEY, "m0"),)
+    assert find_removable(client, SETTINGS) == (symptom,)
 
 
 def test_captions_that_teach_the_wrong_thing(client: Client) -> None:

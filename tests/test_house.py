@@ -51,6 +51,7 @@ COMMANDS = {
     "clients",
     "import_actions",
     "face_actions",
+    "limits",
     "action_table",
     "program_actions",
     "stage_watch",
