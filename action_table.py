@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
@@ -60,6 +60,7 @@ class Option:
     read: Callable[[str], Any] = str
     choices: Sequence[str] = ()
     offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
+    labels: Mapping[str, str] = field(default_factory=dict)  # what the menu calls a choice; without one it stands as it is
     repeatable: bool = False
     nargs: str = ""
     metavar: str = ""
@@ -147,6 +148,7 @@ class Row:
     name: str
     label: str
     room: Callable[[], Sequence[Action]]
+    view: str  # the module whose VIEWS draw its plan and report; imported once there is something to show a person
     tool: bool = False  # stands on the first screen
     extra: bool = False  # stands on a client's screen, below the eight steps
     more: bool = False  # stands one list further, so that the screen has room for what came out last

@@ -10,6 +10,7 @@ the table in `actions`. This is the only module that prints, asks, or catches an
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import os
@@ -22,11 +23,10 @@ from typing import Any
 
 from rich.console import Console
 
-import menu_words
 import screens
 from action_table import Action, Answer, Ask, Job, Option
-from actions import ROWS, action_named
-from client import CLASS_WORDS, Client, check_client_id, create_client, list_clients, open_client
+from actions import ROWS, action_named, row_named
+from client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
 from config import Settings, load_settings, program_home, settings_file
 from forms import Form
 from journey import State, next_step, read_journey
@@ -163,9 +163,9 @@ def _run_action(options: Namespace, home: Path, console: Console) -> int:
     job = action.planned(Job(home, settings, options, client, options.workshop))
     if job.plan is not None:
         if options.plan:
-            return _hand_over(job.plan, action.plan_answer(job.plan), options.json, console)
+            return _hand_over(action, job.plan, action.plan_answer(job.plan), options.json, console)
         if not options.json:
-            _show(job.plan, console)
+            _show(action, job.plan, console)
     if not _agreed(action, job, console):
         console.print(text("not_done"))
         return STOPPED
@@ -173,7 +173,7 @@ def _run_action(options: Namespace, home: Path, console: Console) -> int:
         report = _perform_again(action, job, console)
     else:
         report = perform(action, job, console, quiet=options.json and not console.is_terminal)
-    return _hand_over(report, action.answer(report), options.json, console, action.verdict(report))
+    return _hand_over(action, report, action.answer(report), options.json, console, action.verdict(report))
 
 
 def _settings(home: Path, options: Namespace) -> Settings:
@@ -184,10 +184,12 @@ def _settings(home: Path, options: Namespace) -> Settings:
     return settings
 
 
-def _hand_over(report: object, answer: Answer, as_json: bool, console: Console, complaint: PipelineError | None = None) -> int:
+def _hand_over(
+    action: Action, report: object, answer: Answer, as_json: bool, console: Console, complaint: PipelineError | None = None
+) -> int:
     """Show what came out, or print it as JSON; a complaint is part of it and decides the exit code."""
     if not as_json:
-        _show(report, console)
+        _show(action, report, console)
     if complaint:
         _complain(complaint)
         answer = {**answer, "error": complaint.text(), "hint": complaint.cure()}
@@ -196,11 +198,10 @@ def _hand_over(report: object, answer: Answer, as_json: bool, console: Console, 
     return FAILED if complaint else DONE
 
 
-def _show(record: object, console: Console) -> None:
-    """A plan or report as people read it."""
-    from studio_reports import view  # here, not above: it knows every report, and so brings every stage with it
-
-    console.print(view(record))
+def _show(action: Action, record: object, console: Console) -> None:
+    """A plan or report as people read it, drawn by the module that the action's row names."""
+    views = importlib.import_module(row_named(action.name).view).VIEWS
+    console.print(views[type(record)](record))
 
 
 def _agreed(action: Action, job: Job, console: Console) -> bool:
@@ -295,7 +296,7 @@ def _new_client(options: Namespace, home: Path, console: Console) -> int:
     if not name:
         return DONE
     check_client_id(name)  # before the next question, which would be answered in vain
-    word = _choose(text("class_word"), [(word, menu_words.choice(word), "") for word in CLASS_WORDS])
+    word = _choose(text("class_word"), [(word, _(label), "") for word, label in CLASS_LABELS.items()])
     if word == BACK:
         return DONE
     create_client(home, name, word)
@@ -342,12 +343,12 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
                 return DONE
     job = action.planned(job)
     if job.plan is not None:
-        _show(job.plan, console)
+        _show(action, job.plan, console)
     if (job.plan is not None or action.grave(job)) and not _ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)
-    code = _hand_over(report, {}, False, console, action.verdict(report))
+    code = _hand_over(action, report, {}, False, console, action.verdict(report))
     for name in action.then(job, report):
         _from_menu(action_named(name), options, home, client, console)
     return code
@@ -378,11 +379,11 @@ def _ask_option(option: Option, job: Job, console: Console) -> str | None:
         chosen = _choose(_(option.help), [*rows, (BACK, text("back"), "")])
         return None if chosen == BACK else chosen
     if option.ask is Ask.CHOICE and option.switch:
-        return _choose(_(option.help), [(value, menu_words.choice(value), "") for value in ("no", "yes")])
+        return _choose(_(option.help), [("no", text("no_word"), ""), ("yes", text("yes_word"), "")])
     if option.ask is Ask.CHOICE:
         offered = option.offered or option.choices
         default = option.default if option.default in offered else None
-        chosen = _choose(_(option.help), [(choice, menu_words.choice(choice), "") for choice in offered], default)
+        chosen = _choose(_(option.help), [(choice, _(option.labels.get(choice, choice)), "") for choice in offered], default)
         return None if chosen == BACK else chosen
     if option.ask is Ask.PATH:
         path = _ask_path(_(option.help))

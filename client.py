@@ -16,6 +16,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from client_records import Decisions, Face, Faces, Picture, Pictures, Source
+from language import N_
 from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, Record, read_record, write_record
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
@@ -23,7 +24,8 @@ _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
 
 
-CLASS_WORDS = ("person", "woman", "man")
+CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
+CLASS_WORDS = tuple(CLASS_LABELS)
 
 
 class ClientState(Record):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from language import N_, Labelled
 from reasons import Reason, Rejection
 from utils import Record
 
@@ -16,6 +17,14 @@ class Source(StrEnum):
 
     MIDJOURNEY = "mj"
     REAL = "real"
+
+
+class IdentityState(Labelled):
+    """Whether the references agree on who the client is; the label waits for their `count`."""
+
+    KNOWN = "known", N_("The client is known by {count} photos.")
+    UNSURE = "unsure", N_("The photos show several people, none of them clearly most often: point at the client's face (who).")
+    NONE = "none", N_("No photo of one person alone has passed: who is who cannot be told.")
 
 
 class Analysis(Record):
@@ -127,7 +136,7 @@ class Faces(Record):
     """`metadata/faces.json`: the verdict on every original, in the order of their names."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    identity: Literal["known", "unsure", "none"] = "none"  # whether the references agree on who the client is
+    identity: IdentityState = IdentityState.NONE
     references: int = 0
     faces: tuple[Face, ...] = ()
 

@@ -16,19 +16,19 @@ from pydantic import ConfigDict, Field
 
 from client import Client
 from config import Settings, change_settings
-from language import _
+from language import N_, Labelled, _
 from studio_errors import ConsentMissing, LicenceRefused
 from utils import Record, SettingRefused, read_record, write_record
 
 LONGEST_NAME = 200
 
 
-class Use(StrEnum):
+class Use(Labelled):
     """The answers to: what are InsightFace's models used for here?"""
 
-    RESEARCH = "research"
-    LICENSED = "licensed"
-    COMMERCIAL = "commercial"  # without a licence
+    RESEARCH = "research", N_("research, not commercial")
+    LICENSED = "licensed", N_("commercial, with a licence bought from InsightFace")
+    COMMERCIAL = "commercial", N_("commercial, without a licence")
 
 
 class What(StrEnum):

@@ -23,6 +23,7 @@ from client import Client
 from client_records import Picture, Source
 from grids import is_grid, may_be_grid, part_names, parts
 from import_plan import ImportPlan, name_in, plan_import, rejection
+from language import N_, Labelled
 from midjourney_records import write_midjourney_file
 from originals import Originals
 from pictures import EmbeddedText, Header, UnreadablePicture, bears_wrong_ending, inspect, read_header
@@ -46,12 +47,19 @@ class Duplicate:
     again: bool = False  # that very file was imported before: nothing to tell the user about
 
 
+class NoteCode(Labelled):
+    """What may be worth knowing of a picture that was imported all the same."""
+
+    WRONG_ENDING = "wrong_ending", N_("imported, though its name promises another kind of file")
+    NOT_MOVED = "not_moved", N_("imported, but it could not be taken out of your folder")
+
+
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something worth knowing of a picture that was imported all the same; `words` has a sentence for each code."""
+    """Something worth knowing of a picture that was imported all the same."""
 
     file: str  # relative to the folder given
-    code: str
+    code: NoteCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +251,7 @@ class _Run:
         self._added.append(self._place(picture))
         self._remember(reading.path, copy.sha256, own=True)
         if bears_wrong_ending(name, copy.header.format):
-            self._notes.append(Note(name, "wrong_ending"))
+            self._notes.append(Note(name, NoteCode.WRONG_ENDING))
 
     def _remember(self, path: Path, sha256: str, *, own: bool) -> None:
         if self.plan.notes or self.plan.move:
@@ -312,7 +320,7 @@ class _Run:
                     path.unlink()
                     self._moved += 1
             except OSError:
-                self._notes.append(Note(name_in(self.plan.folder, path), "not_moved"))
+                self._notes.append(Note(name_in(self.plan.folder, path), NoteCode.NOT_MOVED))
             yield path
 
 

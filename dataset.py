@@ -11,7 +11,6 @@ import re
 import shutil
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from caption_sources import details
@@ -31,48 +30,14 @@ from dataset_files import (
     read_items,
 )
 from exam import Exam, hold_back, plan_exam
+from findings import FEW_PICTURES, GOOD_NEWS, SHARE_WARNING, Finding, FindingCode, Verdict
 from photo_captions import describe, descriptions
 from utils import BrokenFile, Event, Progress, TooFewPictures, read_record, replacing, sweep_parts, write_record, write_text
 
-SHARE_WARNING = 0.02
-FEW_PICTURES = 10  # under this many, a LoRA repeats poses and backgrounds more than it learns the face
 _OURS = re.compile(r"((?:mj|real)_[0-9a-f]{12})(?:\.png|\.txt|_.*\.npz)")
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
-class Verdict(StrEnum):
-    """Whether a training with this dataset is worth its hours."""
-
-    GO = "go"
-    WARNINGS = "warnings"
-    NO_GO = "no-go"
-
-
-class FindingCode(StrEnum):
-    """What is worth knowing of a dataset before training; the words people read are in `words`."""
-
-    ONLY_MIDJOURNEY = "only_midjourney"  # measured: pictures
-    ONLY_PHOTOS = "only_photos"  # measured: pictures
-    SHARE_OFF = "share_off"  # measured and limit: the share reached and the share wanted
-    FEW_PICTURES = "few_pictures"  # measured: pictures, limit: enough
-    ENLARGED = "enlarged"  # measured: pictures enlarged more than the limit, in times
-    HELD_BACK = "held_back"  # measured: photos in the exam, limit: scenes they make
-    EXAM_ONE_SCENE = "exam_one_scene"  # measured: photos that all belong to too few scenes to hold some back
-    EXAM_TWINS = "exam_twins"  # measured: pictures left out because they repeat a photo of the exam
-
-
-GOOD_NEWS = frozenset({FindingCode.HELD_BACK})  # said, but nothing to worry about
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One of them, with its numbers."""
-
-    code: FindingCode
-    measured: float
-    limit: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class DatasetFolder:
     """One folder of the dataset: its name, how often each of its pictures is seen in an epoch, how many they are."""

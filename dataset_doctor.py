@@ -10,19 +10,20 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import IntEnum, StrEnum
 from pathlib import Path
 from statistics import fmean, median, pstdev
 
 from captions import FACE_WORDS, fold
 from client import Client
-from client_records import Face, SeenFace, Source
+from client_records import Face, IdentityState, SeenFace, Source
 from config import Settings, client_limits
-from dataset import FEW_PICTURES, SHARE_WARNING, Verdict, dataset_is_current
+from dataset import dataset_is_current
 from dataset_files import list_captions
 from exam import ExamRecord, alike
 from face_decisions import names_of, read_look
 from face_verdicts import stem_of
+from findings import FEW_PICTURES, SHARE_WARNING, Verdict
+from signs import Level, Sign, Symptom
 from utils import read_record
 
 LEAK_SHARE = 0.85  # a phrase in so many captions is learned as part of the trigger word, or takes its place
@@ -36,51 +37,6 @@ BACKGROUND_SPREAD = 12.0  # mean distance of the colours around the face from th
 FRAMING_SPREAD = 0.02  # standard deviation of the face's share of the crop's side
 SPREAD_PICTURES = 6  # fewer have no spread worth a word
 MANY = 1 / 3  # of the pictures: from here on a finding is no exception but the rule
-
-
-class Level(IntEnum):
-    """How much a finding weighs."""
-
-    NOTE = 0
-    WARNING = 1
-    NO_GO = 2
-
-
-class Sign(StrEnum):
-    """What the doctor knows to look for; the words for each, and its remedy, are in `words`."""
-
-    NO_DATASET = "no_dataset"
-    NOT_CURRENT = "not_current"
-    EXAM_LEAK = "exam_leak"
-    FEW_EFFECTIVE = "few_effective"
-    NEAR_DUPLICATES = "near_duplicates"
-    IDENTITY_UNKNOWN = "identity_unknown"
-    IDENTITY_OUTLIERS = "identity_outliers"
-    DRIFT = "drift"
-    DRIFT_OVERALL = "drift_overall"
-    SECOND_FACES = "second_faces"
-    SAME_POSE = "same_pose"
-    SAME_LIGHT = "same_light"
-    SAME_BACKGROUND = "same_background"
-    SAME_FRAMING = "same_framing"
-    NO_TRIGGER = "no_trigger"
-    CAPTION_LEAK = "caption_leak"
-    FACE_NAMED = "face_named"
-    SHARE_OFF = "share_off"
-    UNKNOWN_PICTURES = "unknown_pictures"
-
-
-@dataclass(frozen=True, slots=True)
-class Symptom:
-    """One finding: its pictures by stem, what was measured, the limit, and which pictures to take out (empty: none helps)."""
-
-    sign: Sign
-    level: Level
-    pictures: tuple[str, ...] = ()
-    measured: float = 0.0
-    limit: float = 0.0
-    phrase: str = ""
-    cure_by_removing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +178,8 @@ def _exam(client: Client) -> ExamRecord:
 def _identities(client: Client, samples: list[_Sample], settings: Settings) -> Iterator[Symptom]:
     """Faces that are far from the client's references, photos and MidJourney's pictures apart."""
     judged, limits = client.judged(), client_limits(settings, client.state().limits)
-    if judged.identity != "known":
-        level = Level.WARNING if judged.identity == "unsure" else Level.NOTE
+    if judged.identity is not IdentityState.KNOWN:
+        level = Level.WARNING if judged.identity is IdentityState.UNSURE else Level.NOTE
         yield Symptom(Sign.IDENTITY_UNKNOWN, level, measured=judged.references)
         return
     far = {

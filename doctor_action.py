@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import dataset_doctor
-import words
 from action_table import Action, Answer, Job, Option, Stage
 from client import Client, open_client
 from language import N_, _
@@ -29,8 +28,8 @@ def _answer(report: MachineReport | dataset_doctor.Examination) -> Answer:
     if isinstance(report, MachineReport):
         return {"checks": [{**asdict(check), "cure": "" if check.well else _(check.cure)} for check in report.checks]}
     return {
-        "verdict": report.verdict.value, "reason": words.symptom(report.reason) if report.reason else "",
-        "findings": [words.told(symptom, report.names) for symptom in report.symptoms], "images": report.images,
+        "verdict": report.verdict.value, "reason": report.reason.sentence if report.reason else "",
+        "findings": [symptom.answer(report.names) for symptom in report.symptoms], "images": report.images,
         "effective": report.effective, "share_real": round(report.share_real, 4), "spread": asdict(report.spread),
     }  # fmt: skip
 

@@ -10,14 +10,15 @@ import dataset_doctor
 import image_processor
 import limits
 import review
-import words
 from action_table import Action, Answer, Ask, Job, Option, at_once
+from client_records import IdentityState
 from language import N_, _
+from signs import Sign
 from utils import NoFaceFound, PipelineError
 
 
 def _point_next(_job: Job, report: image_processor.FaceReport) -> Sequence[str]:
-    return ("who",) if report.undecided and report.identity != "known" else ()
+    return ("who",) if report.undecided and report.identity is not IdentityState.KNOWN else ()
 
 
 def _nothing_accepted(report: image_processor.FaceReport) -> PipelineError | None:
@@ -39,7 +40,7 @@ def _offer_quarantine(job: Job) -> Sequence[tuple[str, str]]:
     # Examined anew, even right after the doctor: 100 pictures take 25 ms, a third of which it takes to know that nothing changed.
     rows = review.can_be_taken_out(job.who, dataset_doctor.examine(job.who, job.settings))
     labels = (
-        f"{words.sign(sign)}: {names}" if sign else _("put back: {names}").format(names=names) for _stems, sign, names in rows
+        f"{Sign(sign).label}: {names}" if sign else _("put back: {names}").format(names=names) for _stems, sign, names in rows
     )
     return [(" ".join(stems), label) for (stems, _sign, _names), label in zip(rows, labels, strict=True)]
 

@@ -11,10 +11,10 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from client import Client
-from client_records import Decisions, Face, Faces, Look, Picture, Pictures
+from client_records import Decisions, Face, Faces, IdentityState, Look, Picture, Pictures
 from config import QualityControlConfig, Settings, client_limits
 from face_crops import Disk, remove_sheets, write_sheets
 from face_decisions import read_look
@@ -53,7 +53,7 @@ class FaceReport:
     accepted: tuple[Face, ...]
     rejected: tuple[Rejection, ...]
     new: int
-    identity: str = "none"  # known, unsure (the photos show several people) or none (no photo of one person alone)
+    identity: IdentityState = IdentityState.NONE
     references: int = 0
     undecided: tuple[str, ...] = ()  # photos of several people among whom the client has to be pointed at
 
@@ -240,7 +240,7 @@ def _judged(
 def _gather(client: Client, originals: Iterable[Picture], quality: QualityControlConfig) -> Faces:
     """Write every verdict into one record and one table, in the order of the originals."""
     faces, identity = _judged(client, list(_seen(client, originals)), quality, client.decisions())
-    state: Literal["known", "unsure", "none"] = "unsure" if identity.unsure else "known" if identity.mean else "none"
+    state = IdentityState.UNSURE if identity.unsure else IdentityState.KNOWN if identity.mean else IdentityState.NONE
     judged = Faces(identity=state, references=identity.references, faces=faces)
     if judged != _old(client):
         write_record(client.faces_file, judged)

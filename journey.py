@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from client import Client
 from client_records import Source
 from config import Settings, settings_file
-from language import N_
+from language import N_, Labelled
 
 
-class State(Enum):
+class State(Labelled):
     """How a step stands; `OPEN` can be done but is not offered first."""
 
-    DONE = "done"
-    NEXT = "next"
-    OPEN = "open"
-    WAITING = "waiting"
+    DONE = "done", N_("done")
+    NEXT = "next", N_("next")
+    OPEN = "open", N_("open")
+    WAITING = "waiting", N_("waiting")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """The language of every text a user sees: English in the source, the others in `locales/`.
 
 Python's own gettext does the work. Modules mark a text with `N_` where it is defined and translate it with `_` where it is shown,
-so that the language may be chosen after the modules are imported. argparse looks its texts up in the same catalogue.
+so that the language may be chosen after the modules are imported. argparse looks its texts up in the same catalogue. A closed set
+of codes that people are shown is a `Labelled` enum: the text stands behind each code.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import gettext
 import locale
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 DOMAIN = "avatar_pipeline"
 LOCALES = Path(__file__).resolve().parent / "locales"
@@ -22,6 +25,30 @@ ngettext = gettext.ngettext
 def N_(text: str) -> str:  # noqa: N802 - the name every gettext tool looks for
     """Mark a text for translation without translating it yet."""
     return text
+
+
+class Labelled(StrEnum):
+    """Codes with the text that people read: `FITS = "fits", N_("it fits")`. Records keep the code, screens show the label.
+
+    The code alone takes part in comparing and looking up, so that `Fit("fits")` is the member whatever its text is.
+    """
+
+    _value_: str
+    english_label: str
+
+    def __new__(cls, code: str, *_texts: str) -> Self:
+        """A member from its code and its texts; an enum with more texts than one names them in its own `__init__`."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        return member
+
+    def __init__(self, _code: str, label: str = "") -> None:
+        self.english_label = label
+
+    @property
+    def label(self) -> str:
+        """The text in the user's language."""
+        return _(self.english_label)
 
 
 # What argparse says: it looks its texts up in our catalogue, so that they have to be found in our source.

@@ -12,17 +12,18 @@ from enum import StrEnum
 from pathlib import Path
 
 from config import EMBEDDED_BASE, SDXL_ID, Settings, resolve_base
+from language import N_, Labelled
 from studio_errors import ModelUnknown
 
 SMALL = 200_000  # bytes counted for a configuration whose size is not listed
 
 
-class Allows(StrEnum):
+class Allows(Labelled):
     """What a licence lets a user do with what the model makes."""
 
-    ALL = "all"
-    RULES = "rules"  # commercial work too, within the licence's list of forbidden uses
-    RESEARCH = "research"  # non-commercial research only, unless a licence was bought
+    ALL = "all", N_("any use")
+    RULES = "rules", N_("commercial use too, within the licence's rules")  # a list of forbidden uses
+    RESEARCH = "research", N_("non-commercial research only")  # unless a licence was bought
 
 
 class Origin(StrEnum):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import clients
-import menu_words
 from action_table import Action, Answer, Ask, Job, Option, Retry, Stage, at_once
 from client import CLASS_WORDS
 from config import Settings, change_settings
@@ -18,6 +17,13 @@ if TYPE_CHECKING:
     from demo import DemoReport
 
 
+_CLIENT_LABELS = {
+    "show": N_("show it"),
+    "export": N_("export it: everything known of it in one .zip"),
+    "erase": N_("erase it, with everything made for it"),
+}
+
+
 # --- clients ----------------------------------------------------------------------------------------------------------
 def _client(job: Job) -> Stage:
     return clients.manage(job.home, job.settings, job.options)
@@ -25,7 +31,7 @@ def _client(job: Job) -> Stage:
 
 def _client_verbs(_job: Job) -> list[tuple[str, str]]:
     """What the menu offers; the file is offered before the end."""
-    return [(verb, menu_words.choice(f"client {verb}")) for verb in ("show", "export", "erase")]
+    return [(verb, _(label)) for verb, label in _CLIENT_LABELS.items()]
 
 
 def _exports_client(job: Job) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 from pydantic import ConfigDict
 
-from language import N_, _
+from language import N_, Labelled, _
 from utils import Record
 
 _ANOTHER = N_("Leave it out, or replace it by the undamaged file.")
@@ -15,23 +14,19 @@ _BETTER_LIGHT = N_("Take it again in more even light, or correct the exposure of
 _LARGER = N_("Use the original in full size, or a picture taken from nearer.")
 
 
-class Reason(StrEnum):
+class Reason(Labelled):
     """Why a picture was refused; the code is all that records hold.
 
-    Behind each code stand its texts in English: a label of a word or two, a sentence with the numbers {measured} and {limit}, and
-    what would help, which is left out where the sentence says it already.
+    Behind each code stand its texts in English: a label of a word or two (for contact sheets, headings and counts), a sentence with
+    the numbers {measured} and {limit}, and what would help, which is left out where the sentence says it already.
     """
 
-    english_label: str
     english_sentence: str
     english_cure: str
 
-    def __new__(cls, code: str, label: str = "", sentence: str = "", cure: str = "") -> Reason:
-        """A reason from its code and its texts; the code alone is compared and looked up."""
-        member = str.__new__(cls, code)
-        member._value_ = code
-        member.english_label, member.english_sentence, member.english_cure = label, sentence, cure
-        return member
+    def __init__(self, code: str, label: str = "", sentence: str = "", cure: str = "") -> None:
+        super().__init__(code, label)
+        self.english_sentence, self.english_cure = sentence, cure
 
     UNREADABLE = "unreadable", N_("unreadable"), N_("cannot be read: damaged or cut off. Copy or download it again"), _ANOTHER
     EMPTY = "empty", N_("empty"), N_("the file is empty. Copy or download it again"), _ANOTHER
@@ -156,11 +151,6 @@ class Reason(StrEnum):
         N_("Leave it out; if it is the client, accept it by hand."),
     )
     NO_SUCH_NUMBER = "no_such_number", N_("no such number"), N_("no face has that number; the preview shows them")
-
-    @property
-    def label(self) -> str:
-        """A word or two in the user's language: for contact sheets, headings and counts."""
-        return _(self.english_label)
 
     @property
     def cure(self) -> str:

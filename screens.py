@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -11,16 +14,65 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.table import Table
 from rich.text import Text
 
-import menu_words
 from client import Client
 from journey import State, Step
-from language import _, ngettext
+from language import N_, _, ngettext
+from reasons import Rejection
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
 
+Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
 _NAMES_ITS_STEPS = frozenset({"trainer"})  # stages whose pieces take minutes, and are worth naming
+ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
+
+
+# What a stage is doing, by the code that it yields.
+STAGES = {
+    "setup": N_("Setting up"),
+    "sample": N_("Drawing the sample client"),
+    "client": N_("Creating the client"),
+    "client-export": N_("Packing the client (MB)"),
+    "client-check": N_("Reading it back (MB)"),
+    "import-mj": N_("Importing MidJourney images"),
+    "import-photos": N_("Importing photos"),
+    "process": N_("Finding and cropping faces"),
+    "verdicts": N_("Putting the pictures where they belong"),
+    "describe": N_("Describing the photos"),
+    "dataset": N_("Building the dataset"),
+    "regularisation": N_("Drawing other people"),
+    "trainer": N_("Setting up sd-scripts"),
+    "doctor": N_("Examining this machine"),
+    "checkpoints": N_("Reading the LoRAs"),
+    "export": N_("Exporting the LoRA"),
+    "tensorboard": N_("Starting TensorBoard"),
+    "train": N_("Training the LoRA"),
+    "generate": N_("Painting portraits"),
+    "likeness": N_("Measuring the likeness"),
+    "upscale": N_("Enlarging portraits"),
+    "swap": N_("Swapping faces"),
+    "transcribe": N_("Listening"),
+    "preload": N_("Downloading models"),
+}
+# What came out of a step of a journey, by the name of the value.
+OUTCOMES = {
+    "checks": N_("{value} checks"),
+    "midjourney": N_("{value} MidJourney images"),
+    "photos": N_("{value} photos"),
+    "client": N_("trigger word {value}"),
+    "added": N_("new: {value}"),
+    "here": N_("{value} here"),
+    "duplicates": N_("duplicates: {value}"),
+    "refused": N_("refused: {value}"),
+    "accepted": N_("accepted: {value}"),
+    "rejected": N_("rejected: {value}"),
+    "images": N_("{value} pictures"),
+    "share_real": N_("{value:.0%} real"),
+    "steps": N_("{value} steps"),
+    "lora": N_("{value}"),
+    "closed": N_("{value:.0%} of the way to the client"),
+}
 
 
 # --- progress ---------------------------------------------------------------------------------------------------------
@@ -33,6 +85,16 @@ class BarState:
     done: int
     total: int
     note: str
+
+
+def stage_label(name: str) -> str:
+    """What a stage is doing, in the user's language."""
+    return _(STAGES[name])
+
+
+def outcome(values: Mapping[str, int | float | str]) -> str:
+    """What came out of a step, as one short line."""
+    return ", ".join(_(OUTCOMES[name]).format(value=value) for name, value in values.items())
 
 
 def progress_columns() -> tuple[ProgressColumn, ...]:
@@ -58,13 +120,13 @@ class _Rate(ProgressColumn):
 def bar_state(event: Event) -> BarState:
     """An event as a bar shows it."""
     if isinstance(event, TrainingTick):
-        return BarState("train", menu_words.stage("train"), event.step, event.total, _training_note(event))
+        return BarState("train", stage_label("train"), event.step, event.total, _training_note(event))
     if isinstance(event, Notice):
         return BarState("", "", 0, 0, "")
     if isinstance(event, StepStarted | StepFinished):
-        return BarState(event.name, menu_words.stage(event.name), 0, 0, "")
+        return BarState(event.name, stage_label(event.name), 0, 0, "")
     note = event.item if event.stage in _NAMES_ITS_STEPS else ""
-    return BarState(event.stage, menu_words.stage(event.stage), event.done, event.total, note)
+    return BarState(event.stage, stage_label(event.stage), event.done, event.total, note)
 
 
 def _training_note(tick: TrainingTick) -> str:
@@ -131,9 +193,9 @@ def heading(event: Event) -> RenderableType | None:
     if isinstance(event, Notice):
         return Text(_(event.message).format(**event.facts), style="bold yellow")
     if isinstance(event, StepStarted):
-        return Text(f"[{event.number}/{event.total}] {menu_words.stage(event.name)}", style="bold")
+        return Text(f"[{event.number}/{event.total}] {stage_label(event.name)}", style="bold")
     if isinstance(event, StepFinished):
-        return Text(f"      {menu_words.outcome(event.outcome)} ({event.seconds:.1f} s)", style="green")
+        return Text(f"      {outcome(event.outcome)} ({event.seconds:.1f} s)", style="green")
     return None
 
 
@@ -169,7 +231,7 @@ def step_row(step: Step) -> str:
     label = f"{_STATE_LOOKS[step.state][0]} {_(step.label)}"
     if step.state is State.WAITING:
         return label
-    note = _(step.note).format(count=step.count) if step.note else _(menu_words.STATES[step.state])
+    note = _(step.note).format(count=step.count) if step.note else step.state.label
     return f"{label:<{_LABEL_WIDTH}} {note}"
 
 
@@ -179,7 +241,7 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     for number, step in enumerate(steps, 1):
         sign, style = _STATE_LOOKS[step.state]
         note = _(step.note).format(count=step.count) if step.note else ""
-        rows.add_row(str(number), sign, _(step.label), _(menu_words.STATES[step.state]), note, style=style)
+        rows.add_row(str(number), sign, _(step.label), step.state.label, note, style=style)
     return Group("", rows)
 
 
@@ -194,3 +256,20 @@ def table(title: Text | str = "", *columns: str) -> Table:
     for column in columns:
         drawn.add_column(column, overflow="fold")
     return drawn
+
+
+# --- parts of plans and reports: the files view_... draw them whole ------------------------------------------------------
+def printable(name: str) -> str:
+    """A line with a name of somebody else's choosing, without what would move the cursor or break the line."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
+    """A line a refused picture; where there are too many for a screen, the rest counted by reason."""
+    refused = list(refused)
+    lines: list[RenderableType] = [Text(printable(f"  {item.source}: {item.sentence}")) for item in refused[:ROWS]]
+    if len(refused) > ROWS:
+        counts = Counter(item.reason for item in refused)
+        summary = ", ".join(f"{reason.label} {count}" for reason, count in counts.most_common())
+        lines.append(Text(_("  ... and {more} more: {summary}").format(more=len(refused) - ROWS, summary=summary)))
+    return lines

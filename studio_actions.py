@@ -153,6 +153,12 @@ def _checkpoints(job: Job) -> list[tuple[str, str]]:
 _WEIGHT_HELP = N_("Weight of the LoRA, 0.7 to 1.0; 0 paints without it; several with commas make a grid:")
 _SEED_HELP = N_("Seeds, with commas between them, or random:4 for four new ones:")
 _STYLE_HELP = N_("Style:")
+_RECIPE_LABELS = {
+    "auto": N_("what fits this machine"),
+    "base": N_("SDXL in full quality"),
+    "lightning-4": N_("SDXL-Lightning in 4 steps"),
+    "lightning-8": N_("SDXL-Lightning in 8 steps"),
+}
 _MAGIC_HELP = N_("Magic prompt: add words of light, lens and quality; Spanish is put into English?")
 
 GENERATE = Action(
@@ -165,7 +171,7 @@ GENERATE = Action(
         Option("--style", _STYLE_HELP, Ask.CHOICE, offer=_styles, metavar="NAME", when=_details),
         Option("--magic", _MAGIC_HELP, Ask.CHOICE, False, switch=True, when=_details),
         Option("--negative", N_("what must not be seen"), metavar="TEXT"),
-        Option("--recipe", N_("Recipe:"), Ask.CHOICE, "auto", choices=RECIPES,
+        Option("--recipe", N_("Recipe:"), Ask.CHOICE, "auto", choices=RECIPES, labels=_RECIPE_LABELS,
                when=lambda job: _details(job) and not is_embedded(base_of(job.who, job.settings))),
         Option("--steps", N_("steps of a base, 20 to 30"), read=int, metavar="N"),
         Option("--cfg", N_("guidance of a base, 7 to 8 is usual"), read=float, metavar="X"),
@@ -233,13 +239,13 @@ def _nothing_swapped(report: face_swap.SwapReport) -> PipelineError | None:
 _LICENCE_HELP = N_("InsightFace's models are for non-commercial research only. What are they used for here?")
 _CONSENT_HELP = N_("Did the person agree to have the face put into pictures? Say who agreed, how and when:")
 _FACE_HELP = N_("Which face: client (the one most like the client), all, or numbers such as 1,3:")
-_USES = tuple(use.value for use in Use)
+_USES = {use.value: use.english_label for use in Use}
 
 SWAP = Action(
     "swap", _swap, _swap_answer, plan=_plan_swap, plan_answer=_plan_swap_answer, verdict=_nothing_swapped,
     options=(
         Option("targets", N_("Picture, or folder of pictures, that get the client's face:"), Ask.PATH, read=_path, nargs="+"),
-        Option("--licence", _LICENCE_HELP, Ask.CHOICE, choices=_USES,
+        Option("--licence", _LICENCE_HELP, Ask.CHOICE, choices=tuple(_USES), labels=_USES,
                when=lambda job: job.settings.insightface_use not in (Use.RESEARCH.value, Use.LICENSED.value)),
         Option("--consent", _CONSENT_HELP, Ask.TEXT, metavar="TEXT", when=lambda job: not has_consent(job.who, What.FACE_SWAP)),
         Option("--preview", N_("Only show the faces with their numbers?"), Ask.CHOICE, False, switch=True),
@@ -343,15 +349,19 @@ def _model_answer(found: Found) -> Answer:
     }  # fmt: skip
 
 
-_VERBS = ("list", "preload", "free")
+_VERBS = {
+    "list": N_("show them"),
+    "preload": N_("download what is missing"),
+    "free": N_("free the memory that models hold"),
+}
 MODELS = Action(
     "models", _models, _models_answer, needs_client=False, changes=False,
     plan=_plan_preload, plan_answer=_plan_preload_answer, plans=lambda job: job.options.verb == "preload", long=True,
     options=(
-        Option("verb", N_("What to do with the models:"), Ask.CHOICE, "list", choices=_VERBS, nargs="?"),
+        Option("verb", N_("What to do with the models:"), Ask.CHOICE, "list", choices=tuple(_VERBS), labels=_VERBS, nargs="?"),
         Option("names", N_("Models to download (empty: the usual ones):"), Ask.TEXT, (), nargs="*", metavar="NAME",
                when=lambda job: job.options.verb == "preload"),
-        Option("--licence", _LICENCE_HELP, choices=_USES),
+        Option("--licence", _LICENCE_HELP, choices=tuple(_USES)),
     ),
 )  # fmt: skip
 

@@ -14,12 +14,11 @@ import lora_files
 import lora_trainer
 import tensorboard_server
 import training_queue
-import words
 from action_table import Action, Answer, Ask, Job, Option, Retry, Stage
 from config import PRESETS, load_settings
 from consent import What, has_consent, record_consent
-from dataset import Verdict
 from exports import App
+from findings import Verdict
 from gpu import largest_gpu
 from language import N_, _
 from sd_scripts import install_trainer, plan_trainer
@@ -29,12 +28,25 @@ from training_errors import MemoryFull
 from training_plan import Overrides, TrainingPlan
 from utils import DatasetRefused, Notice, PipelineError, TrainerFailed
 
-PARTS = ("auto", "program", "sd-scripts")
-VALUES = ("recommended", "original")
-CURVES = ("start", "stop", "show")
-CHECKPOINT_VERBS = ("list", "export", "strip")
+# What can be chosen, by the code that the command line takes, with the label that the menu shows.
+PARTS = {
+    "auto": N_("what fits this machine"),
+    "program": N_("folders and settings"),
+    "sd-scripts": N_("Kohya's sd-scripts too, which trains SDXL (downloads about 5 GB)"),
+}
+VALUES = {
+    "recommended": N_("the recommended values"),
+    "original": N_("the original plan's values (more than the card is likely to hold)"),
+}
+CURVES = {"start": N_("start it"), "stop": N_("stop it"), "show": N_("show it")}
+CHECKPOINT_VERBS = {
+    "list": N_("show them"),
+    "export": N_("export one for ComfyUI, A1111, InvokeAI and diffusers"),
+    "strip": N_("take the captions out of their headers"),
+}
 EXPORTS = (*(app.value for app in App), "all")
 PRESET_NAMES = tuple(preset.name for preset in PRESETS)
+PRESET_LABELS = {"quick": N_("quick"), "balanced": N_("balanced"), "quality": N_("quality")}
 _NUMBERS = (
     "steps", "dim", "alpha", "conv_dim", "resolution", "batch", "accumulation", "learning_rate", "optimizer", "scheduler", "warmup",
     "precision", "save_every", "sample_every", "seed",
@@ -112,7 +124,7 @@ def train(job: Job) -> Stage:
     insists = bool(getattr(job.options, "yes", False))  # the menu has no such flag
     examined = dataset_doctor.examine(job.who, job.settings)
     if examined.verdict is Verdict.NO_GO and examined.reason and examined.images:
-        refused = DatasetRefused(reason=words.symptom(examined.reason), cure=words.remedy(examined.reason))
+        refused = DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
         if not (job.options.anyway or insists):
             raise refused
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
@@ -211,13 +223,14 @@ _TRAIN_OPTIONS = (
     ),
     Option("--gpu", N_("plan for this GPU instead of the one that is here"), metavar="NAME", choices=()),
     Option("--base", _BASE_HELP, metavar="NAME"),
-    Option("--preset", N_("How long to train:"), Ask.CHOICE, choices=PRESET_NAMES),
+    Option("--preset", N_("How long to train:"), Ask.CHOICE, choices=PRESET_NAMES, labels=PRESET_LABELS),
     Option(
         "--values",
         N_("Which values to train with:"),
         Ask.CHOICE,
-        VALUES[0],
-        choices=VALUES,
+        "recommended",
+        choices=tuple(VALUES),
+        labels=VALUES,
         when=names_original,
     ),
     Option("--steps", N_("optimizer steps"), read=int, metavar="N"),
@@ -245,8 +258,8 @@ SETUP = Action(
     "setup", set_up, set_up_answer, needs_client=False, changes=False,
     options=(
         Option(
-            "part", N_("What to set up:"), Ask.CHOICE, PARTS[0], choices=PARTS,
-            offered=PARTS[1:], nargs="?", when=lambda _job: largest_gpu() is not None,
+            "part", N_("What to set up:"), Ask.CHOICE, "auto", choices=tuple(PARTS), labels=PARTS,
+            offered=("program", "sd-scripts"), nargs="?", when=lambda _job: largest_gpu() is not None,
         ),
     ),
 )  # fmt: skip
@@ -258,7 +271,8 @@ CHECKPOINTS = Action(
     "checkpoints", checkpoints, checkpoints_answer, changes=False,
     options=(
         Option(
-            "verb", N_("What to do with the LoRAs:"), Ask.CHOICE, "list", choices=CHECKPOINT_VERBS, nargs="?",
+            "verb", N_("What to do with the LoRAs:"), Ask.CHOICE, "list", choices=tuple(CHECKPOINT_VERBS), labels=CHECKPOINT_VERBS,
+            nargs="?",
         ),
         Option("name", N_("Which one, by name or step (empty: the newest):"), Ask.TEXT, nargs="?", when=_exports),
         Option("--for", N_("program to export for"), default="all", choices=EXPORTS, dest="to_app"),
@@ -271,7 +285,9 @@ CHECKPOINTS = Action(
 )  # fmt: skip
 TENSORBOARD = Action(
     "tensorboard", curves, asdict, changes=False,
-    options=(Option("verb", N_("TensorBoard:"), Ask.CHOICE, "start", choices=CURVES, nargs="?"),),
+    options=(
+        Option("verb", N_("TensorBoard:"), Ask.CHOICE, "start", choices=tuple(CURVES), labels=CURVES, nargs="?"),
+    ),
 )  # fmt: skip
 QUEUE = Action(
     "queue", queue, training_queue.answer, needs_client=False, changes=False, whole_gpu=True, verdict=training_queue.complaint,

@@ -8,36 +8,86 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
-from language import N_, _
+from language import N_, Labelled, _
 from training_plan import EMBEDDED, BaseKind, Fit, Optimizer, Precision, TrainerKind, TrainingPlan
 from utils import PlanRefused
 
 
-class Part(StrEnum):
+class Part(Labelled):
     """What occupies the memory of a GPU while a LoRA is trained."""
 
-    UNET = "unet"
-    TEXT_ENCODERS = "text_encoders"
-    LORA = "lora"  # its weights, their gradients and the optimizer's memory of them
-    ACTIVATIONS = "activations"
-    CONTEXT = "context"  # CUDA's own
+    UNET = "unet", N_("U-Net")
+    TEXT_ENCODERS = "text_encoders", N_("text encoders")
+    LORA = "lora", N_("LoRA and optimizer")  # its weights, their gradients and the optimizer's memory of them
+    ACTIVATIONS = "activations", N_("activations")
+    CONTEXT = "context", N_("CUDA itself")
 
 
-class Refusal(StrEnum):
-    """Why a plan cannot work."""
+class Refusal(Labelled):
+    """Why a plan cannot work: what is wrong, and what to do. Both wait for the facts of `explain`."""
 
-    NO_GPU = "no_gpu"
-    GTX_NAN = "gtx_nan"
-    NO_BF16 = "no_bf16"
-    CPU_PRECISION = "cpu_precision"
-    FP8_PRECISION = "fp8_precision"
-    FP8_TRAINER = "fp8_trainer"
-    TEXT_ENCODER_TRAINER = "text_encoder_trainer"
-    CONSTANT_WARMUP = "constant_warmup"
-    WARMUP_TOO_LONG = "warmup_too_long"
-    MEMORY = "memory"
+    english_cure: str
+
+    def __init__(self, code: str, label: str = "", cure: str = "") -> None:
+        super().__init__(code, label)
+        self.english_cure = cure
+
+    NO_GPU = (
+        "no_gpu",
+        N_("SDXL needs an NVIDIA GPU; on the processor a step takes a quarter of an hour."),
+        N_("Use the embedded base model on this machine, or train where there is a GPU with 8 GB or more."),
+    )
+    GTX_NAN = (
+        "gtx_nan",
+        N_("{gpu} computes NaN in half precision, and in full precision SDXL does not fit it."),
+        N_("Train on an RTX card with 8 GB or more, or use the embedded base model."),
+    )
+    NO_BF16 = (
+        "no_bf16",
+        N_("{gpu} cannot compute in bf16."),
+        N_("Set the precision to fp16."),
+    )
+    CPU_PRECISION = (
+        "cpu_precision",
+        N_("The processor does not train in fp16."),
+        N_('Set the precision to "no".'),
+    )
+    FP8_PRECISION = (
+        "fp8_precision",
+        N_("fp8 weights need mixed precision."),
+        N_("Set the precision to bf16 or fp16, or fp8 off."),
+    )
+    FP8_TRAINER = (
+        "fp8_trainer",
+        N_("The embedded trainer knows no fp8."),
+        N_("Set fp8 off, or train with sd-scripts."),
+    )
+    TEXT_ENCODER_TRAINER = (
+        "text_encoder_trainer",
+        N_("The embedded trainer does not train the text encoders."),
+        N_("Set unet_only on, or train with sd-scripts."),
+    )
+    CONSTANT_WARMUP = (
+        "constant_warmup",
+        N_("The schedule constant has no warm-up."),
+        N_("Set the schedule to constant_with_warmup, or the warm-up to 0."),
+    )
+    WARMUP_TOO_LONG = (
+        "warmup_too_long",
+        N_("The warm-up of {warmup} steps is not shorter than the training of {steps}."),
+        N_("Set a shorter warm-up or more steps."),
+    )
+    MEMORY = (
+        "memory",
+        N_("it needs about {need:.1f} GB of video memory, and {gpu} has {vram:g}."),
+        N_("What would make it fit: {cures}"),
+    )
+
+    @property
+    def cure(self) -> str:
+        """What to do, in the user's language."""
+        return _(self.english_cure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,37 +275,6 @@ def take_rung(plan: TrainingPlan, rung: Cure) -> TrainingPlan:
 
 
 # --- what cannot work -------------------------------------------------------------------------------------------------
-# Of each refusal: what is wrong, and what to do. The facts are those of `refuse`.
-REFUSALS: Mapping[Refusal, tuple[str, str]] = {
-    Refusal.NO_GPU: (
-        N_("SDXL needs an NVIDIA GPU; on the processor a step takes a quarter of an hour."),
-        N_("Use the embedded base model on this machine, or train where there is a GPU with 8 GB or more."),
-    ),
-    Refusal.GTX_NAN: (
-        N_("{gpu} computes NaN in half precision, and in full precision SDXL does not fit it."),
-        N_("Train on an RTX card with 8 GB or more, or use the embedded base model."),
-    ),
-    Refusal.NO_BF16: (N_("{gpu} cannot compute in bf16."), N_("Set the precision to fp16.")),
-    Refusal.CPU_PRECISION: (N_("The processor does not train in fp16."), N_('Set the precision to "no".')),
-    Refusal.FP8_PRECISION: (N_("fp8 weights need mixed precision."), N_("Set the precision to bf16 or fp16, or fp8 off.")),
-    Refusal.FP8_TRAINER: (N_("The embedded trainer knows no fp8."), N_("Set fp8 off, or train with sd-scripts.")),
-    Refusal.TEXT_ENCODER_TRAINER: (
-        N_("The embedded trainer does not train the text encoders."),
-        N_("Set unet_only on, or train with sd-scripts."),
-    ),
-    Refusal.CONSTANT_WARMUP: (
-        N_("The schedule constant has no warm-up."),
-        N_("Set the schedule to constant_with_warmup, or the warm-up to 0."),
-    ),
-    Refusal.WARMUP_TOO_LONG: (
-        N_("The warm-up of {warmup} steps is not shorter than the training of {steps}."),
-        N_("Set a shorter warm-up or more steps."),
-    ),
-    Refusal.MEMORY: (
-        N_("it needs about {need:.1f} GB of video memory, and {gpu} has {vram:g}."),
-        N_("What would make it fit: {cures}"),
-    ),
-}
 NOTHING_FITS = N_("a GPU with more memory")
 
 
@@ -286,8 +305,7 @@ def explain(plan: TrainingPlan, refusal: Refusal) -> tuple[str, str]:
         "gpu": plan.gpu.name, "vram": plan.gpu.vram_gb, "need": _total(_vram_parts(plan)), "warmup": plan.warmup,
         "steps": plan.steps, "cures": ", ".join(str(step) for step in _cures(plan)) or _(NOTHING_FITS),
     }  # fmt: skip
-    reason, cure = REFUSALS[refusal]
-    return _(reason).format(**facts), _(cure).format(**facts)
+    return refusal.label.format(**facts), refusal.cure.format(**facts)
 
 
 # Estimates and experience rather than certainties: a user who insists may try, and the probe or the NaN watch ends it early.

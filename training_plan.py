@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from client import Client
 from config import GPUProfile, Preset
-from language import N_, _
+from language import N_, Labelled, _
 from utils import PlanRefused, Record
 
 Precision = Literal["no", "fp16", "bf16"]
@@ -38,12 +38,12 @@ class TrainerKind(StrEnum):
     SD_SCRIPTS = "sd_scripts"
 
 
-class Fit(StrEnum):
+class Fit(Labelled):
     """Whether a plan fits the GPU it is made for."""
 
-    FITS = "fits"
-    TIGHT = "tight"  # works on paper, or only experimentally; close other programs
-    NO = "no"
+    FITS = "fits", N_("it fits")
+    TIGHT = "tight", N_("it is tight")  # works on paper, or only experimentally; close other programs
+    NO = "no", N_("it will not fit")
 
 
 NOT_A_SETTING = N_("{field} cannot be that: {problem}")

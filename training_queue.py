@@ -9,7 +9,6 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +16,7 @@ from pydantic import ConfigDict, Field
 
 from client import Client, open_client
 from config import Settings
-from language import N_
+from language import N_, Labelled
 from lora_trainer import TrainingReport, plan_training, train
 from training_errors import QueueFailed
 from training_runs import read_runs
@@ -27,14 +26,14 @@ NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")
 
 
-class Outcome(StrEnum):
+class Outcome(Labelled):
     """How it stands with a client of the queue."""
 
-    WAITING = "waiting"
-    RUNNING = "running"  # or cut off there, where nothing runs any more
-    DONE = "done"
-    FAILED = "failed"
-    STOPPED = "stopped"
+    WAITING = "waiting", N_("not begun")
+    RUNNING = "running", N_("training, or cut off there")  # or cut off there, where nothing runs any more
+    DONE = "done", N_("trained")
+    FAILED = "failed", N_("failed")
+    STOPPED = "stopped", N_("stopped")
 
 
 class QueueRow(Record):

@@ -20,13 +20,12 @@ from config import DatasetDistribution, Settings
 from dataset import (
     INFO_FILE,
     Balance,
-    FindingCode,
-    Verdict,
     balance,
     dataset_is_current,
     plan_dataset,
     prepare_dataset,
 )
+from findings import FindingCode, Verdict
 from utils import BrokenFile, Progress, TooFewPictures, write_record
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,12 +13,14 @@ from PIL import Image
 from client import Client, create_client
 from client_records import Analysis, Face, Faces, Look, Picture, Pictures, SeenFace, Source
 from config import Settings
-from dataset import Verdict, prepare_dataset
-from dataset_doctor import Examination, Level, Sign, examine
+from dataset import prepare_dataset
+from dataset_doctor import Examination, examine
 from dataset_files import edit_caption, list_captions
 from exam import ExamRecord
+from findings import Verdict
 from photo_analysis import perceptual_hash
 from quarantine import put_back, quarantined, take_out
+from signs import Level, Sign
 from utils import PictureMissing, write_record
 
 SETTINGS = Settings()

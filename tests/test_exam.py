@@ -14,8 +14,9 @@ from stages import finish
 from client import Client, create_client
 from client_records import Analysis, Face, Faces, Source
 from config import DatasetDistribution, Settings
-from dataset import FindingCode, prepare_dataset
+from dataset import prepare_dataset
 from exam import choose_scenes
+from findings import FindingCode
 from photo_analysis import perceptual_hash
 from utils import write_record
 

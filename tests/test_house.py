@@ -1,11 +1,14 @@
 """The shape of the house, read from its own source: who imports whom, what stays unloaded, what the docs promise."""
 
 import ast
+import gettext
+import importlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 
@@ -43,12 +46,9 @@ COMMANDS = {
     "demo",
     "journey",
     "screens",
-    "words",
-    "menu_words",
     "installation",
     "avatar_pipeline",
     "likeness",
-    "reports",
     "clients",
     "import_actions",
     "face_actions",
@@ -60,7 +60,16 @@ COMMANDS = {
     "doctor_action",
     "training_queue",
     "studio_actions",
-    "studio_reports",
+    "view_program",
+    "view_demo",
+    "view_doctor",
+    "view_pictures",
+    "view_faces",
+    "view_dataset",
+    "view_training",
+    "view_portraits",
+    "view_media",
+    "view_machine",
     "worker",
 }
 FIRST_SCREEN = {
@@ -70,7 +79,7 @@ FIRST_SCREEN = {
     "forms",
     "journey",
     "screens",
-    "menu_words",
+    "reasons",
     "stage_watch",
     "workshop",
     "orders",
@@ -123,8 +132,9 @@ def test_only_the_program_prints_or_asks():
 
 def test_no_action_loads_a_heavy_library_before_it_is_run():
     code = (
-        "import sys, actions, avatar_pipeline, studio_reports\n"
+        "import importlib, sys, actions, avatar_pipeline\n"
         "avatar_pipeline.build_parser([row.name for row in actions.ROWS])\n"
+        "[importlib.import_module(row.view) for row in actions.ROWS]\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -171,18 +181,86 @@ def test_every_action_stands_in_the_readme(readme):
     assert [row.name for row in ROWS if f"`{row.name}" not in text] == []
 
 
-def test_every_code_has_words():
-    from dataset import Verdict
-    from journey import State
-    from menu_words import STATES
-    from reasons import Reason
-    from training_plan import Fit
-    from words import FITS, VERDICTS
+class Untranslated(gettext.NullTranslations):
+    """What a catalogue is asked last: reached only by a text that it has no translation of."""
 
-    assert [reason for reason in Reason if not (reason.english_label and reason.english_sentence)] == []
-    assert set(STATES) == set(State)
-    assert set(FITS) == set(Fit)
-    assert set(VERDICTS) == set(Verdict)
+    def gettext(self, message):
+        raise LookupError(message)
+
+
+def labelled_enums():
+    """Every enum of the program that carries labels, its module imported for it."""
+    for path in MODULES.values():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and "Labelled" in {base.id for base in node.bases if isinstance(base, ast.Name)}:
+                yield getattr(importlib.import_module(path.stem), node.name)
+
+
+def test_every_label_stands_in_both_languages():
+    from language import DOMAIN, LOCALES
+
+    spanish = gettext.translation(DOMAIN, str(LOCALES), ["es"])
+    spanish.add_fallback(Untranslated())
+    enums = list(labelled_enums())
+    assert len(enums) >= 13
+    for member in (member for enum in enums for member in enum):
+        texts = {name: text for name, text in vars(member).items() if name.startswith("english_") and text}
+        assert "english_label" in texts, repr(member)
+        assert all(spanish.gettext(text) for text in texts.values())
+
+
+def stage_codes(tree):
+    """The codes of stages in a module: a constant given to `Progress`, or one that its module calls STAGE."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Progress" and node.args:
+            yield node.args[0]
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.endswith("STAGE"):
+            yield node.value
+
+
+def test_every_stage_that_reports_progress_has_a_label():
+    from demo import _STEPS
+    from screens import STAGES
+
+    nodes = [node for path in MODULES.values() for node in stage_codes(ast.parse(path.read_text(encoding="utf-8")))]
+    codes = {node.value for node in nodes if isinstance(node, ast.Constant)}
+    assert {"process", "likeness", "preload"} <= codes <= set(STAGES)
+    assert set(_STEPS) <= set(STAGES)
+
+
+def test_every_row_names_the_module_that_draws_its_reports():
+    from actions import ROWS
+
+    for view in {row.view for row in ROWS}:
+        for kind, draw in importlib.import_module(view).VIEWS.items():
+            hints = get_type_hints(draw)
+            first = next(iter(hints.values()))
+            assert kind in (get_args(first) or (first,)), f"{view}: {kind.__name__}"
+    assert {row.view for row in ROWS} == {name for name in MODULES if name.startswith("view_")}
+
+
+def loaded_by(home, *words):
+    """The modules of ours, and the heavy libraries, that one action brings with it."""
+    code = (
+        "import sys, avatar_pipeline\n"
+        f"code = avatar_pipeline.main(['--home', {str(home)!r}, *{words!r}])\n"
+        f"print('loaded:', *({set(MODULES) | set(HEAVY)!r} & set(sys.modules)))\n"
+        "sys.exit(code)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return set(said.rpartition("loaded: ")[2].split())
+
+
+@pytest.mark.parametrize(
+    ("words", "view"),
+    [(["settings"], "view_program"), (["client"], "view_program"), (["gpu"], "view_machine"), (["models"], "view_machine")],
+)
+def test_an_answer_for_people_waits_for_no_more_than_its_view(tmp_path, words, view):
+    shown, answered = loaded_by(tmp_path, *words), loaded_by(tmp_path, *words, "--json")
+    assert shown - answered == {view}
+    if view == "view_program":
+        assert not shown & (set(HEAVY) | (STAGES - {"client_export"}) | {"sdxl", "recipes", "demo"})
 
 
 def test_every_action_has_help_on_the_command_line():

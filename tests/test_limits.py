@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import program
 from looked_at import looked_at
+from reports import view
 from stages import finish
 
 from caption_sources import details
@@ -19,7 +20,6 @@ from dataset import plan_dataset
 from dataset_doctor import examine
 from image_processor import plan_process, process_faces
 from limits import Scope, move_limits, preview_limits
-from reports import view
 from review import accept_pictures
 from utils import SettingRefused, read_record, write_record
 
