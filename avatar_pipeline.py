@@ -18,6 +18,7 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -127,8 +128,7 @@ def _write_utf8() -> None:
 
 def _wanted_language(argv: Sequence[str]) -> str:
     """The language asked for on the command line; needed before argparse, whose own texts are translated too."""
-    pairs = zip(argv, [*argv[1:], ""], strict=True)
-    wishes = [word.partition("=")[2] or after for word, after in pairs if word.startswith("--language")]
+    wishes = [word.partition("=")[2] or after for word, after in pairwise([*argv, ""]) if word.startswith("--language")]
     return wishes[0] if wishes and wishes[0] in LANGUAGES else "auto"
 
 

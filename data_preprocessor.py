@@ -51,6 +51,7 @@ class NoteCode(Labelled):
     """What may be worth knowing of a picture that was imported all the same."""
 
     WRONG_ENDING = "wrong_ending", N_("imported, though its name promises another kind of file")
+    RESTORED = "restored", N_("the client's original had come to harm; it is whole again, from this picture")
     NOT_MOVED = "not_moved", N_("imported, but it could not be taken out of your folder")
 
 
@@ -185,7 +186,9 @@ class _Run:
         self._refused = list(plan.refused)
         self._notes: list[Note] = []
         self._hashes: dict[Path, str] = {}  # of every picture of the folder, where there are notes to match or files to move
-        self._own: list[Path] = []  # pictures that are originals now, where they are to be moved
+        self._own: list[
+            tuple[Path, Picture]
+        ] = []  # pictures that are originals now, where they are to be moved, and those originals
         self._told = self._moved = 0
 
     def report(self) -> ImportReport:
@@ -232,7 +235,7 @@ class _Run:
         name = reading.name
         if isinstance(reading.result, Picture):
             self._duplicates.append(Duplicate(name, self._place(reading.result), again=True))
-            self._remember(reading.path, reading.result.sha256, own=True)
+            self._remember(reading.path, reading.result, own=True)
             return
         try:
             copy = reading.result.result()
@@ -241,23 +244,24 @@ class _Run:
             return
         repeated = self.originals.find_content(copy.sha256)
         if repeated:
-            copy.part.unlink()
+            if self.originals.restore(repeated, copy.part):
+                self._notes.append(Note(name, NoteCode.RESTORED))
             again = (repeated.source, repeated.original) == (self.source, name)
             self._duplicates.append(Duplicate(name, self._place(repeated), again))
-            self._remember(reading.path, copy.sha256, own=again)
+            self._remember(reading.path, repeated, own=again)
             return
         picture = self.originals.add(self.source, name, copy.header, copy.sha256, copy.part, grid=copy.grid)
         self.texts[copy.sha256] = copy.text
         self._added.append(self._place(picture))
-        self._remember(reading.path, copy.sha256, own=True)
+        self._remember(reading.path, picture, own=True)
         if bears_wrong_ending(name, copy.header.format):
             self._notes.append(Note(name, NoteCode.WRONG_ENDING))
 
-    def _remember(self, path: Path, sha256: str, *, own: bool) -> None:
+    def _remember(self, path: Path, picture: Picture, *, own: bool) -> None:
         if self.plan.notes or self.plan.move:
-            self._hashes[path] = sha256
+            self._hashes[path] = picture.sha256
         if self.plan.move and own and path not in self.plan.members:
-            self._own.append(path)
+            self._own.append((path, picture))
 
     def _place(self, picture: Picture) -> str:
         return f"{self._folders[picture.source]}/{picture.file}"
@@ -313,14 +317,24 @@ class _Run:
 
     # --- moving -------------------------------------------------------------------------------------------------------
     def take_away(self) -> Iterator[Path]:
-        """Remove each picture that is an original now from the folder given, after one more look that it is the same."""
-        for path in self._own:
+        """Remove each picture that is an original now from the folder given; yields each when that is decided.
+
+        Both files are read once more: a picture that was changed meanwhile stays, and an original that has come to harm since its
+        import is made whole from the picture first. The last good copy of anything is never what is removed.
+        """
+        for path, picture in self._own:
+            name = name_in(self.plan.folder, path)
             try:
-                if sha256_file(path) == self._hashes[path]:
+                if sha256_file(path) == picture.sha256:
+                    if not self.originals.is_whole(picture):
+                        part = self._parts / f".{picture.file}{PART}"
+                        _copy(path, None, part, with_grids=False, durable=True)
+                        self.originals.restore(picture, part)
+                        self._notes.append(Note(name, NoteCode.RESTORED))
                     path.unlink()
                     self._moved += 1
-            except OSError:
-                self._notes.append(Note(name_in(self.plan.folder, path), NoteCode.NOT_MOVED))
+            except (OSError, UnreadablePicture):
+                self._notes.append(Note(name, NoteCode.NOT_MOVED))
             yield path
 
 

@@ -99,6 +99,22 @@ class Originals:
             os.replace(copy, self.client.raw(source) / name)
         return self._remember(place, name, original, header, sha256, grid=grid)
 
+    def is_whole(self, picture: Picture) -> bool:
+        """Whether the file of a picture still has the content that its record promises; the file is read for it."""
+        path = self.client.raw(picture.source) / picture.file
+        return path.is_file() and sha256_file(path) == picture.sha256
+
+    def restore(self, picture: Picture, copy: Path) -> bool:
+        """Put a copy of the same content in the place of an original that came to harm; whether it had. The copy is used up."""
+        if self.is_whole(picture):
+            copy.unlink()
+            return False
+        path = self.client.raw(picture.source) / picture.file
+        os.replace(copy, path)
+        facts = path.stat()
+        self._files[picture.source][picture.file] = (facts.st_size, facts.st_mtime_ns)
+        return True
+
     def adopt_strays(self) -> None:
         """Give the strays that nobody imported a record under their own names; what is no picture is left alone."""
         for sha256, (source, name) in sorted(self._strays.items()):

@@ -9,19 +9,22 @@ import pexpect
 import pyte
 
 ROOT = Path(__file__).resolve().parent.parent
+NOT_A_USERS = ("LANGUAGE", "LC_ALL", "LANG", "NO_COLOR", "AVATAR_PIPELINE_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 KEYS = {"enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "escape": "\x1b", "ctrl-c": "\x03"}
 
 
 class Terminal:
-    """The program on a screen of its own."""
+    """A program on a screen of its own: ours with a home of its own, or any `command`, started in a folder."""
 
-    def __init__(self, home, *words, **environment):
+    def __init__(self, home, *words, command=(), cwd=None, **environment):
         self._screen = pyte.HistoryScreen(80, 24, history=5000)
         self._stream = pyte.Stream(self._screen)
-        clean = {name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL", "LANG", "NO_COLOR")}
+        clean = {name: value for name, value in os.environ.items() if name not in NOT_A_USERS}
+        first, *rest = command or (sys.executable, str(ROOT / "avatar_pipeline.py"), "--home", str(home), *words)
         self.child = pexpect.spawn(
-            sys.executable,
-            [str(ROOT / "avatar_pipeline.py"), "--home", str(home), *words],
+            first,
+            rest,
+            cwd=cwd and str(cwd),
             dimensions=(24, 80),
             encoding="utf-8",
             env={**clean, "LANG": "en_US.UTF-8", "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **environment},

@@ -514,6 +514,36 @@ def test_pictures_are_moved_only_when_asked_and_only_what_is_safe(client: Client
     assert {name: (client.raw_real / name).read_bytes() for name in kept} == kept
 
 
+def spoil(original: Path, how: str) -> None:
+    """Harm a file as a power cut, a bad disk or a careless hand does."""
+    whole, facts = original.read_bytes(), original.stat()
+    original.write_bytes({"empty": b"", "cut": whole[: len(whole) // 2], "flipped": whole[:-1] + bytes([whole[-1] ^ 1])}[how])
+    if how == "flipped":  # a disk that loses a bit tells nobody
+        os.utime(original, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+
+
+@pytest.mark.parametrize("how", ["empty", "cut", "flipped"])
+def test_moving_never_takes_the_last_good_copy(client: Client, given: Path, how: str) -> None:
+    good = {name: paint(given / name, number).read_bytes() for number, name in enumerate(("a.png", "b.png"))}
+    finish(import_photos(client, [given]))
+    spoil(client.raw_real / "a.png", how)
+    report = finish(import_photos(client, [given], move=True))
+    assert {name: (client.raw_real / name).read_bytes() for name in good} == good
+    assert report.notes == (Note("a.png", "restored"),)
+    assert (report.moved, list(given.iterdir())) == (2, [])
+    assert [path.name for path in client.raw_real.iterdir()] == sorted(good), "no half copy is left"
+
+
+def test_an_original_that_was_cut_off_is_made_whole_by_the_same_import(client: Client, given: Path) -> None:
+    good = paint(given / "a.png", 1).read_bytes()
+    finish(import_photos(client, [given]))
+    spoil(client.raw_real / "a.png", "cut")
+    report = finish(import_photos(client, [given]))
+    assert (client.raw_real / "a.png").read_bytes() == good == (given / "a.png").read_bytes()
+    assert (report.notes, report.added) == ((Note("a.png", "restored"),), ())
+    assert finish(import_photos(client, [given])).notes == ()
+
+
 # --- what is told -----------------------------------------------------------------------------------------------------
 def test_lists_and_texts_beside_the_pictures_tell_their_prompts(client: Client, given: Path) -> None:
     tell(paint(given / f"{JOB}_0.png", 1), Description="embedded words --v 6 --chaos 3")

@@ -1,10 +1,16 @@
-"""The path as a person walks it: the real program in a real terminal, from the first screen to the portraits."""
+"""The path as a person walks it: the real program in a real terminal, from the first screen to the portraits.
 
+It is started as README says: in a clone, with no option and no variable set, so that its home is the clone's own folder.
+"""
+
+import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from PIL import Image
-from terminal import Terminal
+from terminal import ROOT, Terminal
 
 from client import open_client
 
@@ -15,9 +21,38 @@ pytestmark = [
 NEXT = "Next for ana:"
 
 
-def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR0915 - one walk, told in one go
+@pytest.fixture
+def clone(tmp_path):
+    """What a fresh clone of this tree holds, and nothing else."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True
+    )
+    if listed.returncode:
+        pytest.skip("this is no checkout of git, so there is nothing to clone")
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / "clone" / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / "clone" / name)
+    return tmp_path / "clone"
+
+
+def test_make_run_opens_the_menu(clone):
+    """With the packages of this Python as the clone's own, for installing them anew takes minutes."""
+    (clone / ".venv").mkdir()
+    for entry in Path(sys.prefix).iterdir():
+        (clone / ".venv" / entry.name).symlink_to(entry)
+    marker = clone / ".venv" / "installed"
+    marker.unlink(missing_ok=True)
+    marker.touch()
+    with Terminal(clone, command=("make", "run"), cwd=clone) as terminal:
+        terminal.wait_for("What shall we work on?", "First time here?", "0) Quit")
+        terminal.press("0", "enter")
+        assert terminal.wait_for_end() == 0
+
+
+def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 - one walk, told in one go
     pictures = demo.home / "sample"
-    with Terminal(tmp_path) as terminal:
+    with Terminal(clone, command=(sys.executable, "avatar_pipeline.py"), cwd=clone) as terminal:
         terminal.wait_for("What shall we work on?", "First time here?")
         terminal.press("3", "enter")
         terminal.wait_for("Base model", "What shall we work on?")
@@ -77,7 +112,7 @@ def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR091
         terminal.press("escape")
         assert terminal.wait_for_end() == 0
         assert "Traceback" not in terminal.everything()
-    client = open_client(tmp_path, "ana")
+    client = open_client(clone, "ana")
     portraits = sorted(client.output.glob("portrait_*.png"))
     assert len(portraits) >= 4
     with Image.open(portraits[0]) as portrait:
@@ -86,8 +121,6 @@ def test_from_the_first_screen_to_the_portraits(demo, tmp_path):  # noqa: PLR091
 
 
 def test_training_is_stopped_by_one_key_and_goes_on_where_it_was(demo, tmp_path):
-    import shutil
-
     (tmp_path / "clients").mkdir()
     shutil.copytree(
         demo.client, tmp_path / "clients" / "demo", ignore=shutil.ignore_patterns("models", "output", "lora_config.json")
