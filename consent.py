@@ -16,11 +16,12 @@ from pydantic import ConfigDict, Field
 
 from client import Client
 from config import Settings, change_settings
-from language import _
+from language import N_, _
 from studio_errors import ConsentMissing, LicenceRefused
 from utils import Record, SettingRefused, read_record, write_record
 
 LONGEST_NAME = 200
+LICENCE_QUESTION = N_("InsightFace's models are for non-commercial research only. What are they used for here?")
 
 
 class Use(StrEnum):

@@ -11,11 +11,11 @@ from downloads import PreloadPlan, PreloadReport
 from face_swap import SwapPlan, SwapReport
 from generation import PortraitPlan, PortraitReport
 from language import N_, _
+from machine_actions import WITHOUT_GPU, Freed, GPUs, ModelList
 from magic_prompt import MagicPrompt
 from recipes import NOTE_NO_NEGATIVE
 from reports import refusals, view
 from screens import table
-from studio_actions import WITHOUT_GPU, Freed, GPUs, ModelList
 from transcription import TranscriptPlan, TranscriptReport
 
 __all__ = ["view"]

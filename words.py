@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from client_records import Reason, Rejection
 from dataset import Finding, FindingCode, Verdict
 from dataset_doctor import Sign, Symptom
@@ -187,16 +184,6 @@ def symptom(found: Symptom) -> str:
 def remedy(found: Symptom) -> str:
     """What to do about it, in the user's language."""
     return _(SIGNS[found.sign][2])
-
-
-def told(found: Symptom, names: Mapping[str, str]) -> dict[str, Any]:
-    """A finding as JSON, with its words; `names` are what the user calls the pictures."""
-    return {
-        "code": found.sign.value, "level": found.level.name.lower().replace("_", "-"),
-        "pictures": [{"picture": f"{stem}.png", "source": names.get(stem, stem)} for stem in found.pictures],
-        "reason": symptom(found), "remedy": remedy(found), "measured": round(found.measured, 4), "limit": round(found.limit, 4),
-        "quarantine": [f"{stem}.png" for stem in found.cure_by_removing],
-    }  # fmt: skip
 
 
 def finding(found: Finding) -> str:
