@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Generic, Self, TypeVar, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
 from action_request import ClientRequest, Request
 from client import Client
@@ -18,9 +18,10 @@ from workshop import Workshop
 
 Stage = Generator[Event, None, Any]
 Asked = TypeVar("Asked", bound=Request)
-Rounded2 = Annotated[float, AfterValidator(partial(round, ndigits=2))]  # numbers of an answer, to so many decimals
-Rounded3 = Annotated[float, AfterValidator(partial(round, ndigits=3))]
-Rounded4 = Annotated[float, AfterValidator(partial(round, ndigits=4))]
+# Numbers of an answer, to so many decimals; a count among them stays whole.
+Rounded2 = Annotated[int | float, AfterValidator(partial(round, ndigits=2)), WithJsonSchema({"type": "number"})]
+Rounded3 = Annotated[int | float, AfterValidator(partial(round, ndigits=3)), WithJsonSchema({"type": "number"})]
+Rounded4 = Annotated[int | float, AfterValidator(partial(round, ndigits=4)), WithJsonSchema({"type": "number"})]
 
 
 class Answer(BaseModel):

@@ -1,14 +1,21 @@
 """The JSON that scripts rely on: what each action answers on the demo's client has the keys and types that are on record.
 
-`python tests/test_json_keys.py HOME` writes the record anew, from a home in which the demo ran: only for keys added on purpose.
+`PYTHONPATH=. python tests/test_json_keys.py HOME ANSWER` writes the record anew, only for keys added on purpose: from a home in
+which the demo ran, and from the file of its answer.
 """
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
+import pytest
 from PIL import Image
+
+from action_reference import schemas_of
+from actions import ROWS, action_named
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORD = ROOT / "tests" / "data" / "json_keys.json"
@@ -89,6 +96,15 @@ def merged(shapes):
     return sorted(shapes, key=json.dumps)[-1] if shapes else None
 
 
+def alike(seen, recorded):
+    """Whether a shape is the one on record; what holds nothing on this machine may hold anything."""
+    if isinstance(seen, dict) and isinstance(recorded, dict):
+        return list(seen) == list(recorded) and all(alike(seen[key], recorded[key]) for key in seen)
+    if isinstance(seen, list) and isinstance(recorded, list):
+        return None in (*seen, *recorded) or alike(seen[0], recorded[0])
+    return seen == recorded or "null" in (seen, recorded) or None in (seen, recorded)
+
+
 def asked(home):
     """Every case asked of a home in which the demo ran: name -> (exit code, answer)."""
     (home / "new").mkdir()
@@ -111,8 +127,29 @@ def asked(home):
     return answers
 
 
+@pytest.fixture(scope="module")
+def answers(demo, tmp_path_factory):
+    home = tmp_path_factory.mktemp("asked") / "home"
+    shutil.copytree(demo.home, home)
+    return {"demo": (0, demo.answer)} | asked(home)
+
+
+@pytest.mark.parametrize("name", json.loads(RECORD.read_text()))
+def test_the_keys_on_record_are_there_with_their_types(answers, name):
+    (code, answer), (code_then, shape_then) = answers[name], json.loads(RECORD.read_text())[name]
+    assert code == code_then
+    assert alike(shape(answer), shape_then)
+
+
+def test_every_answer_is_what_its_schema_promises(answers, tmp_path):
+    schemas = {row.name: schemas_of(action_named(row.name)) for row in ROWS}
+    words = {name: words for name, words in cases(tmp_path).items() if answers[name][0] == 0} | {"demo": ("demo",)}
+    for name, (action, *rest) in words.items():
+        jsonschema.validate(answers[name][1], schemas[action]["plan" if "--plan" in rest else "answer"])
+    assert len(words) > 40
+
+
 if __name__ == "__main__":
     told = asked(Path(sys.argv[1]).resolve())
+    told = {"demo": (0, json.loads(Path(sys.argv[2]).read_text()))} | told
     RECORD.write_text(json.dumps({name: [code, shape(answer)] for name, (code, answer) in told.items()}, indent=1) + "\n")
-    if len(sys.argv) > 2:
-        Path(sys.argv[2]).write_text(json.dumps(told, indent=1))
