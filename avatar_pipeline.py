@@ -15,21 +15,23 @@ import io
 import json
 import os
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import Namespace
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
 from rich.console import Console
 
 import screens
-from action_table import Action, Answer, Ask, Job, Option
+from action_request import ClientRequest, Menu, Question, questions_of
+from action_table import Action, Form, Job, Session, dump
 from actions import ROWS, action_named, row_named
 from client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
-from config import VERSION, Settings, load_settings, program_home, settings_file
-from forms import Form
+from command_line import build_parser, read_request
+from config import load_settings, program_home, settings_file
 from journey import State, next_step, read_journey
 from language import LANGUAGES, N_, _, speak
 from stage_watch import Watch, drive
@@ -42,14 +44,6 @@ MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letter
 BACK, NEW, ALL, MORE = "<back>", "<new>", "<all>", "<more>"  # answers that no client can be named
 
 TEXT = {
-    "program": N_("From a folder of pictures to a trained LoRA and finished portraits. Without an action: the menu."),
-    "home": N_("folder of settings and clients (default: the program's own)"),
-    "language": N_("en, es, or auto for the system's"),
-    "version": N_("print the version and end"),
-    "json": N_("print one JSON object and nothing else"),
-    "yes": N_("do not ask, go ahead"),
-    "plan": N_("only show what would be done"),
-    "client": N_("name of the client"),
     "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
     "keys": N_("(arrows or numbers, Enter; Esc: back)"),
     "main_question": N_("What shall we work on?"),
@@ -78,29 +72,46 @@ def text(name: str) -> str:
     return _(TEXT[name])
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """This run of the program: where it works, in which language if one was named, what holds its models, where it draws."""
+
+    home: Path
+    language: str | None
+    workshop: Workshop
+    console: Console
+
+    def session(self) -> Session:
+        """What an action works in; settings are read anew, and their language counts where the command line names none."""
+        settings = load_settings(self.home)
+        if not self.language:
+            speak(settings.language)
+        return Session(self.home, settings, self.workshop)
+
+
 # --- running one action -----------------------------------------------------------------------------------------------
-def perform(action: Action, job: Job, console: Console, *, quiet: bool = False) -> Any:
+def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool = False) -> Any:
     """Run one action for its client, held for this program alone where it changes something; hand back its report."""
     if action.whole_gpu:
-        job.workshop.close()
+        job.session.workshop.close()
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
     with held, Watch(console, quiet) as watch:
         return drive(action.run(job), watch)
 
 
-def _perform_again(action: Action, job: Job, console: Console) -> Any:
+def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
     """Run an action and, where it fails in a way that can be answered, ask whether to try that; hand back its report."""
     while True:
         try:
             return perform(action, job, console)
         except PipelineError as error:
-            again = action.retry(job.options, error) if action.retry else None
+            again = action.retry(job.request, error) if action.retry else None
             if again is None:
                 raise
             _complain(error)
             if not _ask_yes(again.question):
                 raise Stopped from error
-            job = action.planned(replace(job, options=again.options))
+            job = action.planned(replace(job, request=again.request))
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -114,10 +125,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     answering = bool(options.action and options.json)
     console = Console(stderr=answering, highlight=False)
     # The models that one action loads are there for the next; they leave with the program.
-    with Workshop(home / "logs" / "worker.log") as options.workshop:
+    with Workshop(home / "logs" / "worker.log") as workshop:
+        program = Program(home, options.language, workshop, console)
         if options.action:
-            return guarded(lambda: _run_action(options, home, console), console, home, answering)
-        return guarded(lambda: open_menu(options, home, console), console, home)
+            return guarded(lambda: _run_action(program, options), console, home, answering)
+        return guarded(lambda: open_menu(program), console, home)
 
 
 def _write_utf8() -> None:
@@ -133,84 +145,61 @@ def _wanted_language(argv: Sequence[str]) -> str:
     return wishes[0] if wishes and wishes[0] in LANGUAGES else "auto"
 
 
-def build_parser(argv: Sequence[str]) -> ArgumentParser:
-    """The command line, drawn from the table of actions; the options of those that `argv` does not name are left out."""
-    parser = ArgumentParser(prog="avatar_pipeline.py", description=text("program"), allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"avatar-pipeline {VERSION}", help=text("version"))
-    parser.add_argument("--home", help=text("home"))
-    parser.add_argument("--language", choices=(*LANGUAGES, "auto"), help=text("language"))
-    actions = parser.add_subparsers(dest="action", metavar=_("ACTION"))
-    for row in ROWS:
-        action_parser = actions.add_parser(row.name, help=_(row.label), description=_(row.label), allow_abbrev=False)
-        if row.name in argv:
-            _add_options(action_parser, action_named(row.name))
-    return parser
-
-
-def _add_options(parser: ArgumentParser, action: Action) -> None:
-    parser.add_argument("--json", action="store_true", help=text("json"))
-    parser.add_argument("--yes", action="store_true", help=text("yes"))
-    if action.plan:
-        parser.add_argument("--plan", action="store_true", help=text("plan"))
-    if action.needs_client:
-        parser.add_argument("--client", required=True, metavar="ID", help=text("client"))
-    for option in action.options:
-        parser.add_argument(option.flag, help=_(option.help), **option.words())
-
-
-def _run_action(options: Namespace, home: Path, console: Console) -> int:
-    settings = _settings(home, options)
-    action = action_named(options.action)
-    client = open_client(home, options.client) if action.needs_client else None
-    job = action.planned(Job(home, settings, options, client, options.workshop))
-    if job.plan is not None:
+def _run_action(program: Program, options: Namespace) -> int:
+    """Run the action that the command line names; argparse's words go no further than here."""
+    action, console = action_named(options.action), program.console
+    request = read_request(options, action.request)
+    session = program.session()
+    client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
+    job = action.planned(Job(session, request, client, unattended=options.yes))
+    if job.plan is not None and action.plan_answer:
         if options.plan:
-            return _hand_over(action, job.plan, action.plan_answer(job.plan), options.json, console)
+            return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
         if not options.json:
             _show(action, job.plan, console)
-    if not _agreed(action, job, console):
+    can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
+    if not _agreed(action, job, console, can_ask):
         console.print(text("not_done"))
         return STOPPED
-    if console.is_terminal and sys.stdin.isatty() and not (options.json or options.yes):
+    if can_ask and not job.unattended:
         report = _perform_again(action, job, console)
     else:
         report = perform(action, job, console, quiet=options.json and not console.is_terminal)
-    return _hand_over(action, report, action.answer(report), options.json, console, action.verdict(report))
-
-
-def _settings(home: Path, options: Namespace) -> Settings:
-    """The settings of a home; their language counts where the command line names none."""
-    settings = load_settings(home)
-    if not options.language:
-        speak(settings.language)
-    return settings
+    return _hand_over(action, report, console, action.answer(report) if options.json else None, action.verdict(report))
 
 
 def _hand_over(
-    action: Action, report: object, answer: Answer, as_json: bool, console: Console, complaint: PipelineError | None = None
+    action: Action[Any], report: object, console: Console, answer: BaseModel | None, complaint: PipelineError | None = None
 ) -> int:
-    """Show what came out, or print it as JSON; a complaint is part of it and decides the exit code."""
-    if not as_json:
+    """Show what came out or, where there is an answer, print that as JSON; a complaint is part of it and decides the exit code."""
+    if answer is None:
         _show(action, report, console)
     if complaint:
         _complain(complaint)
-        answer = {**answer, "error": complaint.text(), "hint": complaint.cure()}
-    if as_json:
-        print(json.dumps(answer, ensure_ascii=False), flush=True)
+    if answer is not None:
+        _print_json(dump(answer) | (_told(complaint) if complaint else {}))
     return FAILED if complaint else DONE
 
 
-def _show(action: Action, record: object, console: Console) -> None:
+def _print_json(answer: dict[str, Any]) -> None:
+    print(json.dumps(answer, ensure_ascii=False), flush=True)
+
+
+def _told(error: PipelineError) -> dict[str, str]:
+    return {"error": error.text(), "hint": error.cure()}
+
+
+def _show(action: Action[Any], record: object, console: Console) -> None:
     """A plan or report as people read it, drawn by the module that the action's row names."""
     views = importlib.import_module(row_named(action.name).view).VIEWS
     console.print(views[type(record)](record))
 
 
-def _agreed(action: Action, job: Job, console: Console) -> bool:
+def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool) -> bool:
     """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
-    if job.options.yes or not ((action.long and job.plan is not None) or action.grave(job)):
+    if job.unattended or not ((action.long and job.plan is not None) or action.grave(job)):
         return True
-    if sys.stdin.isatty() and console.is_terminal and not job.options.json:
+    if can_ask:
         return _ask_yes(text("go_ahead"))
     if action.grave(job):
         console.print(text("say_yes"))
@@ -249,7 +238,7 @@ def _complain(error: PipelineError) -> None:
 def _failed(error: PipelineError, answering: bool) -> int:
     _complain(error)
     if answering:
-        print(json.dumps({"error": error.text(), "hint": error.cure()}, ensure_ascii=False))
+        _print_json(_told(error))
     return FAILED
 
 
@@ -266,13 +255,14 @@ def _fault(error: Exception, home: Path, answering: bool) -> int:
 
 
 # --- the menu ---------------------------------------------------------------------------------------------------------
-def open_menu(options: Namespace, home: Path, console: Console) -> int:
+def open_menu(program: Program) -> int:
     """The first screen: the clients and the tools. Leaving it anywhere loses nothing."""
+    home, console = program.home, program.console
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         console.print(text("no_terminal"))
         return WRONG_WORDS
     while True:
-        _settings(home, options)  # their language may have been changed a moment ago
+        program.session()  # its language may have been changed a moment ago
         clients = list_clients(home)
         console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists()))
         choices = [(client.id, client.id, "") for client in clients]
@@ -281,19 +271,19 @@ def open_menu(options: Namespace, home: Path, console: Console) -> int:
         chosen = _choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
         if chosen == BACK:
             return DONE
-        guarded(lambda: _enter(chosen, options, home, console), console, home)  # noqa: B023 - called at once
+        guarded(lambda: _enter(chosen, program), console, home)  # noqa: B023 - called at once
 
 
-def _enter(chosen: str, options: Namespace, home: Path, console: Console) -> int:
+def _enter(chosen: str, program: Program) -> int:
     """Open what was chosen on the first screen."""
     if chosen == NEW:
-        return _new_client(options, home, console)
+        return _new_client(program)
     if chosen.startswith("tool:"):
-        return _from_menu(action_named(chosen.removeprefix("tool:")), options, home, None, console)
-    return client_menu(chosen, options, home, console)
+        return _from_menu(action_named(chosen.removeprefix("tool:")), program, None)
+    return client_menu(chosen, program)
 
 
-def _new_client(options: Namespace, home: Path, console: Console) -> int:
+def _new_client(program: Program) -> int:
     name = _ask_text(text("new_client_name"))
     if not name:
         return DONE
@@ -301,15 +291,16 @@ def _new_client(options: Namespace, home: Path, console: Console) -> int:
     word = _choose(text("class_word"), [(word, _(label), "") for word, label in CLASS_LABELS.items()])
     if word == BACK:
         return DONE
-    create_client(home, name, word)
-    return client_menu(name, options, home, console)
+    create_client(program.home, name, word)
+    return client_menu(name, program)
 
 
-def client_menu(name: str, options: Namespace, home: Path, console: Console) -> int:
+def client_menu(name: str, program: Program) -> int:
     """The guided screen of a client: its eight steps, read from disk, the next one preselected."""
+    home, console = program.home, program.console
     client = open_client(home, name)
     while client.state_file.exists():
-        steps = read_journey(home, _settings(home, options), client)
+        steps = read_journey(home, program.session().settings, client)
         console.print(screens.headline(client))
         choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
         choices += [(MORE, text("more"), "")]
@@ -321,28 +312,16 @@ def client_menu(name: str, options: Namespace, home: Path, console: Console) -> 
             rows = [(row.name, _(row.label), "") for row in ROWS if row.more]
             chosen = _choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
         if chosen != BACK:
-            guarded(lambda: _from_menu(action_named(chosen), options, home, client, console), console, home)  # noqa: B023 - called at once
+            guarded(lambda: _from_menu(action_named(chosen), program, client), console, home)  # noqa: B023 - called at once
     return DONE
 
 
-def _from_menu(action: Action, options: Namespace, home: Path, client: Client | None, console: Console) -> int:
+def _from_menu(action: Action[Any], program: Program, client: Client | None) -> int:
     """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
-    answers = Namespace(**{**vars(options), **{option.name: option.default for option in action.options}})
-    answers.client = client.id if client else None
-    job = Job(home, _settings(home, options), answers, client, options.workshop)
-    if action.form:
-        form = action.form(job)
-        vars(answers).update(form.options(_fill_in(form)))
-    for option in () if action.form else action.options:
-        if option.ask and option.when(job):
-            text_given = _ask_option(option, job, console)
-            if text_given is None:
-                return DONE
-            try:
-                setattr(answers, option.name, option.answered(text_given) if text_given else option.default)
-            except (ArgumentTypeError, ValueError) as error:
-                console.print(text("not_understood").format(answer=text_given, error=error))
-                return DONE
+    console = program.console
+    job = _ask_request(action, program.session(), client, console)
+    if job is None:
+        return DONE
     job = action.planned(job)
     if job.plan is not None:
         _show(action, job.plan, console)
@@ -350,10 +329,33 @@ def _from_menu(action: Action, options: Namespace, home: Path, client: Client | 
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)
-    code = _hand_over(action, report, {}, False, console, action.verdict(report))
+    code = _hand_over(action, report, console, None, action.verdict(report))
     for name in action.then(job, report):
-        _from_menu(action_named(name), options, home, client, console)
+        _from_menu(action_named(name), program, client)
     return code
+
+
+# --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
+def _ask_request(action: Action[Any], session: Session, client: Client | None, console: Console) -> Job[Any] | None:
+    """The job that the user's answers make, question by question or on a form; None when the user went back."""
+    kind = action.request
+    answers: dict[str, Any] = {"client": client.id} if client and "client" in kind.model_fields else {}
+    job = Job(session, kind.model_construct(**answers), client)  # so far: what was not asked yet stands at its default
+    if action.form:
+        form = action.form(job)
+        return replace(job, request=form.request(_fill_in(form)))
+    for question in questions_of(kind):
+        if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
+            given = _ask_question(question, job, console)
+            if given is None:
+                return None
+            try:
+                answers |= {question.name: question.answered(given)} if given else {}
+            except ValueError as error:
+                console.print(text("not_understood").format(answer=given, error=error))
+                return None
+            job = replace(job, request=kind.model_construct(**answers))
+    return replace(job, request=kind(**answers))
 
 
 def _fill_in(form: Form) -> dict[str, str]:
@@ -370,27 +372,28 @@ def _fill_in(form: Form) -> dict[str, str]:
         answers[chosen] = answers[chosen] if given is None else given
 
 
-# --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
-def _ask_option(option: Option, job: Job, console: Console) -> str | None:
+def _ask_question(question: Question, job: Job[Any], console: Console) -> str | None:
     """What the user answers, perhaps nothing; None when the user went back, as an empty path does where one is needed."""
-    if option.offer:
-        rows = [(value, label, "") for value, label in option.offer(job)]
+    ask = question.ask
+    if ask.offer:
+        rows = [(value, label, "") for value, label in ask.offer(job)]
         if not rows:
             console.print(text("nothing_to_choose"))
             return None
-        chosen = _choose(_(option.help), [*rows, (BACK, text("back"), "")])
+        chosen = _choose(_(ask.help), [*rows, (BACK, text("back"), "")])
         return None if chosen == BACK else chosen
-    if option.ask is Ask.CHOICE and option.switch:
-        return _choose(_(option.help), [("no", text("no_word"), ""), ("yes", text("yes_word"), "")])
-    if option.ask is Ask.CHOICE:
-        offered = option.offered or option.choices
-        default = option.default if option.default in offered else None
-        chosen = _choose(_(option.help), [(choice, _(option.labels.get(choice, choice)), "") for choice in offered], default)
+    if question.switch:
+        chosen = _choose(_(ask.help), [("no", text("no_word"), ""), ("yes", text("yes_word"), "")])
         return None if chosen == BACK else chosen
-    if option.ask is Ask.PATH:
-        path = _ask_path(_(option.help))
-        return path if path or option.flag.startswith("--") else None
-    return _ask_text(_(option.help), option.suggest(job) if option.suggest else str(option.default or ""))
+    if ask.menu is Menu.CHOICE:
+        offered = ask.offered or question.choices
+        default = question.default if question.default in offered else None
+        chosen = _choose(_(ask.help), [(choice, _(ask.labels.get(choice, choice)), "") for choice in offered], default)
+        return None if chosen == BACK else chosen
+    if ask.menu is Menu.PATH:
+        path = _ask_path(_(ask.help))
+        return path if path or not question.required else None
+    return _ask_text(_(ask.help), ask.suggest(job) if ask.suggest else str(question.default or ""))
 
 
 def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:

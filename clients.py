@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from argparse import Namespace
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from client import Client, create_client, list_clients, open_client
+from action_request import Ask, Menu, Request, UserPath
+from action_table import Action, Answer, Job, Retry
+from client import CLASS_WORDS, Client, create_client, list_clients, open_client
 from client_export import ExportedClient, export_client
-from config import Settings
-from journey import Step, read_journey
-from utils import Event
-
-VERBS = ("list", "create", "show", "export", "erase")
+from journey import State, Step, read_journey
+from language import N_, _
+from utils import Event, FileThere, PipelineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +44,57 @@ class ClientErased:
 Report = ClientList | ClientView | ClientErased | ExportedClient
 
 
-def manage(home: Path, settings: Settings, options: Namespace) -> Generator[Event, None, Report]:
-    """Do what the option `verb` asks for; raises BadClientId, ClientExists, ClientMissing, ClientBusy, or what an export raises."""
-    verb, name = options.verb, options.name or options.client or ""
-    if verb == "list" or (verb == "show" and not name):
-        return ClientList(list_clients(home))
-    client = create_client(home, name, options.class_word) if verb == "create" else open_client(home, name)
-    exported = (yield from export_client(client, options.to, overwrite=options.overwrite)) if exports(options) else None
-    if verb == "erase":
+# --- what is asked ----------------------------------------------------------------------------------------------------
+_VERB_LABELS = {
+    "show": N_("show it"),
+    "export": N_("export it: everything known of it in one .zip"),
+    "erase": N_("erase it, with everything made for it"),
+}
+_CLASS_HELP = N_("what the client is, for captions: person, woman, man")
+_EXPORT_FIRST_HELP = N_("Export everything known of the client before it is erased?")
+_TO_HELP = N_("Where to: a folder or FILE.zip (empty: the folder exports beside clients):")
+_OVERWRITE_HELP = N_("write over the file that export is told to write")
+_OVER = N_("Write over it?")
+
+
+def _verbs(_job: Job[ClientsRequest]) -> list[tuple[str, str]]:
+    """What the menu offers; the file is offered before the end."""
+    return [(verb, _(label)) for verb, label in _VERB_LABELS.items()]
+
+
+class ClientsRequest(Request):
+    """What to do with which client. The name may be given as a word or with --client."""
+
+    verb: Annotated[
+        Literal["list", "create", "show", "export", "erase"], Ask(N_("What to do with the client:"), menu=Menu.CHOICE, offer=_verbs)
+    ] = "show"
+    name: Annotated[str, Ask(N_("name of the client"))] = ""
+    client: Annotated[str, Ask(N_("name of the client"), "--client", "ID")] = ""
+    class_word: Annotated[str, Ask(_CLASS_HELP, "--class-word")] = CLASS_WORDS[0]
+    export_first: Annotated[
+        bool, Ask(_EXPORT_FIRST_HELP, "--export-first", menu=Menu.CHOICE, when=lambda job: job.request.verb == "erase")
+    ] = False
+    to: Annotated[UserPath | None, Ask(_TO_HELP, "--to", "PLACE", menu=Menu.PATH, when=lambda job: job.request.exports)] = None
+    overwrite: Annotated[bool, Ask(_OVERWRITE_HELP, "--overwrite")] = False
+
+    @property
+    def exports(self) -> bool:
+        """Whether everything known of the client is to be written into an archive."""
+        return self.verb == "export" or (self.verb == "erase" and self.export_first)
+
+
+# --- what is done -----------------------------------------------------------------------------------------------------
+def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
+    """Do what the request's verb says; raises BadClientId, ClientExists, ClientMissing, ClientBusy, or what an export raises."""
+    request = job.request
+    name = request.name or request.client
+    if request.verb == "list" or (request.verb == "show" and not name):
+        return ClientList(list_clients(job.home))
+    client = create_client(job.home, name, request.class_word) if request.verb == "create" else open_client(job.home, name)
+    exported = (yield from export_client(client, request.to, overwrite=request.overwrite)) if request.exports else None
+    if request.verb == "erase":
         return replace(erase(client), exported=exported)
-    return exported or ClientView(client, read_journey(home, settings, client))
-
-
-def exports(options: Namespace) -> bool:
-    """Whether everything known of the client is to be written into an archive."""
-    return options.verb == "export" or (options.verb == "erase" and options.export_first)
+    return exported or ClientView(client, read_journey(job.home, job.settings, client))
 
 
 def erase(client: Client) -> ClientErased:
@@ -72,17 +107,77 @@ def erase(client: Client) -> ClientErased:
     return ClientErased(client.id, files)
 
 
-def answer(report: Report) -> dict[str, Any]:
-    """The report as JSON."""
+def _write_over(request: ClientsRequest, error: PipelineError) -> Retry | None:
+    """After a refusal to write over a file: all the same."""
+    return Retry(_(_OVER), request.model_copy(update={"overwrite": True})) if isinstance(error, FileThere) else None
+
+
+# --- what is answered -------------------------------------------------------------------------------------------------
+class ClientListAnswer(Answer):
+    """The names of the clients of a home."""
+
+    clients: tuple[str, ...]
+
+
+class StepAnswer(Answer):
+    """How a step of a client stands: the action that runs it, and how many things it brought."""
+
+    action: str
+    state: State
+    count: int
+
+
+class ClientAnswer(Answer):
+    """One client: where it lies, and its eight steps."""
+
+    client: str
+    folder: Path
+    steps: tuple[StepAnswer, ...]
+
+
+class ExportedClientAnswer(Answer):
+    """The archive of a client, and what it could not take."""
+
+    client: str
+    file: Path
+    files: int
+    bytes: int
+    sha256: str
+    left_out: tuple[str, ...]
+
+
+class ErasedAnswer(Answer):
+    """A client that is gone."""
+
+    erased: str
+    files: int
+
+
+class ErasedAndExportedAnswer(ErasedAnswer):
+    """A client that is gone, and the archive that was made of it just before."""
+
+    exported: ExportedClientAnswer
+
+
+ClientsAnswer = ClientListAnswer | ClientAnswer | ExportedClientAnswer | ErasedAnswer | ErasedAndExportedAnswer
+
+
+def answer(report: Report) -> ClientsAnswer:
+    """The report as it is answered."""
     if isinstance(report, ClientList):
-        return {"clients": [client.id for client in report.clients]}
+        return ClientListAnswer(clients=tuple(client.id for client in report.clients))
     if isinstance(report, ExportedClient):
-        return {
-            "client": report.client, "file": str(report.file), "files": report.files, "bytes": report.bytes,
-            "sha256": report.sha256, "left_out": list(report.left_out),
-        }  # fmt: skip
+        return ExportedClientAnswer.of(report)
     if isinstance(report, ClientErased):
-        exported = {"exported": answer(report.exported)} if report.exported else {}
-        return {"erased": report.client, "files": report.files, **exported}
-    steps = [{"action": step.action, "state": step.state.value, "count": step.count} for step in report.steps]
-    return {"client": report.client.id, "folder": str(report.client.root), "steps": steps}
+        gone: dict[str, Any] = {"erased": report.client, "files": report.files}
+        exported = ExportedClientAnswer.of(report.exported) if report.exported else None
+        return ErasedAndExportedAnswer(**gone, exported=exported) if exported else ErasedAnswer(**gone)
+    return ClientAnswer(
+        client=report.client.id, folder=report.client.root, steps=tuple(StepAnswer.of(step) for step in report.steps)
+    )
+
+
+CLIENT = Action(
+    "client", ClientsRequest, manage, answer, changes=False, grave=lambda job: job.request.verb == "erase", retry=_write_over
+)
+ACTIONS = (CLIENT,)

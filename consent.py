@@ -21,6 +21,7 @@ from studio_errors import ConsentMissing, LicenceRefused
 from utils import Record, SettingRefused, read_record, write_record
 
 LONGEST_NAME = 200
+LICENCE_QUESTION = N_("InsightFace's models are for non-commercial research only. What are they used for here?")
 
 
 class Use(Labelled):

@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from action_request import Request
+from action_table import Action, Answer, Job, Rounded2
 from client import Client, create_client, list_clients, open_client
 from config import Settings
 from data_preprocessor import import_midjourney, import_photos
@@ -143,3 +145,37 @@ _STEPS: dict[str, Callable[[_Journey], Generator[Event, None, Outcome]]] = {
     "train": _train,
     "generate": _generate,
 }
+
+
+# --- the action -------------------------------------------------------------------------------------------------------
+class DemoStepAnswer(Answer):
+    """A step of the demo, and how many seconds it took."""
+
+    name: str
+    seconds: Rounded2
+
+
+class LikenessAnswer(Answer):
+    """How near portraits come to the client's crops, as distances; `closed` is the share of the gap that the LoRA closed."""
+
+    base: float
+    lora: float
+    crops: float
+    closed: float
+    others_moved: float
+
+
+class DemoAnswer(Answer):
+    """What the demo ends with."""
+
+    steps: tuple[DemoStepAnswer, ...]
+    contact_sheet: Path
+    likeness: LikenessAnswer
+
+
+def _walk(job: Job[Request]) -> Generator[Event, None, DemoReport]:
+    return walk_demo(job.home, job.settings)
+
+
+DEMO = Action("demo", Request, _walk, DemoAnswer.of, whole_gpu=True)
+ACTIONS = (DEMO,)

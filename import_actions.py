@@ -1,61 +1,89 @@
-"""The import's actions: their options -> the stages, their reports -> JSON, and the form of the prompts."""
+"""The import's actions: what they ask for, what they answer, and the form of the prompts."""
 
 from __future__ import annotations
 
-from argparse import ArgumentTypeError, Namespace
-from collections.abc import Generator
-from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 import data_preprocessor
 import prompts
-from action_table import Action, Ask, Job, Option, at_once
+from action_request import Ask, ClientRequest, Menu, UserPath
+from action_table import Action, Answer, Form, FormRow, Job, Stage, at_once
 from client import Client
 from data_preprocessor import ImportReport
-from forms import Form, FormRow
 from import_plan import ImportPlan, plan_import
+from import_run import Duplicate, Note
 from language import N_
 from prompts import JobPrompt, Prompts
-from utils import Event, NothingImported, PipelineError
+from reasons import Reason
+from utils import NothingImported, PipelineError
 
 LABEL_CHARS = 28  # of a file name in front of a prompt, so that both stand in a line of 80
 
+_PICTURES_HELP = N_("Folder of the pictures, or one picture:")
+_MOVE_HELP = N_("take the pictures out of that folder once their copies are verified")
+_MASTER_HELP = N_("what all prompts of the client have in common")
+_SET_HELP = N_("prompt of a job, which is named by its id or a picture; may be given several times")
+_LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
+_USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
+_SPLIT_HELP = N_("make four pictures of each grid of four")
 
-def import_mj(client: Client, options: Namespace) -> Generator[Event, None, ImportReport]:
-    """`import-mj` with the options of the command line or the menu."""
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+class ImportMJRequest(ClientRequest):
+    """Which MidJourney pictures to import, and what is known of them."""
+
+    pictures: Annotated[tuple[UserPath, ...], Ask(_PICTURES_HELP, menu=Menu.PATH)]
+    username: Annotated[tuple[str, ...], Ask(_USERNAME_HELP, "--username", "NAME")] = ()
+    master: Annotated[str | None, Ask(_MASTER_HELP, "--master", "TEXT")] = None
+    split_grids: Annotated[bool, Ask(_SPLIT_HELP, "--split-grids")] = False
+    move: Annotated[bool, Ask(_MOVE_HELP, "--move")] = False
+
+
+class ImportPhotosRequest(ClientRequest):
+    """Which photos to import."""
+
+    pictures: Annotated[tuple[UserPath, ...], Ask(_PICTURES_HELP, menu=Menu.PATH)]
+    move: Annotated[bool, Ask(_MOVE_HELP, "--move")] = False
+
+
+def _pairs(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """JOB=TEXT each, as they are; raises ValueError where one is no pair."""
+    for text in texts:
+        if "=" not in text:
+            raise ValueError(text)
+    return texts
+
+
+class PromptsRequest(ClientRequest):
+    """What is told of prompts that the files do not tell; nothing: they are only shown."""
+
+    username: Annotated[tuple[str, ...], Ask(_USERNAME_HELP, "--username", "NAME")] = ()
+    master: Annotated[str | None, Ask(_MASTER_HELP, "--master", "TEXT")] = None
+    texts: Annotated[tuple[str, ...], AfterValidator(_pairs), Ask(_SET_HELP, "--set", "JOB=TEXT")] = ()
+    lists: Annotated[tuple[UserPath, ...], Ask(_LIST_HELP, "--list", "FILE")] = ()
+    skipped: tuple[str, ...] = ()  # jobs whose prompt the user does not know, and need not be asked for again
+
+
+# --- what is done -----------------------------------------------------------------------------------------------------
+def import_mj(job: Job[ImportMJRequest]) -> Stage:
+    """`import-mj`."""
+    request = job.request
     return data_preprocessor.import_midjourney(
-        client, options.pictures, usernames=tuple(options.username or ()), master_prompt=options.master,
-        split_grids=options.split_grids, move=options.move,
+        job.who, request.pictures, usernames=request.username, master_prompt=request.master,
+        split_grids=request.split_grids, move=request.move,
     )  # fmt: skip
 
 
-def import_photos(client: Client, options: Namespace) -> Generator[Event, None, ImportReport]:
+def import_photos(job: Job[ImportPhotosRequest]) -> Stage:
     """`import-photos`."""
-    return data_preprocessor.import_photos(client, options.pictures, move=options.move)
+    return data_preprocessor.import_photos(job.who, job.request.pictures, move=job.request.move)
 
 
-def plan(options: Namespace) -> ImportPlan:
+def plan(job: Job[Any]) -> ImportPlan:
     """What either of them would look at."""
-    return plan_import(options.pictures, move=options.move)
-
-
-def plan_answer(found: ImportPlan) -> dict[str, Any]:
-    """The plan as JSON."""
-    return {"pictures": len(found.pictures), "bytes": found.bytes, "raw": found.raw}
-
-
-def import_answer(report: ImportReport) -> dict[str, Any]:
-    """The report of an import as JSON."""
-    return {
-        "added": list(report.added),
-        "duplicates": [asdict(duplicate) for duplicate in report.duplicates],
-        "refused": [{"file": refused.file, "reason": refused.reason.value} for refused in report.refused],
-        "notes": [asdict(note) for note in report.notes],
-        "grids": list(report.grids),
-        "told": report.told,
-        "moved": report.moved,
-    }
+    return plan_import(job.request.pictures, move=job.request.move)
 
 
 def nothing_imported(report: ImportReport) -> PipelineError | None:
@@ -63,22 +91,13 @@ def nothing_imported(report: ImportReport) -> PipelineError | None:
     return None if report.added or report.duplicates else NothingImported(refused=len(report.refused))
 
 
-def tell_prompts(client: Client, options: Namespace) -> Prompts:
-    """`prompts`: keep what the options tell, and show what is known then."""
-    texts = dict(text.split("=", 1) for text in options.set or ())
+def tell_prompts(job: Job[PromptsRequest]) -> Prompts:
+    """`prompts`: keep what is told, and show what is known then."""
+    request = job.request
+    texts = dict(text.split("=", 1) for text in request.texts)
     return prompts.tell(
-        client, usernames=options.username or (), master=options.master, texts=texts, lists=options.list or (),
-        skipped=getattr(options, "skipped", ()),
+        job.who, usernames=request.username, master=request.master, texts=texts, lists=request.lists, skipped=request.skipped
     )  # fmt: skip
-
-
-def prompts_answer(found: Prompts) -> dict[str, Any]:
-    """The prompts as JSON."""
-    return {
-        "master_prompt": found.master_prompt, "offered": found.offered, "usernames": list(found.usernames),
-        "username_candidates": list(found.candidates), "unknown": [job.key for job in found.unknown],
-        "jobs": [asdict(job) for job in found.jobs],
-    }  # fmt: skip
 
 
 def prompts_form(client: Client) -> Form:
@@ -89,15 +108,15 @@ def prompts_form(client: Client) -> Form:
     rows = [*names, FormRow("<master>", N_("master prompt"), offered)]
     rows += [FormRow(job.key, _label(job), job.prompt or "") for job in found.unknown]
 
-    def options(answers: dict[str, str]) -> dict[str, Any]:
+    def request(answers: dict[str, str]) -> PromptsRequest:
         before = {row.key: row.value for row in rows}
-        changed = [f"{key}={answers[key]}" for key in before if key[0] != "<" and answers.get(key, before[key]) != before[key]]
-        return {
-            "username": [answers["<username>"]] if answers.get("<username>") else [], "set": changed,
-            "master": answers.get("<master>", found.master_prompt or ""), "skipped": [job.key for job in found.unknown],
-        }  # fmt: skip
+        changed = (f"{key}={answers[key]}" for key in before if key[0] != "<" and answers.get(key, before[key]) != before[key])
+        return PromptsRequest(
+            client=client.id, username=(answers["<username>"],) if answers.get("<username>") else (), texts=tuple(changed),
+            master=answers.get("<master>", found.master_prompt or ""), skipped=tuple(job.key for job in found.unknown),
+        )  # fmt: skip
 
-    return Form(N_("What the files do not tell:"), tuple(rows), options)
+    return Form(N_("What the files do not tell:"), tuple(rows), request)
 
 
 def _label(job: JobPrompt) -> str:
@@ -106,61 +125,83 @@ def _label(job: JobPrompt) -> str:
     return f"{name if len(name) <= LABEL_CHARS else f'{name[:LABEL_CHARS]}...'} ({len(job.files)})"
 
 
-def job_and_text(text: str) -> str:
-    """JOB=TEXT, as it is; raises ArgumentTypeError where it is no pair."""
-    if not text.partition("=")[1]:
-        raise ArgumentTypeError(text)
-    return text
-
-
-def _what_is_open(job: Job, _report: ImportReport) -> list[str]:
+def _what_is_open(job: Job[ImportMJRequest], _report: ImportReport) -> list[str]:
     """What the menu goes on with after an import: only what has something to do."""
     grids = ["grids"] if data_preprocessor.plan_grids(job.who).grids else []
     return [*grids, "prompts"] if prompts.read_prompts(job.who).open else grids
 
 
-# --- the actions ------------------------------------------------------------------------------------------------------
-_PICTURES = Option(
-    "pictures", N_("Folder of the pictures, or one picture:"), Ask.PATH, read=lambda text: Path(text).expanduser(), nargs="+"
-)
-_MOVE = Option("--move", N_("take the pictures out of that folder once their copies are verified"), default=False, switch=True)
-_MASTER_HELP = N_("what all prompts of the client have in common")
-_SET_HELP = N_("prompt of a job, which is named by its id or a picture; may be given several times")
-_LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
-_USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
+# --- what is answered -------------------------------------------------------------------------------------------------
+class ImportPlanAnswer(Answer):
+    """What an import would look at: `bytes` and `raw` (camera files) are of the pictures."""
 
+    pictures: int
+    bytes: int
+    raw: int
+
+    @classmethod
+    def of(cls, plan: ImportPlan) -> ImportPlanAnswer:
+        """The plan, its pictures counted."""
+        return cls(pictures=len(plan.pictures), bytes=plan.bytes, raw=plan.raw)
+
+
+class RefusedFileAnswer(Answer):
+    """A file that was not imported, and why."""
+
+    file: str
+    reason: Reason
+
+
+class ImportAnswer(Answer):
+    """What became of every picture: each is in exactly one of the first three."""
+
+    added: tuple[str, ...]
+    duplicates: tuple[Duplicate, ...]
+    refused: tuple[RefusedFileAnswer, ...]
+    notes: tuple[Note, ...]
+    grids: tuple[str, ...]
+    told: int
+    moved: int
+
+
+class GridPlanAnswer(Answer):
+    """The grids that would be split, relative to the client's folder."""
+
+    grids: tuple[str, ...]
+
+
+class PromptsAnswer(Answer):
+    """All prompts of a client; `unknown` are the jobs whose prompt nobody knows in full."""
+
+    master_prompt: str | None
+    offered: str
+    usernames: tuple[str, ...]
+    username_candidates: tuple[str, ...]
+    unknown: tuple[str, ...]
+    jobs: tuple[JobPrompt, ...]
+
+    @classmethod
+    def of(cls, found: Prompts) -> PromptsAnswer:
+        """What is known, the unknown jobs by their keys."""
+        return cls(
+            master_prompt=found.master_prompt, offered=found.offered, usernames=found.usernames,
+            username_candidates=found.candidates, unknown=tuple(job.key for job in found.unknown), jobs=found.jobs,
+        )  # fmt: skip
+
+
+# --- the actions ------------------------------------------------------------------------------------------------------
 IMPORT_MJ = Action(
-    "import-mj", lambda job: import_mj(job.who, job.options), import_answer,
-    plan=lambda job: plan(job.options), plan_answer=plan_answer,
-    verdict=nothing_imported,
-    then=_what_is_open,
-    options=(
-        _PICTURES,
-        Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
-        Option("--master", _MASTER_HELP, metavar="TEXT"),
-        Option("--split-grids", N_("make four pictures of each grid of four"), default=False, switch=True),
-        _MOVE,
-    ),
+    "import-mj", ImportMJRequest, import_mj, ImportAnswer.of,
+    plan=plan, plan_answer=ImportPlanAnswer.of, verdict=nothing_imported, then=_what_is_open,
 )  # fmt: skip
 IMPORT_PHOTOS = Action(
-    "import-photos", lambda job: import_photos(job.who, job.options), import_answer,
-    plan=lambda job: plan(job.options), plan_answer=plan_answer,
-    verdict=nothing_imported, options=(_PICTURES, _MOVE),
+    "import-photos", ImportPhotosRequest, import_photos, ImportAnswer.of,
+    plan=plan, plan_answer=ImportPlanAnswer.of, verdict=nothing_imported,
 )  # fmt: skip
 GRIDS = Action(
-    "grids", lambda job: data_preprocessor.split_grids(job.who), import_answer,
-    plan=lambda job: data_preprocessor.plan_grids(job.who),
+    "grids", ClientRequest, lambda job: data_preprocessor.split_grids(job.who), ImportAnswer.of,
+    plan=lambda job: data_preprocessor.plan_grids(job.who), plan_answer=GridPlanAnswer.of,
 )  # fmt: skip
-PROMPTS = Action(
-    "prompts",
-    at_once(lambda job: tell_prompts(job.who, job.options)),
-    prompts_answer, form=lambda job: prompts_form(job.who),
-    options=(
-        Option("--username", _USERNAME_HELP, repeatable=True, metavar="NAME"),
-        Option("--master", _MASTER_HELP, metavar="TEXT"),
-        Option("--set", _SET_HELP, read=job_and_text, repeatable=True, metavar="JOB=TEXT"),
-        Option("--list", _LIST_HELP, read=lambda text: Path(text).expanduser(), repeatable=True, metavar="FILE"),
-    ),
-)  # fmt: skip
+PROMPTS = Action("prompts", PromptsRequest, at_once(tell_prompts), PromptsAnswer.of, form=lambda job: prompts_form(job.who))
 
 ACTIONS = (IMPORT_MJ, IMPORT_PHOTOS, GRIDS, PROMPTS)

@@ -9,13 +9,11 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from client import Client, ClientState
 from config import QualityControlConfig, Settings, client_limits, save_settings, with_changes
 from image_processor import FaceReport, LimitsEffect, plan_limits, process_faces
 from language import _
-from review import verdicts_answer
 from utils import Event, SettingRefused, write_record
 
 BACK = "default:"  # before a name: give the limit back, a client's to the program, the program's to the default
@@ -134,26 +132,3 @@ def values_of(quality: QualityControlConfig) -> dict[str, float]:
     """Every limit by its name below `quality` in the settings: `min_contrast`, and for camera RAW `raw.min_contrast`."""
     standard = {name: float(value) for name, value in quality.model_dump(exclude={"raw"}).items()}
     return standard | {f"raw.{name}": float(value) for name, value in quality.raw.model_dump().items()}
-
-
-# --- as JSON ----------------------------------------------------------------------------------------------------------
-def plan_answer(plan: LimitsPlan) -> dict[str, Any]:
-    """The plan as JSON."""
-    effect = plan.effect
-    gained, lost = ([refused.answer() for refused in group] for group in (effect.gained, effect.lost))
-    numbers = {"accepted_before": effect.before, "accepted_after": effect.after, "gained": gained, "lost": lost}
-    return {**_move_answer(plan.move), **numbers}
-
-
-def report_answer(report: LimitsReport) -> dict[str, Any]:
-    """The verdicts as JSON, and with them what was moved where."""
-    return {**verdicts_answer(report.faces), **_move_answer(report.move)}
-
-
-def _move_answer(move: LimitsMove) -> dict[str, Any]:
-    return {
-        "scope": move.scope.value,
-        "changes": [{"limit": name, "old": old, "new": new} for name, old, new in move.changes],
-        "own_stays": list(move.own_stays),
-        "limits": {limit.name: {"value": limit.value, "program": limit.program, "own": limit.own} for limit in move.limits},
-    }

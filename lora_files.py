@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Generator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -65,20 +65,6 @@ def look_closely(client: Client) -> Generator[Event, None, LoraFiles]:
         yield Progress("checkpoints", number, len(checkpoints), one.path.name)
     sheets = [write_sample_sheet(client, version) for version in sorted({one.version for one in checkpoints})]
     return LoraFiles(tuple(found), tuple(sheet for sheet in sheets if sheet))
-
-
-def answer(report: LoraFiles) -> dict[str, Any]:
-    """The report as JSON."""
-    return {
-        "checkpoints": [
-            {
-                **asdict(file.checkpoint), "path": str(file.checkpoint.path), "sha256": file.sha256, "loss": file.loss,
-                "samples": [str(sample) for sample in file.samples], "captions": file.captions,
-            }
-            for file in report.files
-        ],
-        "contact_sheets": [str(sheet) for sheet in report.sheets],
-    }  # fmt: skip
 
 
 def strip_captions(client: Client, name: str = "") -> Generator[Event, None, Stripped]:

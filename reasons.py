@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import ConfigDict
 
 from language import N_, Labelled, _
@@ -174,7 +172,3 @@ class Rejection(Record):
     def sentence(self) -> str:
         """Why it was refused, with the measure and its limit, in the user's language."""
         return _(self.reason.english_sentence).format(measured=self.measured or 0.0, limit=self.limit or 0.0)
-
-    def answer(self) -> dict[str, Any]:
-        """The rejection as JSON: what is kept, and with it `cure`, in English whatever the user's language is."""
-        return {**self.model_dump(mode="json"), "cure": self.reason.english_cure}

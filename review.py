@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from client import Client
 from client_records import Face, Source
@@ -68,16 +67,6 @@ def rejected(client: Client) -> Rejected:
     return Rejected(tuple((reason, tuple(group)) for reason, group in ordered), by_hand, sum(bool(face.crop) for face in faces))
 
 
-def rejected_answer(report: Rejected) -> dict[str, Any]:
-    """The report as JSON."""
-    return {
-        "rejected": [refused.answer() for _reason, group in report.reasons for refused in group],
-        "by_reason": {reason.value: len(group) for reason, group in report.reasons},
-        "by_hand": list(report.by_hand),
-        "accepted": report.accepted,
-    }
-
-
 def accept_pictures(client: Client, settings: Settings, names: Sequence[str]) -> Generator[Event, None, FaceReport]:
     """Accept pictures by hand, or take that back (`undo:NAME`), and judge anew."""
     accept(client, [name for name in names if not name.startswith(UNDO)])
@@ -96,18 +85,6 @@ def can_be_accepted(client: Client) -> Offer:
 
 def _place(client: Client, face: Face) -> str:
     return f"{client.raw(face.source).name}/{face.file}"
-
-
-def verdicts_answer(report: FaceReport) -> dict[str, Any]:
-    """The verdicts as JSON."""
-    return {
-        "accepted": [face.crop for face in report.accepted],
-        "rejected": [refused.answer() for refused in report.rejected],
-        "warnings": {face.crop: list(face.warnings) for face in report.accepted if face.warnings},
-        "bystanders": {face.crop: face.bystanders for face in report.accepted if face.bystanders},
-        "identity": report.identity,
-        "references": report.references,
-    }
 
 
 # --- who the client is ------------------------------------------------------------------------------------------------
@@ -145,12 +122,6 @@ def _stem(client: Client, name: str) -> str:
     stems = {row.picture for row in list_captions(client)}
     plain = Path(name).stem
     return plain if plain in stems else stem_of(find_picture(client, name))
-
-
-def captions_answer(report: Captions) -> dict[str, Any]:
-    """The report as JSON."""
-    rows = [{**row.model_dump(), "source": report.names.get(row.picture, row.picture)} for row in report.rows]
-    return {"captions": rows, "changed": report.changed}
 
 
 def can_be_edited(client: Client) -> Offer:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
 from language import N_, Labelled, _
 
@@ -149,12 +147,3 @@ class Symptom:
     def sentence(self) -> str:
         """What was found, with its numbers, in the user's language."""
         return _(self.sign.english_sentence).format(measured=self.measured, limit=self.limit, phrase=self.phrase)
-
-    def answer(self, names: Mapping[str, str]) -> dict[str, Any]:
-        """The finding as JSON, with its texts; `names` are what the user calls the pictures."""
-        return {
-            "code": self.sign.value, "level": self.level.name.lower().replace("_", "-"),
-            "pictures": [{"picture": f"{stem}.png", "source": names.get(stem, stem)} for stem in self.pictures],
-            "reason": self.sentence, "remedy": self.sign.remedy, "measured": round(self.measured, 4),
-            "limit": round(self.limit, 4), "quarantine": [f"{stem}.png" for stem in self.cure_by_removing],
-        }  # fmt: skip

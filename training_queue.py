@@ -18,7 +18,6 @@ from client import Client, open_client
 from config import Settings
 from language import N_, Labelled
 from lora_trainer import TrainingReport, plan_training, train
-from training_errors import QueueFailed
 from training_runs import read_runs
 from utils import Event, Notice, PipelineError, Record, as_pipeline_error, log, read_record, write_record
 
@@ -142,14 +141,3 @@ def _last_loss(client: Client) -> float | None:
 
 def _write(home: Path, rows: Sequence[QueueRow]) -> None:
     write_record(queue_file(home), QueueRecord(rows=tuple(rows)))
-
-
-def answer(report: QueueReport) -> dict[str, object]:
-    """The table as JSON."""
-    return {"clients": [row.model_dump(mode="json") for row in report.rows]}
-
-
-def complaint(report: QueueReport) -> PipelineError | None:
-    """That something failed, for the exit code of a night; the table says what."""
-    failed = [row for row in report.rows if row.outcome is Outcome.FAILED]
-    return QueueFailed(failed=len(failed), total=len(report.rows)) if failed else None

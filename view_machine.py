@@ -7,8 +7,8 @@ from rich.text import Text
 
 from downloads import PreloadPlan, PreloadReport
 from language import N_, _
+from machine_actions import WITHOUT_GPU, Freed, GPUs, ModelList
 from screens import Views, table
-from studio_actions import WITHOUT_GPU, Freed, GPUs, ModelList
 from workshop import WorkshopStatus
 
 NO_GPU = N_("No NVIDIA GPU here. The embedded model paints and trains on the processor; SDXL itself needs a card.")

@@ -12,12 +12,14 @@ from safetensors.numpy import save_file
 from stages import run
 from tiny_sdxl import make_base
 
+from action_table import dump
+from checkpoint_actions import answer
 from checkpoints import choose_lora, list_checkpoints
 from client import Client, create_client
 from config import Settings
 from exports import export_lora
 from generation import plan_portraits
-from lora_files import answer, look_closely
+from lora_files import look_closely
 from training_errors import NoCheckpoint, TornCheckpoint
 from training_plan import BaseKind
 from utils import NotReady
@@ -129,5 +131,5 @@ def test_the_layers_tell_the_base_whatever_the_header_claims(client: Client) -> 
     save_file({"lora_unet_x.lokr_w1": np.ones((2, 2), np.float16)}, client.models / "ana_avatar_v5.safetensors")
     kinds = [one.base_kind for one in list_checkpoints(client)]
     assert kinds == [BaseKind.EMBEDDED, BaseKind.SDXL, None, BaseKind.EMBEDDED, BaseKind.SDXL]
-    told = answer(run(look_closely(client))[1])["checkpoints"]
+    told = dump(answer(run(look_closely(client))[1]))["checkpoints"]
     assert [one["base_kind"] for one in told] == kinds

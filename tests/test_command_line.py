@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from argparse import Namespace
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -16,10 +15,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from action_table import Action, Job, at_once
+from action_request import Request
+from action_table import Action, Answer, Job, Session, at_once
 from avatar_pipeline import perform
 from client import Client, create_client
 from config import Settings
+from workshop import Workshop
 
 ROOT = Path(__file__).resolve().parent.parent
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
@@ -281,9 +282,10 @@ def test_a_reader_that_has_enough_ends_nothing_with_a_traceback(tmp_path):
 
 def test_the_plan_that_is_shown_is_the_one_that_is_run_and_it_is_made_once(tmp_path):
     plans = count()
-    row = Action("walk", at_once(lambda job: job.plan), lambda report: {"ran": report}, plan=lambda _job: [next(plans)])
-    job = row.planned(Job(tmp_path, Settings(), Namespace()))
+    row = Action("walk", Request, at_once(lambda job: job.plan), Answer.of, plan=lambda _job: [next(plans)])
+    asked = Job(Session(tmp_path, Settings(), Workshop()), Request())
+    job = row.planned(asked)
     assert job.plan == [0]
     assert perform(row, job, Console(file=io.StringIO()), quiet=True) == [0]
-    assert replace(row, plans=lambda _job: False).planned(Job(tmp_path, Settings(), Namespace())).plan is None
+    assert replace(row, plans=lambda _job: False).planned(asked).plan is None
     assert next(plans) == 1

@@ -16,6 +16,8 @@ from safetensors.numpy import load_file
 from stages import run
 from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
+from action_table import dump
+from checkpoint_actions import answer
 from checkpoints import choose_lora, list_checkpoints
 from client import create_client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER
@@ -24,7 +26,6 @@ from exports import TITLES, App, export_lora
 from lora_files import look_closely, read_metadata, strip_captions
 from sample_sheet import CELL_PX
 from tensorboard_server import find_server, start_server, stop_server
-from training_actions import checkpoints_answer
 from training_errors import ExportRefused, GPUBusy, NoCheckpoint, NoSDXL, TornCheckpoint
 from training_lock import hold_gpu
 from training_queue import Outcome, last_queue, run_queue
@@ -174,7 +175,7 @@ def test_for_all_programs_it_goes_to_diffusers_alone_and_loads_there_onto_the_ba
     _events, report = run(export_lora(practised, settings))
     assert set(report.files) == {"diffusers"}
     assert report.left_out == (App.COMFYUI, App.A1111, App.INVOKEAI)
-    shown = checkpoints_answer(report)
+    shown = dump(answer(report))
     assert (shown["base_kind"], shown["left_out"]) == ("embedded", ["comfyui", "a1111", "invokeai"])
     folder = report.files["diffusers"].parent
     card = (folder / "README.md").read_text(encoding="utf-8")

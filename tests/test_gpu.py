@@ -4,14 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from argparse import Namespace
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-import studio_actions
-from action_table import Job
+import machine_actions
+from action_table import Job, Session, dump
 from config import Settings
 from gpu import CPU, GPUState, find_gpus, profile_here, profile_of
 from workshop import Workshop
@@ -138,14 +137,14 @@ def test_where_a_worker_runs_its_models_are_named_and_freed(tmp_path):
 
     with Workshop(tmp_path / "worker.log") as shop:
         finish(shop.ask("status"))
-        job = Job(tmp_path, Settings(), Namespace(verb="free"), None, shop)
-        report = finish(studio_actions.GPU.run(job))
+        job = Job(Session(tmp_path, Settings(), shop), machine_actions.ModelsRequest(verb="free"))
+        report = finish(machine_actions.GPU.run(job))
         assert report.worker.running and report.worker.pid == shop.pid
-        assert studio_actions.GPU.answer(report)["note"] == ""
+        assert machine_actions.GPU.answer(report).note == ""
         assert "Loaded models: -" in said(report)
-        freed = finish(studio_actions.MODELS.run(job))
-        assert shop.pid is None and studio_actions.MODELS.answer(freed) == {"freed": [], "note": ""}
+        freed = finish(machine_actions.MODELS.run(job))
+        assert shop.pid is None and dump(machine_actions.MODELS.answer(freed)) == {"freed": [], "note": ""}
         assert "No model was loaded." in said(freed)
-        nothing = finish(studio_actions.MODELS.run(job))
-        assert studio_actions.MODELS.answer(nothing)["note"] == "only_this_program"
+        nothing = finish(machine_actions.MODELS.run(job))
+        assert machine_actions.MODELS.answer(nothing).note == "only_this_program"
         assert "Only a menu frees its own" in said(nothing)

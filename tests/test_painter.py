@@ -101,11 +101,10 @@ def test_an_order_that_is_given_up_stops_at_the_next_step(order):
 
 
 def test_before_a_training_the_worker_ends(tmp_path):
-    from argparse import Namespace
-
     from rich.console import Console
 
-    from action_table import Action, Job, at_once
+    from action_request import Request
+    from action_table import Action, Answer, Job, Session, at_once
     from avatar_pipeline import perform
 
     assert [row.name for row in ROWS if action_named(row.name).whole_gpu] == ["demo", "train", "queue"]
@@ -113,9 +112,9 @@ def test_before_a_training_the_worker_ends(tmp_path):
         for _answer in shop.ask("status"):
             pass
         assert shop.pid
-        row = Action("train", at_once(lambda job: job.workshop.pid), lambda report: {}, whole_gpu=True)
+        row = Action("train", Request, at_once(lambda job: job.session.workshop.pid), Answer.of, whole_gpu=True)
         console = Console(file=io.StringIO())
-        assert perform(row, Job(tmp_path, Settings(), Namespace(), None, shop), console, quiet=True) is None
+        assert perform(row, Job(Session(tmp_path, Settings(), shop), Request()), console, quiet=True) is None
 
 
 def test_a_prompt_of_odd_letters_is_painted(tmp_path, base):

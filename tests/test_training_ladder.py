@@ -172,9 +172,10 @@ def test_accelerate_launches_with_the_users_own_configuration(client, settings, 
 
 
 def test_the_json_of_a_plan_can_be_read(client, settings):
-    from training_actions import plan_answer
+    from action_table import dump
+    from training_actions import TrainingPlanAnswer
 
-    told = json.loads(json.dumps(plan_answer(plan_training(client, settings, gpu=CARD))))
+    told = json.loads(json.dumps(dump(TrainingPlanAnswer.of(plan_training(client, settings, gpu=CARD)))))
     assert set(told["vram_parts"]) == {"unet", "text_encoders", "lora", "activations", "context"}
     assert told["verdict"] == "fits"
     assert told["disk_gb"] > 0
