@@ -164,10 +164,10 @@ def test_the_newest_finished_lora_is_taken_else_the_latest_step(tmp_path: Path, 
     ]
     for name in order:
         (client.models / f"{name}.safetensors").write_bytes(lora.read_bytes())
-        assert choose_lora(client).stem == name
+        assert choose_lora(client).path.stem == name
     (client.models / "demo_avatar_v11.safetensors").write_bytes(lora.read_bytes()[:-9])
-    assert choose_lora(client).stem == "demo_avatar_v10", "a torn file is not chosen"
-    assert choose_lora(client, "demo_avatar_v2.safetensors").stem == "demo_avatar_v2"
+    assert choose_lora(client).path.stem == "demo_avatar_v10", "a torn file is not chosen"
+    assert choose_lora(client, "demo_avatar_v2.safetensors").path.stem == "demo_avatar_v2"
 
 
 # --- the pipeline -----------------------------------------------------------------------------------------------------
