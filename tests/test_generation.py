@@ -418,7 +418,7 @@ def test_placeholders_are_filled_with_the_clients_words(client: Client, settings
 
 def test_a_lora_name_leads_nowhere_else(client: Client, settings: Settings, tmp_path: Path, lora: Path) -> None:
     (tmp_path / "clients" / "outside.safetensors").write_bytes(lora.read_bytes())
-    with pytest.raises(ModelMissing):
+    with pytest.raises(NoCheckpoint):
         small(client, settings, loras=("../../outside",))
 
 
