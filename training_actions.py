@@ -18,7 +18,7 @@ from action_table import Action, Answer, Ask, Job, Option, Retry, Stage
 from config import PRESETS, load_settings
 from consent import What, has_consent, record_consent
 from exports import App
-from findings import Verdict
+from findings import Readiness
 from gpu import largest_gpu
 from language import N_, _
 from sd_scripts import install_trainer, plan_trainer
@@ -123,7 +123,7 @@ def train(job: Job) -> Stage:
     yield from _keep_consent(job)
     insists = bool(getattr(job.options, "yes", False))  # the menu has no such flag
     examined = dataset_doctor.examine(job.who, job.settings)
-    if examined.verdict is Verdict.NO_GO and examined.reason and examined.images:
+    if examined.verdict is Readiness.NO_GO and examined.reason and examined.images:
         refused = DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
         if not (job.options.anyway or insists):
             raise refused
