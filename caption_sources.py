@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from captions import details_of, kind_of, measured_details
 from client import Client
-from client_records import Face, Source
+from client_records import Source, Verdict
 from config import Settings, client_limits
 from utils import Record
 
@@ -35,7 +35,9 @@ class _Prompts(Record):
 _TRAITS = {"lighting": "{} lighting", "expression": "{} expression"}  # what makes the face ("physical") is never named
 
 
-def details(client: Client, faces: Iterable[Face], settings: Settings, described: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+def details(
+    client: Client, faces: Iterable[Verdict], settings: Settings, described: Mapping[str, str]
+) -> dict[str, tuple[str, ...]]:
     """What is to be said of each picture, by the hash of its original; what a person or MidJourney said comes first.
 
     `described` are sentences about pictures, by the same hash.

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from client_records import Face
+from client_records import Verdict
 from config import DETAIL_KINDS, DetailKind
 from photo_analysis import light_of
 
@@ -116,7 +116,7 @@ def kind_of(detail: str) -> DetailKind:
     return next((kind for kind, pattern in _KINDS.items() if pattern.search(folded)), "other")
 
 
-def measured_details(face: Face, turned_from: float) -> tuple[str, ...]:
+def measured_details(face: Verdict, turned_from: float) -> tuple[str, ...]:
     """What was measured of a picture in words, as far as it stands out: ordinary light and framing are not worth a word."""
     if face.analysis is None:
         return ()

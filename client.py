@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from client_records import Decisions, Face, Faces, Picture, Pictures, Source
+from client_records import Decisions, Faces, Picture, Pictures, Source, Verdict
 from language import N_
 from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, Kind, Record, read_record, write_record
 
@@ -319,11 +319,11 @@ class Client:
         found = self.read(self.images_file, Pictures)
         return found.images if found else ()
 
-    def faces(self) -> tuple[Face, ...]:
+    def faces(self) -> tuple[Verdict, ...]:
         """Every verdict of `process`; raises BrokenFile."""
         return self.judged().faces
 
-    def crops(self) -> tuple[Face, ...]:
+    def crops(self) -> tuple[Verdict, ...]:
         """The verdicts whose crop lies in `processed/`; one in quarantine does not. Raises BrokenFile."""
         return tuple(face for face in self.faces() if face.crop and (self.processed / face.crop).is_file())
 

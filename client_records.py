@@ -63,6 +63,11 @@ class Picture(Record):
     grid: bool = False  # four pictures in one: MidJourney's first answer in Discord
     analysis: Analysis | None = None  # added by `process`
 
+    @property
+    def stem(self) -> str:
+        """The name, without an ending, of all that is made from the original."""
+        return f"{self.source}_{self.sha256[:12]}"
+
 
 class Pictures(Record):
     """`metadata/images.json`: every original of a client, in the order of their names."""
@@ -71,7 +76,7 @@ class Pictures(Record):
     images: tuple[Picture, ...] = ()
 
 
-class SeenFace(Record):
+class Face(Record):
     """One face in an original, measured: whatever the limits are, these numbers stay."""
 
     model_config = ConfigDict(frozen=True)
@@ -99,13 +104,13 @@ class Look(Record):
     method: str  # changes with the way of measuring and with the padding
     unreadable: Reason | None = None
     raw: bool = False
-    faces: tuple[SeenFace, ...] = ()  # the largest first
+    faces: tuple[Face, ...] = ()  # the largest first
     analysis: Analysis | None = None
     cut: tuple[int, int, int, float] | None = None  # square and angle of the crop that lies in processed/
     shown: str = ""  # what the picture in rejected/ shows
 
 
-class Face(Record):
+class Verdict(Record):
     """The verdict on one original: the chosen face in the original's upright pixels, the square, the measures."""
 
     model_config = ConfigDict(frozen=True)
@@ -131,6 +136,11 @@ class Face(Record):
     by_hand: bool = False  # accepted by a person against the limits
     rejection: Rejection | None = None
 
+    @property
+    def stem(self) -> str:
+        """The name, without an ending, of all that is made from the original."""
+        return f"{self.source}_{self.sha256[:12]}"
+
 
 class Faces(Record):
     """`metadata/faces.json`: the verdict on every original, in the order of their names."""
@@ -138,7 +148,7 @@ class Faces(Record):
     schema_: Literal[1] = Field(default=1, alias="schema")
     identity: IdentityState = IdentityState.NONE
     references: int = 0
-    faces: tuple[Face, ...] = ()
+    faces: tuple[Verdict, ...] = ()
 
 
 class Decisions(Record):

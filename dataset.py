@@ -16,7 +16,7 @@ from pathlib import Path
 from caption_sources import details
 from captions import caption
 from client import Client
-from client_records import Face, Source
+from client_records import Source, Verdict
 from config import DatasetDistribution, Settings, client_limits
 from dataset_balance import Balance, balance
 from dataset_files import (
@@ -30,7 +30,7 @@ from dataset_files import (
     read_items,
 )
 from exam import Exam, hold_back, plan_exam
-from findings import FEW_PICTURES, GOOD_NEWS, SHARE_WARNING, Finding, FindingCode, Verdict
+from findings import FEW_PICTURES, GOOD_NEWS, SHARE_WARNING, Finding, FindingCode, Readiness
 from photo_captions import describe, descriptions
 from utils import BrokenFile, Event, Progress, TooFewPictures, read_record, replacing, sweep_parts, write_record, write_text
 
@@ -66,7 +66,7 @@ class DatasetReport:
     images: int
     share_real: float
     findings: tuple[Finding, ...]
-    verdict: Verdict
+    verdict: Readiness
     edited: int
     exam: tuple[str, ...] = ()
 
@@ -86,7 +86,7 @@ class _Entry:
 class _Choice:
     """Which pictures train, which are held back, and how often each is seen."""
 
-    faces: tuple[Face, ...]
+    faces: tuple[Verdict, ...]
     exam: Exam
     balance: Balance
 
@@ -108,7 +108,7 @@ def _choose(client: Client, wanted: DatasetDistribution) -> _Choice:
     return _Choice(faces, exam, _balance_of(faces, wanted))
 
 
-def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Face, ...]:
+def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Verdict, ...]:
     """The faces that passed and whose crop is there, in the order of their crops."""
     faces = tuple(sorted(client.crops(), key=lambda face: face.crop))
     if len(faces) < wanted.min_pictures:
@@ -116,7 +116,7 @@ def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Face, ...]:
     return faces
 
 
-def _balance_of(faces: Iterable[Face], wanted: DatasetDistribution) -> Balance:
+def _balance_of(faces: Iterable[Verdict], wanted: DatasetDistribution) -> Balance:
     sources = [face.source for face in faces]
     return balance(sources.count(Source.MIDJOURNEY), sources.count(Source.REAL), wanted.share_real, wanted.max_repeats)
 
@@ -145,7 +145,7 @@ def _exam_findings(exam: Exam) -> Generator[Finding, None, None]:
         yield Finding(FindingCode.EXAM_TWINS, len(exam.twins))
 
 
-def _findings(seen: list[Face], found: Balance, settings: Settings, own: Mapping[str, float]) -> Generator[Finding, None, None]:
+def _findings(seen: list[Verdict], found: Balance, settings: Settings, own: Mapping[str, float]) -> Generator[Finding, None, None]:
     """What is worth knowing before training."""
     wanted, enlarged_by = settings.distribution.share_real, client_limits(settings, own).warn_upscale
     if len(seen) < FEW_PICTURES:
@@ -250,7 +250,7 @@ def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None
     _remove_strays(client, entries)
     plan = _plan(client, choice, settings)
     kept = sum(entry.stem in edited for entry in entries)
-    verdict = Verdict.WARNINGS if any(finding.code not in GOOD_NEWS for finding in plan.findings) else Verdict.GO
+    verdict = Readiness.WARNINGS if any(finding.code not in GOOD_NEWS for finding in plan.findings) else Readiness.GO
     return DatasetReport(plan.folders, plan.images, plan.share_real, plan.findings, verdict, kept, plan.exam)
 
 

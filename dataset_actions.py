@@ -10,7 +10,7 @@ import review
 from action_request import Ask, ClientRequest, Menu
 from action_table import Action, Answer, Job, Rounded4, at_once
 from dataset import DatasetFolder
-from findings import Finding, Verdict
+from findings import Finding, Readiness
 from language import N_, _
 from signs import Sign
 
@@ -65,7 +65,7 @@ class DatasetAnswer(Answer):
     images: int
     repeats: dict[str, int]
     share_real: Rounded4
-    verdict: Verdict
+    verdict: Readiness
     findings: tuple[Finding, ...]
 
     @classmethod

@@ -15,14 +15,13 @@ from statistics import fmean, median, pstdev
 
 from captions import FACE_WORDS, fold
 from client import Client
-from client_records import Face, IdentityState, SeenFace, Source
+from client_records import Face, IdentityState, Source, Verdict
 from config import Settings, client_limits
 from dataset import dataset_is_current
 from dataset_files import pictures_of, read_caption
 from exam import alike, recorded
 from face_decisions import names_of, read_look
-from face_verdicts import stem_of
-from findings import FEW_PICTURES, SHARE_WARNING, Verdict
+from findings import FEW_PICTURES, SHARE_WARNING, Readiness
 from signs import Level, Sign, Symptom
 
 LEAK_SHARE = 0.85  # a phrase in so many captions is learned as part of the trigger word, or takes its place
@@ -52,7 +51,7 @@ class Spread:
 class Examination:
     """What the doctor found: go, go with warnings, or no-go, and why."""
 
-    verdict: Verdict
+    verdict: Readiness
     symptoms: tuple[Symptom, ...]
     images: int
     effective: int  # after near-duplicates
@@ -74,7 +73,7 @@ class _Sample:
     stem: str
     repeats: int
     caption: str
-    face: Face | None
+    face: Verdict | None
 
 
 def examine(client: Client, settings: Settings) -> Examination:
@@ -87,7 +86,7 @@ def examine(client: Client, settings: Settings) -> Examination:
     spread = _spread([sample.face for sample in known if sample.face])
     symptoms = tuple(_symptoms(client, settings, samples, groups, effective, spread))
     worst = max((symptom.level for symptom in symptoms), default=Level.NOTE)
-    verdict = {Level.NOTE: Verdict.GO, Level.WARNING: Verdict.WARNINGS, Level.NO_GO: Verdict.NO_GO}[worst]
+    verdict = {Level.NOTE: Readiness.GO, Level.WARNING: Readiness.WARNINGS, Level.NO_GO: Readiness.NO_GO}[worst]
     return Examination(verdict, symptoms, len(samples), effective, _share_real(samples), spread, names_of(client))
 
 
@@ -224,7 +223,7 @@ def _distances(samples: Iterable[_Sample], source: Source) -> list[tuple[str, fl
 
 def _second_faces(client: Client, samples: list[_Sample]) -> Iterator[Symptom]:
     """Crops in which somebody else's face can be seen."""
-    pictures = {stem_of(picture): picture for picture in client.pictures()}
+    pictures = {picture.stem: picture for picture in client.pictures()}
     seen = []
     for sample in samples:
         if sample.face and sample.face.bystanders and sample.stem in pictures:
@@ -237,7 +236,7 @@ def _second_faces(client: Client, samples: list[_Sample]) -> Iterator[Symptom]:
         yield Symptom(Sign.SECOND_FACES, level, tuple(seen), len(seen), cure_by_removing=tuple(seen))
 
 
-def _inside(other: SeenFace, face: Face) -> float:
+def _inside(other: Face, face: Verdict) -> float:
     """The share of a face box that lies in a crop."""
     assert face.square is not None
     (left, top, width, height), (x, y, side) = other.box, face.square
@@ -247,7 +246,7 @@ def _inside(other: SeenFace, face: Face) -> float:
 
 
 # --- spread -----------------------------------------------------------------------------------------------------------
-def _spread(faces: Sequence[Face]) -> Spread:
+def _spread(faces: Sequence[Verdict]) -> Spread:
     """How much pose, light, background and framing differ."""
     measured = [face for face in faces if "yaw" in face.measures and face.square]
     if len(measured) < 2:

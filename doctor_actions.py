@@ -10,7 +10,7 @@ from action_request import Ask, Request
 from action_table import Action, Answer, Job, Rounded4, Stage
 from client import open_client
 from dataset_doctor import Examination, Spread
-from findings import Verdict
+from findings import Readiness
 from language import N_, _
 from machine_doctor import MachineReport, examine_machine
 from signs import Sign, Symptom
@@ -92,7 +92,7 @@ class FindingAnswer(Answer):
 class ExaminationAnswer(Answer):
     """Go, go with warnings, or no-go, and why; `effective` are the pictures after near-duplicates."""
 
-    verdict: Verdict
+    verdict: Readiness
     reason: str
     findings: tuple[FindingAnswer, ...]
     images: int

@@ -17,7 +17,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from client import Client
-from client_records import Face, Source
+from client_records import Source, Verdict
 from config import DatasetDistribution
 from photo_analysis import bits_apart
 from utils import Record, replacing, sweep_parts, write_record
@@ -58,7 +58,7 @@ class Exam:
         return recorded(client).scenes == self.held and all((client.exam / f"{stem}.png").is_file() for stem in self.stems)
 
 
-def plan_exam(client: Client, faces: Sequence[Face], wanted: DatasetDistribution) -> Exam:
+def plan_exam(client: Client, faces: Sequence[Verdict], wanted: DatasetDistribution) -> Exam:
     """What to hold back of the pictures that passed; photos that `process` did not measure stay, for nobody knows their scene."""
     photos = [face for face in faces if face.source is Source.REAL and _hashes(face)]
     if len(photos) < wanted.exam_from or not wanted.exam_share:
@@ -73,9 +73,9 @@ def plan_exam(client: Client, faces: Sequence[Face], wanted: DatasetDistribution
     return Exam(held, twins, len(photos), not held)
 
 
-def scenes_of(photos: Sequence[Face], wanted: DatasetDistribution) -> list[list[Face]]:
+def scenes_of(photos: Sequence[Verdict], wanted: DatasetDistribution) -> list[list[Verdict]]:
     """The photos by scene, both in the order given."""
-    scenes: list[list[Face]] = []
+    scenes: list[list[Verdict]] = []
     for photo in photos:
         near = [scene for scene in scenes if any(_one_scene(photo, other, wanted) for other in scene)]
         merged = [face for scene in near for face in scene] + [photo]
@@ -104,19 +104,19 @@ def choose_scenes(
     return tuple(sorted(reach[min(enough)])) if enough else ()
 
 
-def alike(one: Face, other: Face, bits: int) -> bool:
+def alike(one: Verdict, other: Verdict, bits: int) -> bool:
     """Whether two pictures nearly repeat one another, as a whole or in their crops."""
     return any(bits_apart(a, b) <= bits for a, b in zip(_hashes(one), _hashes(other), strict=False))
 
 
-def _one_scene(one: Face, other: Face, wanted: DatasetDistribution) -> bool:
+def _one_scene(one: Verdict, other: Verdict, wanted: DatasetDistribution) -> bool:
     moments = _moment(one), _moment(other)
     if moments[0] and moments[1] and abs((moments[0] - moments[1]).total_seconds()) <= wanted.scene_seconds:
         return True
     return alike(one, other, wanted.near_duplicate_bits)
 
 
-def _moment(face: Face) -> datetime | None:
+def _moment(face: Verdict) -> datetime | None:
     """When it was taken, by the camera's clock; None where that is not known."""
     try:
         return datetime.strptime((face.analysis.taken if face.analysis else "")[:19], "%Y:%m:%d %H:%M:%S")
@@ -124,11 +124,11 @@ def _moment(face: Face) -> datetime | None:
         return None
 
 
-def _hashes(face: Face) -> tuple[str, ...]:
+def _hashes(face: Verdict) -> tuple[str, ...]:
     return (face.phash, face.analysis.phash) if face.phash and face.analysis else ()
 
 
-def _stem(face: Face) -> str:
+def _stem(face: Verdict) -> str:
     return Path(face.crop).stem
 
 

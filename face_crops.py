@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client import Client
-from client_records import Face, Look, Picture
+from client_records import Look, Picture, Verdict
 from contact_sheet import Cell, Tone, contact_sheet, in_rows
 from face_geometry import CROP_PX, Square, cut
 from face_quality import WARNINGS
-from face_verdicts import left_to_right, stem_of
+from face_verdicts import left_to_right
 from language import _
 from pictures import decode
 from reasons import Rejection
@@ -38,13 +38,13 @@ class Disk:
 
     client: Client
 
-    def holds(self, face: Face) -> bool:
+    def holds(self, face: Verdict) -> bool:
         """Whether the file that a verdict promises is there, or was taken out of training by a person."""
         if face.crop:
             return (self.client.processed / face.crop).is_file() or (self.client.quarantine / face.crop).is_file()
         return self._sidecar(face).is_file()
 
-    def keep(self, look: Look, face: Face, image: Image.Image | None) -> None:
+    def keep(self, look: Look, face: Verdict, image: Image.Image | None) -> None:
         """Write what follows from a verdict, given the original's pixels, and then what was seen."""
         if face.crop:
             if not (self.client.quarantine / face.crop).is_file():
@@ -57,12 +57,12 @@ class Disk:
             _save(_picture_of(look, face, image) if image else None, self._preview(face), PREVIEW_PX)
             write_record(self._sidecar(face), face)
             look = look.model_copy(update={"cut": None, "shown": shown})
-            stale = [self.client.processed / f"{stem_of(face)}.png"]
-        write_record(self.client.looks / f"{stem_of(face)}.json", look)
+            stale = [self.client.processed / f"{face.stem}.png"]
+        write_record(self.client.looks / f"{face.stem}.json", look)
         for path in stale:
             path.unlink(missing_ok=True)
 
-    def agrees(self, look: Look, face: Face) -> bool:
+    def agrees(self, look: Look, face: Verdict) -> bool:
         """Whether the pictures that follow from a verdict lie there, and no other."""
         if face.crop:
             return self.holds(face) and look.cut == _cut_of(face) and not self._sidecar(face).exists()
@@ -70,36 +70,36 @@ class Disk:
             return False
         return bool(look.unreadable) or self._preview(face).is_file()
 
-    def change(self, look: Look, face: Face) -> None:
+    def change(self, look: Look, face: Verdict) -> None:
         """Bring the pictures in line with a verdict that has changed; raises UnreadablePicture where the original went bad."""
         self.keep(look, face, None if look.unreadable else decode(self.client.raw(face.source) / face.file))
 
-    def explain(self, face: Face) -> None:
+    def explain(self, face: Verdict) -> None:
         """Bring the reason beside a refused picture up to date."""
         sidecar = self._sidecar(face)
         with contextlib.suppress(BrokenFile, FileNotFoundError):
-            if read_record(sidecar, Face) == face:
+            if read_record(sidecar, Verdict) == face:
                 return
         write_record(sidecar, face)
 
-    def _sidecar(self, face: Face) -> Path:
-        return self.client.rejected / f"{stem_of(face)}.json"
+    def _sidecar(self, face: Verdict) -> Path:
+        return self.client.rejected / f"{face.stem}.json"
 
-    def _preview(self, face: Face) -> Path:
-        return self.client.rejected / f"{stem_of(face)}.png"
+    def _preview(self, face: Verdict) -> Path:
+        return self.client.rejected / f"{face.stem}.png"
 
 
-def _square(face: Face) -> Square:
+def _square(face: Verdict) -> Square:
     assert face.square is not None
     return Square(*face.square, inside=1.0, angle=face.angle)
 
 
-def _cut_of(face: Face) -> tuple[int, int, int, float]:
+def _cut_of(face: Verdict) -> tuple[int, int, int, float]:
     assert face.square is not None
     return (*face.square, face.angle)
 
 
-def _shown(look: Look, face: Face) -> str:
+def _shown(look: Look, face: Verdict) -> str:
     """What is kept of a refused picture: the crop where one face was meant, else all of it with its faces numbered."""
     if look.unreadable:
         return "nothing"
@@ -108,7 +108,7 @@ def _shown(look: Look, face: Face) -> str:
     return f"faces {len(look.faces)}"
 
 
-def _picture_of(look: Look, face: Face, image: Image.Image) -> Image.Image:
+def _picture_of(look: Look, face: Verdict, image: Image.Image) -> Image.Image:
     if _shown(look, face).startswith("crop"):
         return cut(image, _square(face))
     return _numbered(image, look)
@@ -147,7 +147,7 @@ def remove_sheets(client: Client) -> None:
     client.rejected_sheet.unlink(missing_ok=True)
 
 
-def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[Face]) -> None:
+def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[Verdict]) -> None:
     """Both contact sheets, where they are missing and there is something to show."""
     names = {(picture.source, picture.file): picture.original for picture in originals}
     accepted, refused = [], []
@@ -160,14 +160,14 @@ def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[F
                 Cell(client.processed / face.crop, f"{name}\n{_verdict(face)}", Tone.PLAIN if face.warnings else Tone.GOOD)
             )
         else:
-            preview = client.rejected / f"{stem_of(face)}.png"
+            preview = client.rejected / f"{face.stem}.png"
             refused.append(Cell(preview, f"{name}\n{_in_short(face.rejection)}", Tone.BAD))
     for cells, path in ((accepted, client.processed_sheet), (refused, client.rejected_sheet)):
         if cells and not path.exists():
             contact_sheet(in_rows(cells, SHEET_COLUMNS), path, cell_px=96 if len(cells) > LARGE_SHEET else 192)
 
 
-def _verdict(face: Face) -> str:
+def _verdict(face: Verdict) -> str:
     """What is to be said of an accepted picture, with how much it was enlarged: "ok 1.6x", "by hand 5.1x", "turned 2.9x"."""
     near = [_(WARNINGS[name]) for name in face.warnings]
     word = _("by hand") if face.by_hand else ", ".join(near) or _("ok")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 
 from client import Client
 from client_records import Decisions, Look, Picture
-from face_verdicts import left_to_right, stem_of
+from face_verdicts import left_to_right
 from utils import BrokenFile, FaceMissing, PictureMissing, read_record, write_record
 
 
 def names_of(client: Client) -> dict[str, str]:
     """What the user calls each picture, by the stem of all that is made from it."""
-    return {stem_of(picture): picture.original for picture in client.pictures()}
+    return {picture.stem: picture.original for picture in client.pictures()}
 
 
 def find_picture(client: Client, name: str) -> Picture:
@@ -34,7 +34,7 @@ def _named(client: Client, pictures: Sequence[Picture], name: str) -> Picture:
         lambda picture: wanted == f"{client.raw(picture.source).name}/{picture.file}",
         lambda picture: wanted in (picture.file, picture.original),
         lambda picture: last in (picture.file, picture.original.rpartition("/")[2]),
-        lambda picture: last.rpartition(".")[0] == stem_of(picture) or last == stem_of(picture),
+        lambda picture: last.rpartition(".")[0] == picture.stem or last == picture.stem,
     )
     for way in ways:
         found = [picture for picture in pictures if way(picture)]
@@ -46,7 +46,7 @@ def _named(client: Client, pictures: Sequence[Picture], name: str) -> Picture:
 def read_look(client: Client, picture: Picture) -> Look | None:
     """What was seen in an original; what cannot be read counts as nothing, for it can be seen again."""
     with contextlib.suppress(BrokenFile, FileNotFoundError):
-        return read_record(client.looks / f"{stem_of(picture)}.json", Look)
+        return read_record(client.looks / f"{picture.stem}.json", Look)
     return None
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client_records import Look, Picture, SeenFace
+from client_records import Face, Look, Picture
 from config import QualityControlConfig
 from face_detector import LOOK_PX, Detection, Detector
 from face_geometry import Box, crop_square, cut, levelling, take, turn_of, upright_box
@@ -49,7 +49,7 @@ class Examiner:
         scale = image.width / view.width, image.height / view.height
         return tuple(face.scaled(scale, image.size) for face in self.detector.find(np.asarray(view)))
 
-    def _seen(self, image: Image.Image, face: Detection) -> SeenFace:
+    def _seen(self, image: Image.Image, face: Detection) -> Face:
         """One face with every measure."""
         angle = levelling(face.landmarks)
         box = upright_box(face.box, angle)
@@ -61,7 +61,7 @@ class Examiner:
             "confidence": face.confidence, "face_px": float(max(box[2:])), "upscale": square.upscale, "inside": square.inside,
             "turn": abs(yaw), "yaw": yaw, **measure(own, crop), **around,
         }  # fmt: skip
-        return SeenFace(
+        return Face(
             box=face.box, landmarks=face.landmarks, confidence=face.confidence,
             square=(square.left, square.top, square.side), angle=angle,
             measures={name: round(value, 4) for name, value in measures.items()},

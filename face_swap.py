@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from client import Client
-from client_records import Face, Source
+from client_records import Source, Verdict
 from config import Settings
 from consent import Consent, Use, What, check_consent, check_licence
 from language import _
@@ -169,7 +169,7 @@ def _path(found: Found) -> Path:
 def _best_crops(client: Client) -> tuple[Path, ...]:
     """The best accepted crops: photos before MidJourney images, then what was enlarged least, then what is sharpest."""
 
-    def rank(face: Face) -> tuple[bool, float, float, str]:
+    def rank(face: Verdict) -> tuple[bool, float, float, str]:
         upscale, sharpness = face.measures.get("upscale", 1.0), face.measures.get("sharpness", 0.0)
         return (face.source is not Source.REAL, max(1.0, upscale), -sharpness, face.crop)
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from client_records import Decisions, Face, Look, Picture, SeenFace, Source
+from client_records import Decisions, Face, Look, Picture, Source, Verdict
 from config import QualityControlConfig, QualityLimits
 from face_quality import Refusal, judge, warnings
 from identity import Identity, identify
@@ -24,7 +24,7 @@ BACKGROUND = 16  # one of less than a sixteenth is somebody far behind, and leav
 class _Choice:
     """The face a picture is judged by, or why there is none; `distance` is to the references."""
 
-    face: SeenFace | None
+    face: Face | None
     refusal: Refusal | None = None
     distance: float | None = None
 
@@ -43,27 +43,22 @@ def _digits(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def stem_of(picture: Picture | Face) -> str:
-    """The name, without an ending, of all that is made from an original."""
-    return f"{picture.source}_{picture.sha256[:12]}"
-
-
-def people(faces: Iterable[SeenFace], limits: QualityLimits) -> list[SeenFace]:
+def people(faces: Iterable[Face], limits: QualityLimits) -> list[Face]:
     """The faces that the detector is sure of, the largest first."""
     sure = (face for face in faces if face.confidence >= limits.face_confidence_threshold)
     return sorted(sure, key=lambda face: -_area(face))
 
 
-def left_to_right(look: Look) -> list[SeenFace]:
+def left_to_right(look: Look) -> list[Face]:
     """The faces as people count them: 1 is the leftmost."""
     return sorted(look.faces, key=lambda face: (face.box[0], face.box[1]))
 
 
-def _area(face: SeenFace) -> int:
+def _area(face: Face) -> int:
     return face.box[2] * face.box[3]
 
 
-def _alone(sure: Sequence[SeenFace], share: int) -> bool:
+def _alone(sure: Sequence[Face], share: int) -> bool:
     """Whether the largest face is the only one that counts: each other has less than that part of its area."""
     return sum(_area(face) * share > _area(sure[0]) for face in sure) == 1
 
@@ -89,14 +84,14 @@ def identity_of(looks: Iterable[Look], quality: QualityControlConfig, decisions:
 # --- one picture ------------------------------------------------------------------------------------------------------
 def decide(
     look: Look, picture: Picture, place: str, quality: QualityControlConfig, identity: Identity, decisions: Decisions
-) -> Face:
+) -> Verdict:
     """The verdict on one original; `place` is its path relative to the client's folder."""
     limits = quality.profile(look.raw)
     choice = _choose(look, limits, identity, decisions)
     by_hand = look.sha256 in decisions.accepted and choice.face is not None
     refusal = choice.refusal or _refusal(look, choice, limits)
     sure = people(look.faces, limits)
-    face = Face(
+    face = Verdict(
         file=picture.file, sha256=picture.sha256, source=picture.source, settings=rules_of(quality, decisions),
         faces=len(look.faces), analysis=look.analysis, distance=choice.distance,
     )  # fmt: skip
@@ -113,7 +108,7 @@ def decide(
     if choice.distance is not None and limits.warn_distance < choice.distance:
         near += ("warn_distance",)
     others = sum(other is not choice.face for other in sure)
-    accepted = {"crop": f"{stem_of(picture)}.png", "bystanders": others, "warnings": near, "by_hand": bool(refusal)}
+    accepted = {"crop": f"{picture.stem}.png", "bystanders": others, "warnings": near, "by_hand": bool(refusal)}
     return face.model_copy(update=accepted)
 
 
@@ -141,7 +136,7 @@ def _choose(look: Look, limits: QualityLimits, identity: Identity, decisions: De
     return _nearest(look, sure, limits, identity) if identity.mean else _by_size(look, sure)
 
 
-def _nearest(look: Look, sure: list[SeenFace], limits: QualityLimits, identity: Identity) -> _Choice:
+def _nearest(look: Look, sure: list[Face], limits: QualityLimits, identity: Identity) -> _Choice:
     """Of several faces, the only one that can be the client by its distance; relatives and drawn faces may leave more than one."""
     ranked = sorted(((identity.distance(face.identity) or 0.0, face) for face in sure), key=lambda pair: pair[0])
     (best, face), (second, _rival) = ranked[:2]
@@ -154,7 +149,7 @@ def _nearest(look: Look, sure: list[SeenFace], limits: QualityLimits, identity: 
     return _Choice(face, Refusal(Reason.SOMEONE_ELSE, best, limits.max_distance, "max_distance"), best)
 
 
-def _by_size(look: Look, sure: list[SeenFace], distance: float | None = None) -> _Choice:
+def _by_size(look: Look, sure: list[Face], distance: float | None = None) -> _Choice:
     """The largest face, if nobody else can be meant: a photo may show its subject small, MidJourney's pictures do not."""
     share = RIVAL if look.source is Source.MIDJOURNEY else BACKGROUND
     if _alone(sure, share):
@@ -172,7 +167,7 @@ def _refusal(look: Look, choice: _Choice, limits: QualityLimits) -> Refusal | No
     return Refusal(Reason.SOMEONE_ELSE, choice.distance, limits.max_distance, "max_distance")
 
 
-def _told(face: SeenFace) -> dict[str, object]:
+def _told(face: Face) -> dict[str, object]:
     """What a verdict tells of its face."""
     return {
         "box": face.box, "landmarks": face.landmarks, "confidence": _short(face.confidence), "square": face.square,

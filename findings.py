@@ -10,7 +10,7 @@ SHARE_WARNING = 0.02  # the share of photos may be so far from the wanted one be
 FEW_PICTURES = 10  # under this many, a LoRA repeats poses and backgrounds more than it learns the face
 
 
-class Verdict(Labelled):
+class Readiness(Labelled):
     """Whether a training with this dataset is worth its hours."""
 
     GO = "go", N_("ready to train")

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from client import Client
-from client_records import Decisions, Face, Faces, IdentityState, Look, Picture, Pictures
+from client_records import Decisions, Faces, IdentityState, Look, Picture, Pictures, Verdict
 from config import QualityControlConfig, Settings, client_limits
 from face_crops import Disk, remove_sheets, write_sheets
 from face_decisions import read_look
 from face_detector import Detector, MtcnnDetector
 from face_examiner import Examiner
 from face_quality import MEASURES
-from face_verdicts import decide, identity_of, method_of, rules_of, stem_of
+from face_verdicts import decide, identity_of, method_of, rules_of
 from identity import FaceRecogniser, Identity
 from pictures import PICTURE_ENDINGS, UnreadablePicture, decode
 from reasons import Rejection
@@ -50,7 +50,7 @@ class ProcessPlan:
 class FaceReport:
     """Every verdict of a client, in the order of the originals; `new` originals were looked at by this run."""
 
-    accepted: tuple[Face, ...]
+    accepted: tuple[Verdict, ...]
     rejected: tuple[Rejection, ...]
     new: int
     identity: IdentityState = IdentityState.NONE
@@ -80,10 +80,10 @@ def plan_process(client: Client, settings: Settings) -> ProcessPlan:
     return ProcessPlan(len(originals) - done, done)
 
 
-def _is_done(client: Client, picture: Picture, face: Face | None, rules: str) -> bool:
+def _is_done(client: Client, picture: Picture, face: Verdict | None, rules: str) -> bool:
     if face is None or (face.settings, face.sha256) != (rules, picture.sha256):
         return False
-    if not (client.looks / f"{stem_of(picture)}.json").is_file():
+    if not (client.looks / f"{picture.stem}.json").is_file():
         return False
     return Disk(client).holds(face)
 
@@ -186,18 +186,18 @@ def _open(client: Client, picture: Picture) -> Image.Image | UnreadablePicture:
         return error
 
 
-def _settle(client: Client, originals: Sequence[Picture], faces: Sequence[Face]) -> Generator[Event, None, None]:
+def _settle(client: Client, originals: Sequence[Picture], faces: Sequence[Verdict]) -> Generator[Event, None, None]:
     """Bring the pictures on disk in line with the verdicts: few change once it is known who the client is."""
     disk = Disk(client)
-    looks = {stem_of(picture): look for picture, look in _seen(client, originals)}
-    changing = [face for face in faces if not disk.agrees(looks[stem_of(face)], face)]
+    looks = {picture.stem: look for picture, look in _seen(client, originals)}
+    changing = [face for face in faces if not disk.agrees(looks[face.stem], face)]
     if changing:
         remove_sheets(client)
     for number, face in enumerate(changing, 1):
         try:
-            disk.change(looks[stem_of(face)], face)
+            disk.change(looks[face.stem], face)
         except UnreadablePicture:  # it was read a while ago: the next run looks at it again and says what became of it
-            (client.looks / f"{stem_of(face)}.json").unlink()
+            (client.looks / f"{face.stem}.json").unlink()
         yield Progress("verdicts", number, len(changing), face.file)
     for face in faces:
         if face.rejection:
@@ -207,7 +207,7 @@ def _settle(client: Client, originals: Sequence[Picture], faces: Sequence[Face])
 # --- all pictures -----------------------------------------------------------------------------------------------------
 def _tidy(client: Client, originals: Iterable[Picture]) -> None:
     """Remove what a killed run left half written, and what was made from originals that are no longer there."""
-    names = {f"{stem_of(picture)}{ending}" for picture in originals for ending in (".png", ".json")}
+    names = {f"{picture.stem}{ending}" for picture in originals for ending in (".png", ".json")}
     folders = (client.processed, client.rejected, client.looks, client.metadata)
     for folder in folders:
         sweep_parts(folder)
@@ -232,7 +232,7 @@ def _seen(client: Client, originals: Iterable[Picture]) -> Iterator[tuple[Pictur
 
 def _judged(
     client: Client, seen: Sequence[tuple[Picture, Look]], quality: QualityControlConfig, decisions: Decisions
-) -> tuple[tuple[Face, ...], Identity]:
+) -> tuple[tuple[Verdict, ...], Identity]:
     identity = identity_of((look for _picture, look in seen), quality, decisions)
     faces = (decide(look, picture, _place(client, picture), quality, identity, decisions) for picture, look in seen)
     return tuple(faces), identity
@@ -253,7 +253,7 @@ def _old(client: Client) -> Faces | None:
     return client.judged() if client.faces_file.exists() else None
 
 
-def _table_row(face: Face) -> tuple[str | int | float, ...]:
+def _table_row(face: Verdict) -> tuple[str | int | float, ...]:
     refused = face.rejection
     why = (refused.reason.value, refused.measured, refused.limit) if refused else ("", None, None)
     places = (*(face.box or (None,) * 4), *(face.square or (None,) * 3), face.angle)
@@ -267,9 +267,7 @@ def _table_row(face: Face) -> tuple[str | int | float, ...]:
 
 def _join_analyses(client: Client, originals: Sequence[Picture]) -> None:
     """Add what the pixels tell to the record of each original."""
-    looks = {stem_of(picture): look.analysis for picture, look in _seen(client, originals)}
-    joined = tuple(
-        picture.model_copy(update={"analysis": looks.get(stem_of(picture)) or picture.analysis}) for picture in originals
-    )
+    looks = {picture.stem: look.analysis for picture, look in _seen(client, originals)}
+    joined = tuple(picture.model_copy(update={"analysis": looks.get(picture.stem) or picture.analysis}) for picture in originals)
     if joined != tuple(originals):
         write_record(client.images_file, Pictures(images=joined))

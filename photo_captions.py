@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from client import Client
-from client_records import Face, Source
+from client_records import Source, Verdict
 from config import Settings
 from utils import Event, ModelMissing, Progress, Record, read_record, write_record
 
@@ -36,7 +36,7 @@ def descriptions(client: Client, settings: Settings) -> dict[str, str]:
     return _stored(client, settings).sentences if settings.caption_model else {}
 
 
-def describe(client: Client, settings: Settings, faces: Sequence[Face]) -> Generator[Event, None, None]:
+def describe(client: Client, settings: Settings, faces: Sequence[Verdict]) -> Generator[Event, None, None]:
     """Have every photo described that is not yet; raises ModelMissing where the folder holds no model."""
     if not settings.caption_model:
         return

@@ -15,7 +15,6 @@ from pydantic import ConfigDict, Field
 from client import Client
 from face_crops import remove_sheets
 from face_decisions import find_pictures
-from face_verdicts import stem_of
 from utils import Record, read_record, write_record
 
 
@@ -39,7 +38,7 @@ def take_out(client: Client, names: Sequence[str]) -> tuple[str, ...]:
     """Move pictures out of `processed/` and the dataset; hands back their stems. Raises PictureMissing before anything moves."""
     pictures = find_pictures(client, names)
     for picture in pictures:
-        stem = stem_of(picture)
+        stem = picture.stem
         path = client.quarantine / f"{stem}.json"
         known = read_record(path, QuarantineRecord).files if path.exists() else {}
         files = {**known, **_files_of(client, stem)}
@@ -48,12 +47,12 @@ def take_out(client: Client, names: Sequence[str]) -> tuple[str, ...]:
             remove_sheets(client)
             for name, place in files.items():
                 _move(client.root / place, client.quarantine / name)
-    return tuple(stem_of(picture) for picture in pictures)
+    return tuple(picture.stem for picture in pictures)
 
 
 def put_back(client: Client, names: Sequence[str]) -> tuple[str, ...]:
     """Move pictures back to where they were, every byte as it was; hands back their stems. Raises PictureMissing."""
-    stems = [stem_of(picture) for picture in find_pictures(client, names)]
+    stems = [picture.stem for picture in find_pictures(client, names)]
     for stem in stems:
         path = client.quarantine / f"{stem}.json"
         if not path.exists():

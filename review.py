@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client import Client
-from client_records import Face, Source
+from client_records import Source, Verdict
 from config import Settings
 from dataset_doctor import find_removable
 from dataset_files import CaptionRow, edit_caption, list_captions
 from face_decisions import accept, find_picture, names_of, point_at, read_look, withdraw
-from face_verdicts import left_to_right, stem_of
+from face_verdicts import left_to_right
 from image_processor import FaceReport, process_faces
 from quarantine import put_back, quarantined, take_out
 from reasons import Reason, Rejection
@@ -63,7 +63,7 @@ def rejected(client: Client) -> Rejected:
         if face.rejection:
             groups.setdefault(face.rejection.reason, []).append(face.rejection)
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    by_hand = tuple(names.get(stem_of(face), face.file) for face in faces if face.by_hand)
+    by_hand = tuple(names.get(face.stem, face.file) for face in faces if face.by_hand)
     return Rejected(tuple((reason, tuple(group)) for reason, group in ordered), by_hand, sum(bool(face.crop) for face in faces))
 
 
@@ -78,12 +78,12 @@ def can_be_accepted(client: Client) -> Offer:
     """Refused pictures with a face, and those accepted by hand."""
     names, faces = names_of(client), client.faces()
     refused = [(_place(client, face), face.rejection) for face in faces if face.rejection and face.square]
-    undone = [(f"{UNDO}{_place(client, face)}", names.get(stem_of(face), face.file)) for face in faces if face.by_hand]
+    undone = [(f"{UNDO}{_place(client, face)}", names.get(face.stem, face.file)) for face in faces if face.by_hand]
     rows = [(place, f"{rejection.source}  ({rejection.reason.label})") for place, rejection in refused]
     return [*rows, *((value, f"<- {name}") for value, name in undone)][:OFFERED]
 
 
-def _place(client: Client, face: Face) -> str:
+def _place(client: Client, face: Verdict) -> str:
     return f"{client.raw(face.source).name}/{face.file}"
 
 
@@ -121,7 +121,7 @@ def _stem(client: Client, name: str) -> str:
     """The stem of a picture in the dataset, which may be one that only the user knows."""
     stems = {row.picture for row in list_captions(client)}
     plain = Path(name).stem
-    return plain if plain in stems else stem_of(find_picture(client, name))
+    return plain if plain in stems else find_picture(client, name).stem
 
 
 def can_be_edited(client: Client) -> Offer:

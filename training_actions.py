@@ -16,7 +16,7 @@ from action_request import Ask, ClientRequest, Menu, Request
 from action_table import Action, Answer, Job, Retry, Rounded2, Rounded3, Stage
 from config import PRESETS, load_settings
 from consent import What, has_consent, record_consent
-from findings import Verdict
+from findings import Readiness
 from gpu import largest_gpu
 from language import N_, _
 from lora_trainer import PreparedTraining
@@ -167,7 +167,7 @@ def train(job: Job[TrainRequest]) -> Stage:
     """Train, unless the dataset doctor says no-go and nobody overrules it; unattended, it takes smaller plans by itself."""
     yield from _keep_consent(job)
     examined = dataset_doctor.examine(job.who, job.settings)
-    if examined.verdict is Verdict.NO_GO and examined.reason and examined.images:
+    if examined.verdict is Readiness.NO_GO and examined.reason and examined.images:
         refused = DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
         if not job.request.anyway:
             raise refused

@@ -7,7 +7,7 @@ from PIL import Image
 from stages import finish
 
 from client import create_client
-from client_records import Analysis, Look, Picture, Pictures, SeenFace, Source
+from client_records import Analysis, Face, Look, Picture, Pictures, Source
 from config import Settings
 from face_verdicts import method_of
 from image_processor import process_faces
@@ -38,7 +38,7 @@ def looked_at(home, client_id="ana", **brightness):
         pictures.append(
             Picture(file=file.name, original=f"IMG {name}.png", source=Source.REAL, sha256=sha, width=SIDE, height=SIDE)
         )
-        face = SeenFace(
+        face = Face(
             box=(16, 16, 32, 32), landmarks={}, confidence=0.99, square=(8, 8, 48), measures={**GOOD, "brightness": float(bright)},
             phash=perceptual_hash(image), identity=(0.02 * seed, *(0.0,) * 127),
         )  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from captions import FACE_WORDS, SUBJECT_WORDS, caption, details_of, kind_of, measured_details
-from client_records import Analysis, Face, Source
+from client_records import Analysis, Source, Verdict
 from config import DETAIL_KINDS, DetailKind
 
 TEMPLATE = "portrait of {trigger} {class_word}, {details}"
@@ -124,7 +124,7 @@ def test_measures_say_what_stands_out_and_never_the_face() -> None:
         width=9, height=9, phash="0" * 16, sharpness=1, brightness=50, contrast=20, clipped=0, light="dark", colour_cast="warm",
         background="plain", faces=1,
     )  # fmt: skip
-    face = Face(
+    face = Verdict(
         file="x", sha256="0", source=Source.REAL, settings="s", background="plain", analysis=analysis,
         measures={"turn": 0.4, "brightness": 50.0, "contrast": 30.0},
     )  # fmt: skip

@@ -15,7 +15,7 @@ from PIL import Image
 from stages import finish
 
 from client import Client, create_client
-from client_records import Face, Faces, Source
+from client_records import Faces, Source, Verdict
 from config import DatasetDistribution, Settings
 from dataset import (
     INFO_FILE,
@@ -25,7 +25,7 @@ from dataset import (
     plan_dataset,
     prepare_dataset,
 )
-from findings import FindingCode, Verdict
+from findings import FindingCode, Readiness
 from utils import BrokenFile, Progress, TooFewPictures, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,7 +101,7 @@ def add_faces(client: Client, mj: str, real: str, **changes: object) -> None:
             crop = f"{stem(source, name)}.png"
             if not (client.processed / crop).exists():
                 Image.new("RGB", (16, 16), (ord(name), 40, 90)).save(client.processed / crop)
-            face = Face(
+            face = Verdict(
                 file=f"{name}.png", sha256=sha(name), source=source, crop=crop, settings="limits", square=(0, 0, 900),
                 measures={"upscale": 1.1},
             )  # fmt: skip
@@ -192,7 +192,7 @@ def test_progress_counts_every_picture(client: Client) -> None:
 # --- findings ---------------------------------------------------------------------------------------------------------
 def test_a_balanced_dataset_of_good_pictures_is_a_go(client: Client) -> None:
     report = finish(prepare_dataset(client, SETTINGS))
-    assert (report.findings, report.verdict) == ((), Verdict.GO)
+    assert (report.findings, report.verdict) == ((), Readiness.GO)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +210,7 @@ def test_what_weakens_a_dataset_is_said(
     add_faces(client, mj, real, **changes)
     report = finish(prepare_dataset(client, SETTINGS))
     assert [(finding.code, finding.measured) for finding in report.findings] == [(code, measured)]
-    assert report.verdict is Verdict.WARNINGS
+    assert report.verdict is Readiness.WARNINGS
 
 
 def test_a_share_out_of_reach_is_said_with_the_share_reached(client: Client) -> None:

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from client import Client, create_client
-from client_records import Analysis, Face, Faces, Look, Picture, Pictures, SeenFace, Source
+from client_records import Analysis, Face, Faces, Look, Picture, Pictures, Source, Verdict
 from config import Settings
 from dataset import prepare_dataset
 from dataset_doctor import Examination, examine, find_removable
 from dataset_files import edit_caption, list_captions
 from exam import ExamRecord
-from findings import Verdict
+from findings import Readiness
 from photo_analysis import perceptual_hash
 from quarantine import put_back, quarantined, take_out
 from signs import Level, Sign
@@ -39,7 +39,7 @@ def noise(seed: int) -> Image.Image:
     return Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((64, 64), Image.Resampling.BICUBIC)
 
 
-def face_of(client: Client, source: Source, name: str, seed: int, **changes: object) -> Face:
+def face_of(client: Client, source: Source, name: str, seed: int, **changes: object) -> Verdict:
     image = noise(seed)
     client.processed.mkdir(exist_ok=True)
     image.save(client.processed / f"{stem(source, name)}.png")
@@ -53,7 +53,7 @@ def face_of(client: Client, source: Source, name: str, seed: int, **changes: obj
         width=64, height=64, phash=perceptual_hash(image), sharpness=9, brightness=120, contrast=40, clipped=0, light="even",
         colour_cast="none", background="soft", faces=1,
     )  # fmt: skip
-    face = Face(
+    face = Verdict(
         file=f"{name}.png", sha256=sha(name), source=source, crop=f"{stem(source, name)}.png", settings="s",
         box=(10, 10, 30, 40), square=(0, 0, 60 + seed % 7), phash=perceptual_hash(image), analysis=analysis, distance=0.3,
         measures=measures,
@@ -61,13 +61,13 @@ def face_of(client: Client, source: Source, name: str, seed: int, **changes: obj
     return face.model_copy(update=changes)
 
 
-def healthy(client: Client) -> list[Face]:
+def healthy(client: Client) -> list[Verdict]:
     """22 different pictures, 17 of MidJourney's and 3 photos: nothing to complain of."""
     mj = [face_of(client, Source.MIDJOURNEY, f"m{number}", number) for number in range(17)]
     return mj + [face_of(client, Source.REAL, f"r{number}", 50 + number) for number in range(3)]
 
 
-def build(client: Client, faces: list[Face]) -> None:
+def build(client: Client, faces: list[Verdict]) -> None:
     pictures = [Picture(file=face.file, original=face.file, source=face.source, sha256=face.sha256) for face in faces]
     write_record(client.images_file, Pictures(images=tuple(pictures)))
     write_record(client.faces_file, Faces(identity="known", references=3, faces=tuple(faces)))
@@ -89,17 +89,17 @@ def signs(report: Examination) -> dict[Sign, Level]:
 def test_a_healthy_dataset_is_a_go(client: Client) -> None:
     build(client, healthy(client))
     report = examine(client, SETTINGS)
-    assert (report.verdict, report.reason) == (Verdict.GO, None)
+    assert (report.verdict, report.reason) == (Readiness.GO, None)
     assert (report.images, report.effective) == (20, 20)
     assert report.share_real == pytest.approx(0.15, abs=0.02)
 
 
 def test_without_a_dataset_it_is_a_no_go(client: Client) -> None:
     report = examine(client, SETTINGS)
-    assert (report.verdict, list(signs(report))) == (Verdict.NO_GO, [Sign.NO_DATASET])
+    assert (report.verdict, list(signs(report))) == (Readiness.NO_GO, [Sign.NO_DATASET])
 
 
-def duplicated(client: Client) -> Iterator[Face]:
+def duplicated(client: Client) -> Iterator[Verdict]:
     for number, face in enumerate(healthy(client)):
         yield face if number < 14 or face.source is Source.REAL else face_of(client, Source.MIDJOURNEY, f"m{number}", 3)
 
@@ -145,7 +145,7 @@ def test_each_ailment_is_found_at_its_level(client: Client, sign: Sign, level: L
     report = examine(client, SETTINGS)
     assert signs(report).get(sign) is level
     assert find_removable(client, SETTINGS) == tuple(found for found in report.symptoms if found.cure_by_removing)
-    expected = {Level.NOTE: Verdict.GO, Level.WARNING: Verdict.WARNINGS, Level.NO_GO: Verdict.NO_GO}
+    expected = {Level.NOTE: Readiness.GO, Level.WARNING: Readiness.WARNINGS, Level.NO_GO: Readiness.NO_GO}
     assert report.verdict is expected[max(signs(report).values())]
 
 
@@ -163,8 +163,7 @@ def test_somebody_else_inside_a_crop_is_found(client: Client) -> None:
     faces = healthy(client)
     faces[0] = faces[0].model_copy(update={"bystanders": 1})
     others = [
-        SeenFace(box=box, landmarks={}, confidence=1, square=(0, 0, 60), measures={})
-        for box in ((10, 10, 30, 40), (40, 10, 15, 20))
+        Face(box=box, landmarks={}, confidence=1, square=(0, 0, 60), measures={}) for box in ((10, 10, 30, 40), (40, 10, 15, 20))
     ]
     seen = Look(file="m0.png", sha256=sha("m0"), source=Source.MIDJOURNEY, method="m", faces=tuple(others))
     write_record(client.looks / f"{stem(Source.MIDJOURNEY, 'm0')}.json", seen)
@@ -208,7 +207,7 @@ def test_unknown_identity_is_said_and_is_no_reason_to_stop(client: Client) -> No
     build(client, faces)
     write_record(client.faces_file, Faces(identity="none", faces=tuple(faces)))
     report = examine(client, SETTINGS)
-    assert (signs(report)[Sign.IDENTITY_UNKNOWN], report.verdict) == (Level.NOTE, Verdict.GO)
+    assert (signs(report)[Sign.IDENTITY_UNKNOWN], report.verdict) == (Level.NOTE, Readiness.GO)
 
 
 # --- quarantine -------------------------------------------------------------------------------------------------------

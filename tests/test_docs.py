@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from actions import ROWS
-from avatar_pipeline import build_parser
+from actions import ROWS, action_named
+from command_line import build_parser, read_request
 from config import VERSION, DatasetDistribution, QualityControlConfig, QualityLimits, RawLimits, Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +51,9 @@ def test_every_command_is_one_that_the_program_takes(page):
         words = shlex.split(line, comments=True)
         if "--help" in words or "--version" in words:
             continue
-        assert build_parser(words).parse_args(words), line  # it ends the program with 2 where it does not know a word
+        options = build_parser(words).parse_args(words)  # it ends the program with 2 where it does not know a word
+        if options.action:
+            assert read_request(options, action_named(options.action).request), line
 
 
 @pytest.mark.parametrize("page", ["docs/guide.md", "docs/es/guia.md", "docs/command-line.md"])

@@ -12,7 +12,7 @@ from PIL import Image
 from stages import finish
 
 from client import Client, create_client
-from client_records import Analysis, Face, Faces, Source
+from client_records import Analysis, Faces, Source, Verdict
 from config import DatasetDistribution, Settings
 from dataset import prepare_dataset
 from exam import choose_scenes
@@ -56,7 +56,7 @@ def noise(seed: int) -> Image.Image:
     return Image.fromarray(rng.integers(0, 256, (8, 8, 3), np.uint8)).resize((128, 128), Image.Resampling.BICUBIC)
 
 
-def face_of(client: Client, image: Image.Image, source: Source, name: str, taken: str = "") -> Face:
+def face_of(client: Client, image: Image.Image, source: Source, name: str, taken: str = "") -> Verdict:
     """What `process` would leave of a picture."""
     sha = hashlib.sha256(name.encode()).hexdigest()
     crop = f"{source}_{sha[:12]}.png"
@@ -66,7 +66,7 @@ def face_of(client: Client, image: Image.Image, source: Source, name: str, taken
         width=128, height=128, phash=perceptual_hash(image), sharpness=9, brightness=120, contrast=40, clipped=0, light="even",
         colour_cast="none", background="soft", faces=1, taken=taken,
     )  # fmt: skip
-    return Face(
+    return Verdict(
         file=f"{name}.jpg", sha256=sha, source=source, crop=crop, settings="s", square=(0, 0, 128), phash=perceptual_hash(image),
         analysis=analysis, measures={"upscale": 1.0},
     )  # fmt: skip

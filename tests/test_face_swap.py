@@ -15,7 +15,7 @@ from PIL import Image
 from stages import finish
 
 from client import Client, create_client
-from client_records import Face, Faces, Source
+from client_records import Faces, Source, Verdict
 from config import Settings
 from consent import What, check_consent, check_licence, has_consent, record_consent, record_licence
 from face_swap import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
@@ -54,7 +54,7 @@ def client(tmp_path: Path) -> Client:
     faces = []
     for number in range(3):
         picture(client.processed / f"{number}.png", [(320 + number, 320, OURS)])
-        faces.append(Face(file=f"raw_real/{number}.jpg", sha256="0" * 64, source=Source.REAL, crop=f"{number}.png", settings=""))
+        faces.append(Verdict(file=f"raw_real/{number}.jpg", sha256="0" * 64, source=Source.REAL, crop=f"{number}.png", settings=""))
     write_record(client.faces_file, Faces(faces=tuple(faces)))
     record_consent(client, What.FACE_SWAP, "Ana, by mail")
     return client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from client_records import Analysis, Decisions, Face, Look, Picture, SeenFace, Source
+from client_records import Analysis, Decisions, Face, Look, Picture, Source, Verdict
 from config import QualityControlConfig
 from face_verdicts import decide, identity_of
 from identity import Identity, identify
@@ -22,18 +22,18 @@ def numbers(place: float) -> tuple[float, ...]:
     return (place, *(0.0,) * 127)
 
 
-def face(left: int, side: int, who: float = 0.0, confidence: float = 0.99, **measures: float) -> SeenFace:
-    return SeenFace(
+def face(left: int, side: int, who: float = 0.0, confidence: float = 0.99, **measures: float) -> Face:
+    return Face(
         box=(left, 0, side, side), landmarks={}, confidence=confidence, square=(left, 0, side),
         measures={**GOOD, "confidence": confidence, **measures}, identity=numbers(who),
     )  # fmt: skip
 
 
-def look(*faces: SeenFace, source: Source = Source.REAL, sha: str = "a" * 64, **more: object) -> Look:
+def look(*faces: Face, source: Source = Source.REAL, sha: str = "a" * 64, **more: object) -> Look:
     return Look(file="x.jpg", sha256=sha, source=source, method="m", faces=faces, **more)  # type: ignore[arg-type]
 
 
-def verdict(seen: Look, identity: Identity | None = None, decisions: Decisions | None = None) -> Face:
+def verdict(seen: Look, identity: Identity | None = None, decisions: Decisions | None = None) -> Verdict:
     picture = Picture(file=seen.file, original="x.jpg", source=seen.source, sha256=seen.sha256)
     return decide(seen, picture, "raw_real/x.jpg", QUALITY, identity or Identity(), decisions or Decisions())
 

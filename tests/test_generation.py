@@ -22,7 +22,7 @@ from tiny_sdxl import SIDE_PX, make_base, make_lora
 from base_models import base_at
 from checkpoints import choose_lora
 from client import Client, create_client
-from client_records import Face, Faces, Source
+from client_records import Faces, Source, Verdict
 from config import Settings
 from generation import Look, PortraitPlan, Words, generate, plan_portraits, read_prompts
 from portrait import PortraitRecord, commission, parameters_text
@@ -99,7 +99,7 @@ def make_client(home: Path, lora: Path) -> Client:
     (client.models / "demo_avatar_v1.safetensors").write_bytes(lora.read_bytes())
     client.processed.mkdir()
     Image.new("RGB", (64, 64), "red").save(client.processed / "one.png")
-    face = Face(file="raw_mj/one.png", sha256="0" * 64, source=Source.MIDJOURNEY, crop="one.png", settings="")
+    face = Verdict(file="raw_mj/one.png", sha256="0" * 64, source=Source.MIDJOURNEY, crop="one.png", settings="")
     write_record(client.faces_file, Faces(faces=(face,)))
     return client
 

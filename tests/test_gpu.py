@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 import machine_actions
+from action_request import Request
 from action_table import Job, Session, dump
 from config import Settings
 from gpu import CPU, GPUState, find_gpus, profile_here, profile_of
@@ -137,8 +138,9 @@ def test_where_a_worker_runs_its_models_are_named_and_freed(tmp_path):
 
     with Workshop(tmp_path / "worker.log") as shop:
         finish(shop.ask("status"))
-        job = Job(Session(tmp_path, Settings(), shop), machine_actions.ModelsRequest(verb="free"))
-        report = finish(machine_actions.GPU.run(job))
+        session = Session(tmp_path, Settings(), shop)
+        job = Job(session, machine_actions.ModelsRequest(verb="free"))
+        report = finish(machine_actions.GPU.run(Job(session, Request())))
         assert report.worker.running and report.worker.pid == shop.pid
         assert machine_actions.GPU.answer(report).note == ""
         assert "Loaded models: -" in said(report)

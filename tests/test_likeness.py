@@ -13,7 +13,7 @@ from stages import finish
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
 from client import Client, create_client
-from client_records import Face, Faces, Source
+from client_records import Faces, Source, Verdict
 from config import Settings
 from generation import generate, plan_portraits
 from likeness import OTHERS_PROMPTS, Likeness, measure_likeness
@@ -59,7 +59,7 @@ def make_client(home: Path, lora: Path, crops: int = 3) -> Client:
         pixels = noise.integers(0, 255, (4, 4, 3), dtype=np.uint8)
         Image.fromarray(pixels).resize((256, 256)).save(client.processed / f"{number}.png")
         faces.append(
-            Face(file=f"raw_mj/{number}.png", sha256="0" * 64, source=Source.MIDJOURNEY, crop=f"{number}.png", settings="")
+            Verdict(file=f"raw_mj/{number}.png", sha256="0" * 64, source=Source.MIDJOURNEY, crop=f"{number}.png", settings="")
         )
     write_record(client.faces_file, Faces(faces=tuple(faces)))
     return client

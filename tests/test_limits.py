@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from conftest import program
 from looked_at import looked_at
-from reports import view
 from stages import finish
 
 from caption_sources import details
@@ -22,6 +21,7 @@ from image_processor import plan_process, process_faces
 from limits import Scope, move_limits, preview_limits
 from review import accept_pictures
 from utils import SettingRefused, read_record, write_record
+from view_faces import VIEWS
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = Settings()
@@ -58,7 +58,7 @@ def shown(record):
 
     console = Console(width=200)
     with console.capture() as capture:
-        console.print(view(record))
+        console.print(VIEWS[type(record)](record))
     return capture.get()
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from client import Client, create_client
-from client_records import Face, Faces, Source
+from client_records import Faces, Source, Verdict
 from config import Settings
 from dataset import prepare_dataset
 from dataset_files import list_captions
@@ -50,7 +50,7 @@ def client(tmp_path: Path) -> Client:
     for number in range(4):
         sha = hashlib.sha256(str(number).encode()).hexdigest()
         Image.new("RGB", (64, 64), (60 * number, 90, 120)).save(client.processed / f"real_{sha[:12]}.png")
-        faces.append(Face(file=f"{number}.jpg", sha256=sha, source=Source.REAL, crop=f"real_{sha[:12]}.png", settings="s"))
+        faces.append(Verdict(file=f"{number}.jpg", sha256=sha, source=Source.REAL, crop=f"real_{sha[:12]}.png", settings="s"))
     write_record(client.faces_file, Faces(faces=tuple(faces)))
     return client
 

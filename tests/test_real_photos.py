@@ -18,7 +18,7 @@ from PIL import Image, ImageFilter
 from terminal import Terminal
 
 from client import Client, create_client
-from client_records import Face
+from client_records import Verdict
 from config import Settings
 from data_preprocessor import import_midjourney, import_photos
 from face_decisions import point_at
@@ -48,7 +48,7 @@ def real(*names: str) -> list[Path]:
     return [path for path in sorted((SHARED / "real").iterdir()) if not names or path.name.startswith(names)]
 
 
-def judged(client: Client, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Face]:
+def judged(client: Client, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Verdict]:
     for _event in process_faces(client, SETTINGS, detector, recogniser):
         pass
     return {face.file: face for face in client.faces()}
@@ -61,17 +61,17 @@ def client_of(home: Path, photos: Iterable[Path]) -> Client:
     return client
 
 
-def reasons(faces: dict[str, Face]) -> dict[str, Reason]:
+def reasons(faces: dict[str, Verdict]) -> dict[str, Reason]:
     return {name: face.rejection.reason for name, face in faces.items() if face.rejection}
 
 
 @pytest.fixture(scope="module")
-def everybody(tmp_path_factory: pytest.TempPathFactory, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Face]:
+def everybody(tmp_path_factory: pytest.TempPathFactory, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Verdict]:
     """All photos given for one client: the one whom most of them show."""
     return judged(client_of(tmp_path_factory.mktemp("all"), real()), detector, recogniser)
 
 
-def test_the_person_most_photos_show_is_cut_out_and_the_others_are_someone_else(everybody: dict[str, Face]) -> None:
+def test_the_person_most_photos_show_is_cut_out_and_the_others_are_someone_else(everybody: dict[str, Verdict]) -> None:
     found = reasons(everybody)
     assert {name for name in everybody if name not in found} == {
         "person1_a.jpg", "person1_b.jpg", "person1_c.jpg", "person1_d.jpg", "person1_e.jpg", "person1_partial.jpg",
@@ -83,7 +83,7 @@ def test_the_person_most_photos_show_is_cut_out_and_the_others_are_someone_else(
 
 
 def test_the_group_photo_gives_the_client_and_not_the_largest_face(
-    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Face]
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Verdict]
 ) -> None:
     """Person 1 has the largest face, on the right."""
     photos = real("person2", "person1_and_person2")
@@ -125,7 +125,7 @@ def spoilt(image: Image.Image, face_px: int) -> dict[Reason, Image.Image]:
 
 
 def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
-    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Face]
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Verdict]
 ) -> None:
     given = tmp_path / "given"
     given.mkdir()

@@ -10,7 +10,7 @@ from onnx_standins import make_models, picture
 from terminal import Terminal
 
 from client import create_client
-from client_records import Face, Faces, Source
+from client_records import Faces, Source, Verdict
 from utils import write_record
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
@@ -25,7 +25,7 @@ def client(tmp_path):
     client.processed.mkdir()
     make_embedded_lora(client.models / "ana_avatar_v1.safetensors")
     picture(client.processed / "0.png", [(320, 320, "#ff7a1e")])
-    face = Face(file="raw_real/0.jpg", sha256="0" * 64, source=Source.REAL, crop="0.png", settings="")
+    face = Verdict(file="raw_real/0.jpg", sha256="0" * 64, source=Source.REAL, crop="0.png", settings="")
     write_record(client.faces_file, Faces(faces=(face,)))
     make_models(tmp_path / "models")
     (tmp_path / "settings.json").write_text("{}")
