@@ -12,13 +12,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from client import Client
-from client_records import Source
-from import_plan import ImportPlan, plan_import
-from import_run import Duplicate, ImportRun, Note, Removal, Sorting, Wishes, read_ahead, take_away, write_tables
-from originals import Originals
-from reasons import Rejection
-from told import read_told
+from client_folder.client import Client
+from client_folder.reasons import Rejection
+from client_folder.records import Source
+from pictures.import_plan import ImportPlan, plan_import
+from pictures.import_run import Duplicate, ImportRun, Note, Removal, Sorting, Wishes, read_ahead, take_away, write_tables
+from pictures.originals import Originals
+from pictures.user_notes import read_told
 from utils import Event, Progress, sweep_parts
 
 _STAGES = {Source.MIDJOURNEY: "import-mj", Source.REAL: "import-photos"}

@@ -9,16 +9,18 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from checkpoints import choose_lora
-from client import Client
-from clip_tokens import counter_for
+from client_folder.client import Client
+from client_folder.recommended_prompts import default_prompts
 from config import Settings
-from contact_sheet import Cell, contact_sheet, in_rows
-from language import _
-from magic_prompt import MagicPrompt, enhance, styled
-from painter import paint_missing
-from portrait import Commission, Portrait, PortraitRequest, Wording, commission
-from recipes import (
+from locales.language import _
+from machine.errors import PromptsMissing, RecipeRefused
+from machine.model_process import Workshop, relay
+from pictures.contact_sheet import Cell, contact_sheet, in_rows
+from portraits.clip_tokens import counter_for
+from portraits.magic_prompt import MagicPrompt, enhance, styled
+from portraits.painter import paint_missing
+from portraits.portrait import Commission, Portrait, PortraitRequest, Wording, commission
+from portraits.recipes import (
     DEFAULT_SEEDS,
     DEFAULT_WEIGHT,
     Recipe,
@@ -28,12 +30,10 @@ from recipes import (
     size_of,
     studio_of,
 )
-from recommended_prompts import default_prompts
-from studio_errors import PromptsMissing, RecipeRefused
-from styles import style_named
-from upscaler import choose_upscaler, enlarged_name, missing_order
+from portraits.styles import style_named
+from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
+from training.checkpoints import choose_lora
 from utils import BrokenFile, Event, FolderMissing
-from workshop import Workshop, relay
 
 STAGE = "generate"
 SHEET_COLUMNS = 8

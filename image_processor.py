@@ -13,19 +13,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from client import Client
-from client_records import Decisions, Faces, IdentityState, Look, Picture, Pictures, Verdict
+from client_folder.client import Client
+from client_folder.reasons import Rejection
+from client_folder.records import Decisions, Faces, IdentityState, Look, Picture, Pictures, Verdict
+from client_folder.spreadsheet import write_spreadsheet
 from config import QualityControlConfig, Settings, client_limits
-from face_crops import Disk, remove_sheets, write_sheets
-from face_decisions import read_look
-from face_detector import Detector, MtcnnDetector
-from face_examiner import Examiner
-from face_quality import MEASURES
-from face_verdicts import decide, identity_of, method_of, rules_of
-from identity import FaceRecogniser, Identity
-from pictures import PICTURE_ENDINGS, UnreadablePicture, decode
-from reasons import Rejection
-from spreadsheet import write_spreadsheet
+from faces.crops import Disk, remove_sheets, write_sheets
+from faces.decisions import read_look
+from faces.detector import Detector, MtcnnDetector
+from faces.examiner import Examiner
+from faces.identity import FaceRecogniser, Identity
+from faces.quality import MEASURES
+from faces.verdicts import decide, identity_of, method_of, rules_of
+from pictures.picture_file import PICTURE_ENDINGS, UnreadablePicture, decode
 from utils import Event, NoPictures, Progress, sweep_parts, write_record
 
 if TYPE_CHECKING:

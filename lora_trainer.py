@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-import gpu as hardware
-from base_models import BaseKind
-from checkpoints import (
+from client_folder.client import Client
+from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
+from locales.language import N_, _
+from machine import gpu as hardware
+from machine.base_models import BaseKind
+from machine.processes import Heartbeat, Line, ProcessResult, end_orphan, run_child
+from training.arguments import check_arguments
+from training.checkpoints import (
     Checkpoint,
     clear_up,
     drop_noise,
@@ -28,17 +33,10 @@ from checkpoints import (
     newest_version,
     read_plan,
 )
-from child_processes import Heartbeat, Line, ProcessResult, end_orphan, run_child
-from client import Client
-from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
-from diagnosis import Cause, diagnose
-from language import N_, _
-from sample_sheet import write_sample_sheet
-from trainer_arguments import check_arguments
-from trainer_monitor import Ended, Watched, fail, read_line, watch
-from training_cost import Estimate, estimate, next_rung, refuse, take_rung
-from training_errors import MemoryFull
-from training_inputs import (
+from training.cost import Estimate, estimate, next_rung, refuse, take_rung
+from training.diagnosis import Cause, diagnose
+from training.errors import MemoryFull
+from training.inputs import (
     EMBEDDED_SCRIPT,
     TRAINING,
     Trainer,
@@ -49,8 +47,9 @@ from training_inputs import (
     read_base,
     read_dataset,
 )
-from training_lock import hold_gpu
-from training_plan import (
+from training.lock import hold_gpu
+from training.monitor import Ended, Watched, fail, read_line, watch
+from training.plan import (
     Overrides,
     TrainerKind,
     TrainingPlan,
@@ -60,8 +59,9 @@ from training_plan import (
     original_values,
     run_name,
 )
-from training_runs import begin_run, end_run
-from training_samples import gather_samples, write_prompts
+from training.runs import begin_run, end_run
+from training.sample_sheet import write_sample_sheet
+from training.samples import gather_samples, write_prompts
 from utils import Event, Notice, NotReady, PlanRefused, TrainingTick, sweep_parts, write_record
 
 __all__ = [
@@ -259,7 +259,7 @@ def _check_dataset(client: Client, plan: TrainingPlan) -> None:
 
 
 def _draw_other_people(client: Client) -> Generator[Event, None, int]:
-    from embedded.regularisation import draw_regularisation  # it brings the drawing code along, which only this base needs
+    from embedded.drawing.regularisation import draw_regularisation  # it brings the drawing code along, which only this base needs
 
     return (yield from draw_regularisation(client.regularisation))
 

@@ -182,7 +182,7 @@ def labelled_enums():
 
 
 def test_every_label_stands_in_both_languages():
-    from language import DOMAIN, LOCALES
+    from locales.language import DOMAIN, LOCALES
 
     spanish = gettext.translation(DOMAIN, str(LOCALES), ["es"])
     spanish.add_fallback(Untranslated())
@@ -204,8 +204,8 @@ def stage_codes(tree):
 
 
 def test_every_stage_that_reports_progress_has_a_label():
-    from demo import _STEPS
-    from screens import STAGES
+    from actions.demo import _STEPS
+    from terminal.screens import STAGES
 
     nodes = [node for path in MODULES.values() for node in stage_codes(ast.parse(path.read_text(encoding="utf-8")))]
     codes = {node.value for node in nodes if isinstance(node, ast.Constant)}
@@ -214,7 +214,7 @@ def test_every_stage_that_reports_progress_has_a_label():
 
 
 def test_every_row_names_the_module_that_draws_its_reports():
-    from actions import ROWS
+    from actions.table import ROWS
 
     for view in {row.view for row in ROWS}:
         for kind, draw in importlib.import_module(view).VIEWS.items():
@@ -248,7 +248,7 @@ def test_an_answer_for_people_waits_for_no_more_than_its_view(tmp_path, words, v
 
 
 def test_every_action_has_help_on_the_command_line():
-    from actions import ROWS
+    from actions.table import ROWS
 
     for row in ROWS:
         shown = subprocess.run([sys.executable, "avatar_pipeline.py", row.name, "--help"], cwd=ROOT, capture_output=True, text=True)
