@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Self
 
+import data_preprocessor
 from actions import review
 from actions.action import Action, Answer, Job, Rounded4, at_once
 from actions.request import Ask, ClientRequest, Menu
-from dataset import kohya_folders as dataset
 from dataset.findings import Finding, Readiness
 from dataset.kohya_folders import DatasetFolder
 from dataset.signs import Sign
@@ -69,7 +69,7 @@ class DatasetAnswer(Answer):
     findings: tuple[Finding, ...]
 
     @classmethod
-    def of(cls, report: dataset.DatasetReport) -> Self:
+    def of(cls, report: data_preprocessor.DatasetReport) -> Self:
         """The report, its folders by name."""
         return cls(
             folders=tuple(folder.name for folder in report.folders), images=report.images,
@@ -111,8 +111,8 @@ class QuarantineAnswer(Answer):
 
 # --- the actions ------------------------------------------------------------------------------------------------------
 DATASET = Action(
-    "dataset", ClientRequest, lambda job: dataset.prepare_dataset(job.who, job.settings), DatasetAnswer.of,
-    plan=lambda job: dataset.plan_dataset(job.who, job.settings), plan_answer=DatasetPlanAnswer.of,
+    "dataset", ClientRequest, lambda job: data_preprocessor.prepare_dataset(job.who, job.settings), DatasetAnswer.of,
+    plan=lambda job: data_preprocessor.plan_dataset(job.who, job.settings), plan_answer=DatasetPlanAnswer.of,
     then=lambda _job, _report: ("doctor",),
 )  # fmt: skip
 CAPTIONS = Action(

@@ -15,8 +15,7 @@ from actions.action import Action, Answer, Job, Rounded2
 from actions.request import Request
 from client_folder.client import Client, create_client, list_clients, open_client
 from config import Settings
-from data_preprocessor import import_midjourney, import_photos
-from dataset.kohya_folders import prepare_dataset
+from data_preprocessor import import_midjourney, import_photos, prepare_dataset
 from exam.likeness import Likeness, measure_likeness
 from image_processor import process_faces
 from lora_trainer import plan_training, train

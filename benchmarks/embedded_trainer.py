@@ -28,7 +28,8 @@ def draw_dataset(folder: Path) -> Path:
     """Drawn portraits of the size that the faces stage makes, in Kohya's layout."""
     from PIL import Image
 
-    from embedded.drawing.portraits import caption, draw, random_portrait
+    from embedded.drawing.painting import draw
+    from embedded.drawing.portraits import caption, random_portrait
 
     place = folder / "data" / "10_person"
     place.mkdir(parents=True)

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from embedded.drawing.painting import draw
 from embedded.drawing.palette import BACKGROUNDS, HAIR, SCENES
-from embedded.drawing.portraits import Picture, Portrait, draw, random_portrait
+from embedded.drawing.portraits import Picture, Portrait, random_portrait
 from embedded.making.base_model import PICTURE_SIDE, load_base
 from faces.detector import load_tensorflow
 

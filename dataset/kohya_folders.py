@@ -25,14 +25,13 @@ from dataset.files import (
     Item,
     digest,
     edited_captions,
-    keep_edited,
     read_caption,
     read_items,
 )
-from dataset.findings import FEW_PICTURES, GOOD_NEWS, SHARE_WARNING, Finding, FindingCode, Readiness
-from dataset.held_back import Exam, hold_back, plan_exam
-from dataset.photo_captions import describe, descriptions
-from utils import BrokenFile, Event, Progress, TooFewPictures, read_record, replacing, sweep_parts, write_record, write_text
+from dataset.findings import FEW_PICTURES, SHARE_WARNING, Finding, FindingCode
+from dataset.held_back import Exam, plan_exam
+from dataset.photo_captions import descriptions
+from utils import BrokenFile, TooFewPictures, read_record, replacing, write_record, write_text
 
 _OURS = re.compile(r"((?:mj|real)_[0-9a-f]{12})(?:\.png|\.txt|_.*\.npz)")
 
@@ -48,31 +47,7 @@ class DatasetFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class DatasetPlan:
-    """What `prepare_dataset` would build."""
-
-    folders: tuple[DatasetFolder, ...]
-    images: int
-    share_real: float
-    findings: tuple[Finding, ...]
-    exam: tuple[str, ...] = ()  # stems of the photos held back
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetReport:
-    """What was built, and whether it is good enough to train with; `edited` captions are the user's own."""
-
-    folders: tuple[DatasetFolder, ...]
-    images: int
-    share_real: float
-    findings: tuple[Finding, ...]
-    verdict: Readiness
-    edited: int
-    exam: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class Entry:
     """One picture of the dataset: where it comes from, where it goes, and the caption made for it."""
 
     stem: str
@@ -83,29 +58,38 @@ class _Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class Selection:
     """Which pictures train, which are held back, and how often each is seen."""
 
     faces: tuple[Verdict, ...]
     exam: Exam
     balance: Balance
 
+    def repeats(self, source: Source) -> int:
+        """How often each picture of that source is seen in an epoch; 0: it is left out."""
+        return self.balance.repeats_mj if source is Source.MIDJOURNEY else self.balance.repeats_real
 
-def plan_dataset(client: Client, settings: Settings) -> DatasetPlan:
-    """The folders, repeats and share of photos; raises TooFewPictures, and BrokenFile for a record that cannot be read."""
-    client = client.snapshot()
-    return _plan(client, _choose(client, settings.distribution), settings)
+    def folders(self, client: Client) -> tuple[DatasetFolder, ...]:
+        """The folders of the dataset, by their repeats."""
+        counts = [self.repeats(face.source) for face in self.faces if self.repeats(face.source)]
+        return tuple(DatasetFolder(client.dataset_folder(many).name, many, counts.count(many)) for many in sorted(set(counts)))
+
+    def findings(self, settings: Settings, own: Mapping[str, float]) -> Generator[Finding, None, None]:
+        """What is worth knowing before training, of the pictures and of the photos held back; `own` are the client's limits."""
+        seen = [face for face in self.faces if self.repeats(face.source)]
+        yield from _findings(seen, self.balance, settings, own)
+        yield from _exam_findings(self.exam)
 
 
-def _choose(client: Client, wanted: DatasetDistribution) -> _Choice:
-    """The exam is taken away before anything else."""
+def select_pictures(client: Client, wanted: DatasetDistribution) -> Selection:
+    """What trains and what is held back, which is taken away before anything else; raises TooFewPictures."""
     usable = _usable(client, wanted)
     exam = plan_exam(client, usable, wanted)
     held = {*exam.stems, *exam.twins}
     faces = tuple(face for face in usable if Path(face.crop).stem not in held)
     if len(faces) < wanted.min_pictures:
         raise TooFewPictures(found=len(faces), needed=wanted.min_pictures)
-    return _Choice(faces, exam, _balance_of(faces, wanted))
+    return Selection(faces, exam, _balance_of(faces, wanted))
 
 
 def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Verdict, ...]:
@@ -119,20 +103,6 @@ def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Verdict, ...]:
 def _balance_of(faces: Iterable[Verdict], wanted: DatasetDistribution) -> Balance:
     sources = [face.source for face in faces]
     return balance(sources.count(Source.MIDJOURNEY), sources.count(Source.REAL), wanted.share_real, wanted.max_repeats)
-
-
-def _repeats(found: Balance, source: Source) -> int:
-    return found.repeats_mj if source is Source.MIDJOURNEY else found.repeats_real
-
-
-def _plan(client: Client, choice: _Choice, settings: Settings) -> DatasetPlan:
-    seen = [face for face in choice.faces if _repeats(choice.balance, face.source)]
-    counts = [_repeats(choice.balance, face.source) for face in seen]
-    folders = tuple(
-        DatasetFolder(client.dataset_folder(repeats).name, repeats, counts.count(repeats)) for repeats in sorted(set(counts))
-    )
-    findings = (*_findings(seen, choice.balance, settings, client.state().limits), *_exam_findings(choice.exam))
-    return DatasetPlan(folders, len(seen), choice.balance.share_real, findings, choice.exam.stems)
 
 
 def _exam_findings(exam: Exam) -> Generator[Finding, None, None]:
@@ -162,16 +132,16 @@ def _findings(seen: list[Verdict], found: Balance, settings: Settings, own: Mapp
 
 
 # --- entries ----------------------------------------------------------------------------------------------------------
-def _entries(client: Client, choice: _Choice, settings: Settings) -> list[_Entry]:
+def entries_of(client: Client, choice: Selection, settings: Settings) -> list[Entry]:
     """Every picture of the dataset with its caption."""
     class_word, said = client.state().class_word, details(client, choice.faces, settings, descriptions(client, settings))
     entries = []
     for face in choice.faces:
-        repeats = _repeats(choice.balance, face.source)
+        repeats = choice.repeats(face.source)
         if repeats:
             text = caption(settings.caption, client.id, class_word, said[face.sha256], settings.caption_order)
             entries.append(
-                _Entry(
+                Entry(
                     stem=Path(face.crop).stem, crop=client.processed / face.crop, folder=client.dataset_folder(repeats),
                     picture=digest(f"{face.sha256} {face.square} {face.angle or ''}"), caption=text,
                 )
@@ -184,8 +154,8 @@ def dataset_is_current(client: Client, settings: Settings) -> bool:
     """Whether `prepare_dataset` would change nothing."""
     client = client.snapshot()
     try:
-        choice = _choose(client, settings.distribution)
-        entries = _entries(client, choice, settings)
+        choice = select_pictures(client, settings.distribution)
+        entries = entries_of(client, choice, settings)
         edited = edited_captions(client)
         known = {folder: read_items(client, folder) for folder in {entry.folder for entry in entries}}
     except (TooFewPictures, BrokenFile):
@@ -195,21 +165,21 @@ def dataset_is_current(client: Client, settings: Settings) -> bool:
     return all(_is_current(entry, known[entry.folder].get(entry.stem), edited) for entry in entries)
 
 
-def _is_current(entry: _Entry, item: Item | None, edited: Mapping[str, str]) -> bool:
+def _is_current(entry: Entry, item: Item | None, edited: Mapping[str, str]) -> bool:
     """Whether a picture and its caption lie there as they should."""
     if item is None or not (entry.folder / f"{entry.stem}.png").is_file():
         return False
     text = edited.get(entry.stem, entry.caption)
     same_text = read_caption(entry.folder, entry.stem) == text
-    return same_text and item == _item(entry, text)
+    return same_text and item == item_of(entry, text)
 
 
-def _item(entry: _Entry, text: str) -> Item:
+def item_of(entry: Entry, text: str) -> Item:
     """What the record says of a picture that is in place with this caption."""
     return Item(file=f"{entry.stem}.png", picture=entry.picture, caption=digest(text), generated=(digest(entry.caption),))
 
 
-def _strays(client: Client, entries: Iterable[_Entry]) -> Generator[Path, None, None]:
+def _strays(client: Client, entries: Iterable[Entry]) -> Generator[Path, None, None]:
     """What we once wrote and no longer want: pictures, captions, caches, and the record of a folder that has no picture left."""
     wanted: dict[Path, set[str]] = {}
     for entry in entries:
@@ -222,39 +192,9 @@ def _strays(client: Client, entries: Iterable[_Entry]) -> Generator[Path, None, 
 
 
 # --- the stage --------------------------------------------------------------------------------------------------------
-def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None, DatasetReport]:
-    """Build the dataset, or change in it what has changed; raises TooFewPictures and BrokenFile.
-
-    Nothing that exists is removed before what takes its place is complete, so a caption that somebody wrote is never lost.
-    """
-    choice = _choose(client, settings.distribution)
-    yield from describe(client, settings, choice.faces)
-    entries = _entries(client, choice, settings)
-    for folder in client.dataset_folders():
-        sweep_parts(folder)
-    edited = edited_captions(client)
-    keep_edited(client, edited)
-    _expel(client, choice.exam)
-    hold_back(client, choice.exam)
-    yield Progress("dataset", 0, len(entries))
-    done = 0
-    for folder in sorted({entry.folder for entry in entries}):
-        here = [entry for entry in entries if entry.folder == folder]
-        repeats = int(folder.name.partition("_")[0])
-        items = _announce(client, repeats, folder, here, edited)
-        for entry in here:
-            _place(entry, items[entry.stem], edited.get(entry.stem, entry.caption))
-            done += 1
-            yield Progress("dataset", done, len(entries), entry.stem)
-        _record(client.id, repeats, folder, [_item(entry, edited.get(entry.stem, entry.caption)) for entry in here])
-    _remove_strays(client, entries)
-    plan = _plan(client, choice, settings)
-    kept = sum(entry.stem in edited for entry in entries)
-    verdict = Readiness.WARNINGS if any(finding.code not in GOOD_NEWS for finding in plan.findings) else Readiness.GO
-    return DatasetReport(plan.folders, plan.images, plan.share_real, plan.findings, verdict, kept, plan.exam)
 
 
-def _expel(client: Client, exam: Exam) -> None:
+def expel(client: Client, exam: Exam) -> None:
     """Take photos of the exam out of training before anything is built: a caption that somebody wrote for one is kept already."""
     for stem in (*exam.stems, *exam.twins):
         for folder in client.dataset_folders():
@@ -262,7 +202,7 @@ def _expel(client: Client, exam: Exam) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _announce(client: Client, repeats: int, folder: Path, entries: Iterable[_Entry], edited: Mapping[str, str]) -> dict[str, Item]:
+def announce(client: Client, repeats: int, folder: Path, entries: Iterable[Entry], edited: Mapping[str, str]) -> dict[str, Item]:
     """Record what is about to be written: if we are killed, neither old nor new captions of ours are taken for the user's."""
     known = read_items(client, folder)
     items = {}
@@ -272,11 +212,11 @@ def _announce(client: Client, repeats: int, folder: Path, entries: Iterable[_Ent
             generated = tuple(dict.fromkeys((*old.generated, digest(entry.caption))))
             old = old.model_copy(update={"picture": "", "caption": "", "generated": generated})
         items[entry.stem] = old
-    _record(client.id, repeats, folder, items.values())
+    record_folder(client.id, repeats, folder, items.values())
     return items
 
 
-def _record(client_id: str, repeats: int, folder: Path, items: Iterable[Item]) -> None:
+def record_folder(client_id: str, repeats: int, folder: Path, items: Iterable[Item]) -> None:
     """Write a folder's record, if it says anything new."""
     path = folder / INFO_FILE
     info = DatasetInfo(client=client_id, repeats=repeats, images=tuple(items))
@@ -284,7 +224,7 @@ def _record(client_id: str, repeats: int, folder: Path, items: Iterable[Item]) -
         write_record(path, info)
 
 
-def _place(entry: _Entry, item: Item, text: str) -> None:
+def place(entry: Entry, item: Item, text: str) -> None:
     """Put a picture and its caption in place, after removing what the trainer cached of the old ones."""
     if item.picture == entry.picture and item.caption == digest(text):
         return
@@ -299,7 +239,7 @@ def _place(entry: _Entry, item: Item, text: str) -> None:
         write_text(entry.folder / f"{entry.stem}.txt", f"{text}\n")
 
 
-def _remove_strays(client: Client, entries: Iterable[_Entry]) -> None:
+def remove_strays(client: Client, entries: Iterable[Entry]) -> None:
     """Remove what is no longer wanted; a folder goes when nothing of the user's is left in it."""
     for path in tuple(_strays(client, entries)):
         path.unlink()

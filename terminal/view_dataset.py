@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actions.review import Captions, Quarantined
+from data_preprocessor import DatasetPlan, DatasetReport
 from dataset.doctor import Examination
-from dataset.kohya_folders import DatasetPlan, DatasetReport
 from dataset.signs import Level, Symptom
 from locales.language import _
 from terminal.screens import Views, table

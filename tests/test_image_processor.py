@@ -22,7 +22,8 @@ from client_folder.client import Client, create_client
 from client_folder.reasons import Reason
 from client_folder.records import Picture, Pictures, Source
 from config import QualityControlConfig, Settings
-from embedded.drawing.portraits import draw, random_portrait
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import random_portrait
 from faces.crops import PREVIEW_PX
 from faces.detector import Detection, MtcnnDetector
 from faces.geometry import CROP_PX

@@ -19,7 +19,7 @@ from config import PROGRAM
 from locales.language import N_, _
 from utils import PlanRefused
 
-_RECORD = PROGRAM / "sd_scripts_options.json"
+_RECORD = PROGRAM / "training" / "sd_scripts_options.json"
 _BUCKET_STEP = 32  # SDXL halves a picture five times
 _READ: Mapping[str, Callable[[str], Any]] = {"int": int, "float": float, "text": str}
 # What the program says itself; given twice, the second would silently win.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ import numpy.typing as npt
 
 from embedded.drawing.palette import BACKGROUNDS, CLOTHES, EYES, HAIR, SKIN, Colour
 from embedded.drawing.portraits import EYE_LEVEL, Field, Picture, Portrait
+
+TIGHT_SIDE = 2.84
+"""Height of the picture in head units at zoom 1: a square of 1.6 times the box that MTCNN finds."""
 
 SOFT_EDGE = 0.032
 """Width of an outline in head units: a face drawn with razor edges looks like a cartoon to a face detector."""
@@ -423,3 +427,10 @@ def _light_scene(canvas: Canvas, portrait: Portrait, look: Look) -> None:
         canvas.rgb *= 1.10
     elif portrait.light == "side lighting":
         canvas.rgb *= (1.0 + 0.16 * np.sign(look.light_x) * np.clip(canvas.scene_x, -1.2, 1.2))[..., None]
+
+
+def draw(portraits: Sequence[Portrait], width: int, height: int, zoom: float = 1.0) -> Picture:
+    """Draw the portraits, (n, height, width, 3); zoom 1 frames the face as a crop does, 0.5 shows twice as much."""
+    from embedded.drawing.painting import paint_portrait
+
+    return np.stack([paint_portrait(portrait, width, height, TIGHT_SIDE / zoom) for portrait in portraits])

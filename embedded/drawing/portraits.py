@@ -8,7 +8,6 @@ the same units, so a crop of a wide drawing looks as a tight drawing of the same
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -31,8 +30,6 @@ Field: TypeAlias = npt.NDArray[np.floating[Any]]
 """One number per pixel, (height, width)."""
 Picture: TypeAlias = npt.NDArray[np.uint8]
 
-TIGHT_SIDE = 2.84
-"""Height of the picture in head units at zoom 1: a square of 1.6 times the box that MTCNN finds."""
 EYE_LEVEL = 0.437
 """Where the eyes lie in the picture, as a share of its height, at every zoom."""
 
@@ -162,10 +159,3 @@ def caption(portrait: Portrait, rng: random.Random | None = None, subject: str |
         attributes = [attribute for attribute in attributes if rng.random() < keep]
         rng.shuffle(attributes)
     return ", ".join([f"{opening} {subject or f'a {portrait.gender}'}", *attributes])
-
-
-def draw(portraits: Sequence[Portrait], width: int, height: int, zoom: float = 1.0) -> Picture:
-    """Draw the portraits, (n, height, width, 3); zoom 1 frames the face as a crop does, 0.5 shows twice as much."""
-    from embedded.drawing.painting import paint_portrait
-
-    return np.stack([paint_portrait(portrait, width, height, TIGHT_SIDE / zoom) for portrait in portraits])

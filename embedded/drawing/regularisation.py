@@ -11,7 +11,8 @@ import random
 from collections.abc import Generator
 from pathlib import Path
 
-from embedded.drawing.portraits import caption, draw, random_portrait
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import caption, random_portrait
 from utils import Event, Progress, replacing, sweep_parts, write_text
 
 STAGE = "regularisation"

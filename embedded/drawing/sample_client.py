@@ -22,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from embedded.drawing.camera_raw import write_dng
-from embedded.drawing.portraits import Face, Portrait, Pose, draw, random_portrait, random_pose
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import Face, Portrait, Pose, random_portrait, random_pose
 from utils import Event, Progress, replacing, sweep_parts
 
 STAGE = "sample"

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from embedded.drawing.portraits import caption, draw, random_portrait
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import caption, random_portrait
 from embedded.making.base_model import LATENT_CHANNELS, PATCH_SIDE, PICTURE_SIDE
 from embedded.making.linear_code import LinearCode, fit_linear_code
 

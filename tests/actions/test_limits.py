@@ -16,9 +16,9 @@ from actions.review import accept_pictures
 from client_folder.client import Client, ClientState, open_client
 from client_folder.records import Analysis, Source
 from config import Settings, load_settings, settings_file
+from data_preprocessor import plan_dataset
 from dataset.caption_sources import details
 from dataset.doctor import examine
-from dataset.kohya_folders import plan_dataset
 from image_processor import plan_process, process_faces
 from terminal.view_faces import VIEWS
 from utils import SettingRefused, read_record, write_record
@@ -138,7 +138,7 @@ def test_all_that_judge_go_by_the_clients_own(home, ana):
 
 
 def test_the_doctor_goes_by_the_clients_own(home, ana):
-    from dataset.kohya_folders import prepare_dataset
+    from data_preprocessor import prepare_dataset
 
     settings = SETTINGS.model_copy(update={"distribution": SETTINGS.distribution.model_copy(update={"min_pictures": 1})})
     finish(accept_pictures(ana, settings, ["IMG dark.png", "IMG dim.png"]))

@@ -13,8 +13,8 @@ from stages import finish
 from client_folder.client import create_client
 from client_folder.records import Decisions
 from config import Settings, save_settings
+from data_preprocessor import prepare_dataset
 from dataset.files import edit_caption, list_captions
-from dataset.kohya_folders import prepare_dataset
 from dataset.quarantine import take_out
 from utils import BrokenFile, write_record, write_text
 

@@ -13,11 +13,11 @@ from PIL import Image
 from client_folder.client import Client, create_client
 from client_folder.records import Analysis, Face, Faces, Look, Picture, Pictures, Source, Verdict
 from config import Settings
+from data_preprocessor import prepare_dataset
 from dataset.doctor import Examination, examine, find_removable
 from dataset.files import edit_caption, list_captions
 from dataset.findings import Readiness
 from dataset.held_back import ExamRecord
-from dataset.kohya_folders import prepare_dataset
 from dataset.quarantine import put_back, quarantined, take_out
 from dataset.signs import Level, Sign
 from faces.photo_analysis import perceptual_hash

@@ -14,9 +14,9 @@ from stages import finish
 from client_folder.client import Client, create_client
 from client_folder.records import Analysis, Faces, Source, Verdict
 from config import DatasetDistribution, Settings
+from data_preprocessor import prepare_dataset
 from dataset.findings import FindingCode
 from dataset.held_back import choose_scenes
-from dataset.kohya_folders import prepare_dataset
 from faces.photo_analysis import perceptual_hash
 from utils import write_record
 

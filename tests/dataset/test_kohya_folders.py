@@ -17,15 +17,9 @@ from stages import finish
 from client_folder.client import Client, create_client
 from client_folder.records import Faces, Source, Verdict
 from config import DatasetDistribution, Settings
+from data_preprocessor import plan_dataset, prepare_dataset
 from dataset.findings import FindingCode, Readiness
-from dataset.kohya_folders import (
-    INFO_FILE,
-    Balance,
-    balance,
-    dataset_is_current,
-    plan_dataset,
-    prepare_dataset,
-)
+from dataset.kohya_folders import INFO_FILE, Balance, balance, dataset_is_current
 from utils import BrokenFile, Progress, TooFewPictures, write_record
 
 ROOT = Path(__file__).resolve().parents[2]

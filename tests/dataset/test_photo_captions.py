@@ -11,8 +11,8 @@ from PIL import Image
 from client_folder.client import Client, create_client
 from client_folder.records import Faces, Source, Verdict
 from config import Settings
+from data_preprocessor import prepare_dataset
 from dataset.files import list_captions
-from dataset.kohya_folders import prepare_dataset
 from dataset.photo_captions import Captioner, descriptions
 from utils import ModelMissing, write_record
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from benchmarks import measure_base
-from embedded.drawing.portraits import caption, draw, random_portrait
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import caption, random_portrait
 from embedded.making.base_model import load_base
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from embedded.drawing.portraits import EYE_LEVEL, Pose, draw, random_portrait
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import EYE_LEVEL, Pose, random_portrait
 from faces.detector import Detection, MtcnnDetector
 
 ROOT = Path(__file__).resolve().parents[2]

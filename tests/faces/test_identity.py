@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from embedded.drawing.portraits import draw, random_portrait
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import random_portrait
 from faces.identity import FaceRecogniser, model_file
 from utils import ModelMissing
 

@@ -10,7 +10,8 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from client_folder.reasons import Reason
 from config import QualityControlConfig
-from embedded.drawing.portraits import draw, random_portrait
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import random_portrait
 from faces.quality import Refusal, judge, measure
 
 LIMITS = QualityControlConfig()

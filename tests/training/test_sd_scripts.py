@@ -17,7 +17,7 @@ from training.sd_scripts import TOKENIZERS, TorchBuild, checkout_commit, install
 from utils import Progress
 
 STANDIN = Path(__file__).resolve().parents[1] / "data" / "standin_trainer" / "sdxl_train_network.py"
-OPTIONS = Path(__file__).resolve().parents[2] / "sd_scripts_options.json"
+OPTIONS = Path(__file__).resolve().parents[2] / "training" / "sd_scripts_options.json"
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
 
