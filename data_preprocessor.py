@@ -1,4 +1,4 @@
-"""Import, and the Kohya dataset: a folder of pictures -> verified originals with their records; accepted crops -> what sd-scripts reads.
+"""Import, and the Kohya dataset: a folder of pictures -> verified originals with records; accepted crops -> what sd-scripts reads.
 
 Pictures are read and copied by a few threads at once, but take their names one after another in the order of the folder, so the
 result does not depend on who was faster. A copy is complete and verified before it takes its final name; killed at any instant, the

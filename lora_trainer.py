@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from client_folder.client import Client
+from client_folder.client import Client, open_client
 from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
@@ -59,10 +59,25 @@ from training.plan import (
     original_values,
     run_name,
 )
-from training.runs import begin_run, end_run
+from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_queue, queue_file
+from training.runs import begin_run, end_run, read_runs
 from training.sample_sheet import write_sample_sheet
 from training.samples import gather_samples, write_prompts
-from utils import Event, Notice, NotReady, PlanRefused, TrainingTick, sweep_parts, write_record
+from utils import (
+    Event,
+    Notice,
+    NotReady,
+    PipelineError,
+    PlanRefused,
+    TrainingTick,
+    as_pipeline_error,
+    log,
+    sweep_parts,
+    write_record,
+)
+
+NEXT_CLIENT = N_("[{number}/{total}] {client}")
+FAILED_CLIENT = N_("      {client}: {error}")
 
 __all__ = [
     "EMBEDDED_SCRIPT",
@@ -324,3 +339,70 @@ def _environment(plan: TrainingPlan, settings: Settings, card: hardware.GPUState
     if card and not settings.accelerate_config and "CUDA_VISIBLE_DEVICES" not in os.environ:
         environment["CUDA_VISIBLE_DEVICES"] = card.uuid
     return environment
+
+
+def run_queue(
+    home: Path, settings: Settings, names: Sequence[str], preset: str | None = None
+) -> Generator[Event, None, QueueReport]:
+    """Train these clients in turn, each held for this program alone while it trains; without names, only the last table.
+
+    Smaller plans are taken by themselves where memory is full, for nobody is there to ask. Raises ClientMissing or BadClientId
+    before anything is begun.
+    """
+    clients = [open_client(home, name) for name in dict.fromkeys(names)]
+    if not clients:
+        return last_queue(home)
+    rows = [QueueRow(client=client.id) for client in clients]
+    for number, client in enumerate(clients):
+        yield Notice(NEXT_CLIENT, {"number": number + 1, "total": len(clients), "client": client.id})
+        rows[number] = QueueRow(client=client.id, outcome=Outcome.RUNNING)
+        _write(home, rows)
+        started = time.monotonic()
+        try:
+            rows[number] = yield from _train_one(client, settings, preset)
+        except GeneratorExit:
+            rows[number] = _cut_short(client, Outcome.STOPPED, started)
+            _write(home, rows)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next client must not wait for the morning
+            rows[number] = _cut_short(client, Outcome.FAILED, started, error)
+            yield Notice(FAILED_CLIENT, {"client": client.id, "error": rows[number].error})
+        _write(home, rows)
+    return QueueReport(tuple(rows))
+
+
+def _train_one(client: Client, settings: Settings, preset: str | None) -> Generator[Event, None, QueueRow]:
+    with client.lock():
+        plan = plan_training(client, settings, preset=preset).plan
+        with closing(train(client, settings, plan, take_rungs=True)) as stage:
+            report: TrainingReport = yield from stage
+    return QueueRow(
+        client=client.id, outcome=Outcome.DONE, steps=report.steps, seconds=round(report.seconds, 1), loss=_last_loss(client),
+        lora=report.lora.name, changes=report.changes,
+    )  # fmt: skip
+
+
+def _cut_short(client: Client, outcome: Outcome, started: float, error: Exception | None = None) -> QueueRow:
+    known = as_pipeline_error(error) if isinstance(error, OSError | ImportError) else error
+    told = known if isinstance(known, PipelineError) else None
+    if error and told is None:
+        log.error("queue: unexpected", exc_info=error)
+    runs = read_runs(client)
+    return QueueRow(
+        client=client.id,
+        outcome=outcome,
+        steps=runs[-1].steps if runs else 0,
+        seconds=round(time.monotonic() - started, 1),
+        loss=_last_loss(client),
+        error=told.text() if told else type(error).__name__ if error else "",
+        hint=told.cure() if told else "",
+    )
+
+
+def _last_loss(client: Client) -> float | None:
+    runs = read_runs(client)
+    return list(runs[-1].curve.values())[-1] if runs and runs[-1].curve else None
+
+
+def _write(home: Path, rows: Sequence[QueueRow]) -> None:
+    write_record(queue_file(home), QueueRecord(rows=tuple(rows)))

@@ -8,11 +8,11 @@ from typing import Annotated, Literal, Self
 
 from actions.action import Action, Answer, Job, Stage, at_once
 from actions.request import Ask, Menu, Request
-from client_folder.consent import LICENCE_QUESTION, Use, check_licence, record_licence
 from locales.language import N_
 from machine import downloads
 from machine.downloads import PreloadPlan, PreloadReport
 from machine.gpu import GPUState, find_gpus
+from machine.licence import LICENCE_QUESTION, Use, check_licence, record_licence
 from machine.model_process import WorkshopStatus
 from machine.models import USUAL, Allows, Found, ModelFile, list_models, model_named
 

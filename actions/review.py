@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client_folder.client import Client
+from client_folder.lookup import find_picture, names_of, read_look
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
 from dataset.doctor import find_removable
 from dataset.files import CaptionRow, edit_caption, list_captions
 from dataset.quarantine import put_back, quarantined, take_out
-from faces.decisions import accept, find_picture, names_of, point_at, read_look, withdraw
+from faces.decisions import accept, point_at, withdraw
 from faces.verdicts import left_to_right
 from image_processor import FaceReport, process_faces
 from utils import Event, PictureMissing

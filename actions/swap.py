@@ -7,11 +7,12 @@ from typing import Annotated, Self
 
 from actions.action import Action, Answer, Job, Stage
 from actions.request import Ask, ClientRequest, Menu, UserPath
-from client_folder.consent import LICENCE_QUESTION, Use, What, has_consent, record_consent, record_licence
+from client_folder.consent import What, has_consent, record_consent
 from client_folder.reasons import Reason
 from config import Settings
 from locales.language import N_, _
 from machine.errors import NoTargetFace
+from machine.licence import LICENCE_QUESTION, Use, record_licence
 from portraits import face_swap
 from portraits.face_swap import SwapPlan, SwapReport
 from portraits.swapper import SeenFace

@@ -18,7 +18,6 @@ from locales.language import N_, _
 from lora_trainer import PreparedTraining
 from machine.gpu import largest_gpu
 from training import installation, tensorboard_server
-from training import queue as training_queue
 from training.arguments import read_extra
 from training.cost import Cure, Part, Refusal, estimate
 from training.errors import MemoryFull, QueueFailed
@@ -255,7 +254,7 @@ class TrainAnswer(Answer):
 # --- several clients, and the curves ----------------------------------------------------------------------------------
 def queue(job: Job[QueueRequest]) -> Stage:
     """Train several clients in turn."""
-    return training_queue.run_queue(job.home, job.settings, job.request.names, job.request.preset)
+    return lora_trainer.run_queue(job.home, job.settings, job.request.names, job.request.preset)
 
 
 class QueueAnswer(Answer):

@@ -291,6 +291,11 @@ class Client:
         """Every refused original, at a glance."""
         return self.rejected / "contact_sheet.png"
 
+    def remove_sheets(self) -> None:
+        """A contact sheet that is there is always up to date: both go before the first picture changes."""
+        self.processed_sheet.unlink(missing_ok=True)
+        self.rejected_sheet.unlink(missing_ok=True)
+
     def snapshot(self) -> Client:
         """The client for the length of one question: every record is read once, when it is first asked for.
 

@@ -9,27 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
-from config import Settings, change_settings
-from locales.language import N_, Labelled, _
-from machine.errors import ConsentMissing, LicenceRefused
-from utils import Record, SettingRefused, read_record, write_record
+from locales.language import N_, _
+from utils import PipelineError, Record, SettingRefused, read_record, write_record
 
 LONGEST_NAME = 200
-LICENCE_QUESTION = N_("InsightFace's models are for non-commercial research only. What are they used for here?")
-
-
-class Use(Labelled):
-    """The answers to: what are InsightFace's models used for here?"""
-
-    RESEARCH = "research", N_("research, not commercial")
-    LICENSED = "licensed", N_("commercial, with a licence bought from InsightFace")
-    COMMERCIAL = "commercial", N_("commercial, without a licence")
 
 
 class What(StrEnum):
@@ -56,26 +44,6 @@ class Consents(Record):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     consents: tuple[Consent, ...] = ()
-
-
-def check_licence(settings: Settings) -> Use:
-    """What InsightFace's models may be used for; raises LicenceRefused without an answer that allows to open them."""
-    if settings.insightface_use in (Use.RESEARCH.value, Use.LICENSED.value):
-        return Use(settings.insightface_use)
-    if settings.insightface_use == Use.COMMERCIAL.value:
-        reason = _("they are for non-commercial research, and the answer here was: commercial work without a licence.")
-        cure = _(
-            "Buy a licence from InsightFace and answer again: swap --licence licensed. Portraits with the LoRA need none of them."
-        )
-        raise LicenceRefused(reason=reason, cure=cure)
-    reason = _("they are for non-commercial research only, and nobody said yet what they are used for here.")
-    cure = _("Answer once: --licence research, --licence licensed (one was bought), or --licence commercial (without one).")
-    raise LicenceRefused(reason=reason, cure=cure)
-
-
-def record_licence(home: Path, settings: Settings, use: str) -> Settings:
-    """Keep the answer in the settings."""
-    return settings if settings.insightface_use == use else change_settings(home, settings, [f"insightface_use={use}"])
 
 
 def consents_of(client: Client) -> tuple[Consent, ...]:
@@ -108,3 +76,10 @@ def record_consent(client: Client, what: What, by: str) -> None:
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
     write_record(client.consents_file, Consents(consents=(*known, Consent(what=what, by=by, recorded=now))))
+
+
+class ConsentMissing(PipelineError):
+    """Facts: client."""
+
+    message = N_("There is no record that {client} agreed to have the face put into pictures.")
+    hint = N_('Ask the person, then say who agreed: swap --client {client} --consent "NAME, how and when"')

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from client_folder.records import Verdict
 from config import DETAIL_KINDS, DetailKind
-from faces.photo_analysis import light_of
+from pictures.photo_analysis import light_of
 
 
 def _set(words: str) -> frozenset[str]:

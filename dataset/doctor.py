@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 
 from client_folder.client import Client
+from client_folder.lookup import names_of, read_look
 from client_folder.records import Face, IdentityState, Source, Verdict
 from config import Settings, client_limits
 from dataset.captions import FACE_WORDS, fold
@@ -22,7 +23,6 @@ from dataset.findings import FEW_PICTURES, SHARE_WARNING, Readiness
 from dataset.held_back import alike, recorded
 from dataset.kohya_folders import dataset_is_current
 from dataset.signs import Level, Sign, Symptom
-from faces.decisions import names_of, read_look
 
 LEAK_SHARE = 0.85  # a phrase in so many captions is learned as part of the trigger word, or takes its place
 LEAK_CAPTIONS = 5  # under so many captions, one that is everywhere means nothing

@@ -19,7 +19,7 @@ from pydantic import ConfigDict, Field
 from client_folder.client import Client
 from client_folder.records import Source, Verdict
 from config import DatasetDistribution
-from faces.photo_analysis import bits_apart
+from pictures.photo_analysis import bits_apart
 from utils import Record, replacing, sweep_parts, write_record
 
 MOST = 0.5  # of the photos: an exam must never cost training more than it leaves

@@ -13,8 +13,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
-from faces.crops import remove_sheets
-from faces.decisions import find_pictures
+from client_folder.lookup import find_pictures
 from utils import Record, read_record, write_record
 
 
@@ -44,7 +43,7 @@ def take_out(client: Client, names: Sequence[str]) -> tuple[str, ...]:
         files = {**known, **_files_of(client, stem)}
         if files:
             write_record(path, QuarantineRecord(stem=stem, picture=picture.original, files=files))
-            remove_sheets(client)
+            client.remove_sheets()
             for name, place in files.items():
                 _move(client.root / place, client.quarantine / name)
     return tuple(picture.stem for picture in pictures)
@@ -57,7 +56,7 @@ def put_back(client: Client, names: Sequence[str]) -> tuple[str, ...]:
         path = client.quarantine / f"{stem}.json"
         if not path.exists():
             continue
-        remove_sheets(client)
+        client.remove_sheets()
         for name, place in read_record(path, QuarantineRecord).files.items():
             _move(client.quarantine / name, client.root / place)
         path.unlink()

@@ -141,12 +141,6 @@ def _save(image: Image.Image | None, path: Path, longer_side: int = CROP_PX) -> 
 
 
 # --- contact sheets ---------------------------------------------------------------------------------------------------
-def remove_sheets(client: Client) -> None:
-    """A contact sheet that is there is always up to date: both go before the first picture changes."""
-    client.processed_sheet.unlink(missing_ok=True)
-    client.rejected_sheet.unlink(missing_ok=True)
-
-
 def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[Verdict]) -> None:
     """Both contact sheets, where they are missing and there is something to show."""
     names = {(picture.source, picture.file): picture.original for picture in originals}

@@ -11,9 +11,9 @@ from config import QualityControlConfig
 from faces.detector import LOOK_PX, Detection, Detector
 from faces.geometry import Box, crop_square, cut, levelling, take, turn_of, upright_box
 from faces.identity import ROOM, FaceRecogniser
-from faces.photo_analysis import analyse, background_of, perceptual_hash
 from faces.quality import CROP_PX as MEASURED_PX
 from faces.quality import measure
+from pictures.photo_analysis import analyse, background_of, perceptual_hash
 from pictures.picture_file import RAW_ENDINGS, UnreadablePicture
 
 if TYPE_CHECKING:

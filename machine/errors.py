@@ -79,13 +79,6 @@ class LicenceRefused(PipelineError):
     hint = N_("{cure}")
 
 
-class ConsentMissing(PipelineError):
-    """Facts: client."""
-
-    message = N_("There is no record that {client} agreed to have the face put into pictures.")
-    hint = N_('Ask the person, then say who agreed: swap --client {client} --consent "NAME, how and when"')
-
-
 class NoTargetFace(PipelineError):
     """Facts: path, problem."""
 

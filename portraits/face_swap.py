@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from client_folder.client import Client
-from client_folder.consent import Consent, Use, What, check_consent, check_licence
+from client_folder.consent import Consent, What, check_consent
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
 from locales.language import _
 from machine.errors import NoTargetFace, RecipeRefused
+from machine.licence import Use, check_licence
 from machine.model_process import Workshop, relay
 from machine.models import Found, find
 from pictures.picture_file import list_pictures

@@ -9,9 +9,9 @@ from stages import finish
 from client_folder.client import create_client
 from client_folder.records import Analysis, Face, Look, Picture, Pictures, Source
 from config import Settings
-from faces.photo_analysis import perceptual_hash
 from faces.verdicts import method_of
 from image_processor import process_faces
+from pictures.photo_analysis import perceptual_hash
 from utils import write_record
 
 GOOD = {

@@ -20,7 +20,7 @@ from dataset.findings import Readiness
 from dataset.held_back import ExamRecord
 from dataset.quarantine import put_back, quarantined, take_out
 from dataset.signs import Level, Sign
-from faces.photo_analysis import perceptual_hash
+from pictures.photo_analysis import perceptual_hash
 from utils import PictureMissing, write_record
 
 SETTINGS = Settings()

@@ -17,7 +17,7 @@ from config import DatasetDistribution, Settings
 from data_preprocessor import prepare_dataset
 from dataset.findings import FindingCode
 from dataset.held_back import choose_scenes
-from faces.photo_analysis import perceptual_hash
+from pictures.photo_analysis import perceptual_hash
 from utils import write_record
 
 WANTED = DatasetDistribution()

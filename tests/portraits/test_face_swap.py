@@ -15,11 +15,12 @@ from PIL import Image
 from stages import finish
 
 from client_folder.client import Client, create_client
-from client_folder.consent import What, check_consent, check_licence, has_consent, record_consent, record_licence
+from client_folder.consent import ConsentMissing, What, check_consent, has_consent, record_consent
 from client_folder.reasons import Reason
 from client_folder.records import Faces, Source, Verdict
 from config import Settings
-from machine.errors import ConsentMissing, LicenceRefused, NoTargetFace, RecipeRefused
+from machine.errors import LicenceRefused, NoTargetFace, RecipeRefused
+from machine.licence import check_licence, record_licence
 from machine.model_process import Workshop
 from portraits.face_swap import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
