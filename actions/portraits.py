@@ -17,6 +17,7 @@ from generation import PortraitPlan
 from locales.language import N_, _, spoken
 from machine.base_models import base_of
 from portraits.magic_prompt import MagicPrompt
+from portraits.prompts import Words, read_prompts, read_transcript
 from portraits.recipes import (
     BASE_SAMPLERS,
     DEFAULT_SEEDS,
@@ -150,9 +151,9 @@ def _prompts(job: Job[GenerateRequest]) -> tuple[str, ...]:
     request = job.request
     prompts = request.prompt
     if request.prompt_file:
-        prompts += generation.read_prompts(request.prompt_file)
+        prompts += read_prompts(request.prompt_file)
     if request.transcript:
-        prompts += (generation.read_transcript(job.who, request.transcript),)
+        prompts += (read_transcript(job.who, request.transcript),)
     if not prompts and request.pick.isdigit():
         ready = _recommended(job)
         prompts = (ready[min(int(request.pick), len(ready)) - 1],)
@@ -168,7 +169,7 @@ def _loras(job: Job[GenerateRequest]) -> tuple[str, ...]:
 def plan_portraits(job: Job[GenerateRequest]) -> PortraitPlan:
     """What would be painted."""
     request = job.request
-    words = generation.Words(_prompts(job), request.negative, request.style, request.magic)
+    words = Words(_prompts(job), request.negative, request.style, request.magic)
     return generation.plan_portraits(
         job.who, job.settings, words=words, seeds=request.seed or DEFAULT_SEEDS, loras=_loras(job),
         weights=request.weight or (DEFAULT_WEIGHT,),

@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
+import generation
 from actions.action import Action, Answer, Job, Stage
 from actions.request import Ask, ClientRequest, Menu, UserPath
 from client_folder.consent import What, has_consent, record_consent
 from client_folder.reasons import Reason
 from config import Settings
+from generation import SwapPlan, SwapReport
 from locales.language import N_, _
 from machine.errors import NoTargetFace
 from machine.licence import LICENCE_QUESTION, Use, record_licence
-from portraits import face_swap
-from portraits.face_swap import SwapPlan, SwapReport
 from portraits.swapper import SeenFace
 from utils import PipelineError
 
@@ -63,13 +63,13 @@ def _answered(job: Job[SwapRequest]) -> Settings:
 def plan_swap(job: Job[SwapRequest]) -> SwapPlan:
     """What would be swapped."""
     request = job.request
-    choice = face_swap.read_choice(request.face, request.like)
-    return face_swap.plan_swap(job.who, _answered(job), request.targets, choice, preview=request.preview)
+    choice = generation.read_choice(request.face, request.like)
+    return generation.plan_swap(job.who, _answered(job), request.targets, choice, preview=request.preview)
 
 
 def swap(job: Job[SwapRequest]) -> Stage:
     """Swap what was planned."""
-    return face_swap.swap_faces(job.who, job.settings, job.plan, job.session.workshop)
+    return generation.swap_faces(job.who, job.settings, job.plan, job.session.workshop)
 
 
 def nothing_swapped(report: SwapReport) -> PipelineError | None:

@@ -17,9 +17,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings
-from generation import Words, generate, plan_portraits
+from generation import generate, plan_portraits
 from machine.model_process import Workshop
 from portraits.painter import batch_size
+from portraits.prompts import Words
 from portraits.recipes import EMBEDDED_RECIPE
 from portraits.sdxl import Session, Stroke
 

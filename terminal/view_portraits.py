@@ -5,9 +5,8 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from generation import PortraitPlan, PortraitReport
+from generation import PortraitPlan, PortraitReport, SwapPlan, SwapReport
 from locales.language import _
-from portraits.face_swap import SwapPlan, SwapReport
 from portraits.magic_prompt import MagicPrompt
 from portraits.recipes import NOTE_NO_NEGATIVE
 from terminal.screens import Views, refusals, table

@@ -23,11 +23,12 @@ from client_folder.client import Client, create_client
 from client_folder.recommended_prompts import default_prompts
 from client_folder.records import Faces, Source, Verdict
 from config import Settings
-from generation import Look, PortraitPlan, Words, generate, plan_portraits, read_prompts
+from generation import Look, PortraitPlan, generate, plan_portraits
 from machine.base_models import base_at
 from machine.errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
 from machine.model_process import Workshop
 from portraits.portrait import PortraitRecord, commission, parameters_text
+from portraits.prompts import Words, read_prompts
 from portraits.recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, recipe_for, size_of
 from portraits.sdxl import Sampler, Session, Stroke, scheduler_for
 from training.checkpoints import choose_lora

@@ -15,10 +15,11 @@ from tiny_sdxl import SIDE_PX, make_base, make_lora
 
 from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings, save_settings
-from generation import Words, plan_portraits
+from generation import plan_portraits
 from machine.base_models import SINGLE_FILE_PX, BaseKind, NotSdxl, base_at, base_of, digest_model, few_steps, find_base
 from machine.errors import RecipeRefused
 from machine.models import Allows, model_named
+from portraits.prompts import Words
 from portraits.recipes import EMBEDDED_RECIPE, Wish, studio_of
 from training.inputs import read_base
 from training.installation import set_up

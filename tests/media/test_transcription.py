@@ -18,11 +18,11 @@ from stages import run
 
 from client_folder.client import Client, create_client
 from config import Settings
-from generation import read_transcript
 from machine.errors import NoSpeech, RecipeRefused
 from machine.model_process import NOTICES, Workshop
 from media.speech_to_text import Segment
 from media.transcription import TranscriptReport, as_srt, as_vtt, plan_transcripts, transcribe
+from portraits.prompts import read_transcript
 from utils import FolderMissing, ModelMissing, Notice, Progress
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,13 +12,14 @@ from tiny_sdxl import SIDE_PX, make_base
 from actions.table import ROWS, action_named
 from client_folder.client import create_client
 from config import Settings
-from generation import Words, plan_portraits
+from generation import plan_portraits
 from machine.errors import OutOfMemory
 from machine.model_process import Workshop
 from machine.vram import Shelf
 from machine.worker_tasks import Cancelled, Mouth
 from portraits.painter import PaintOrder, Piece, paint_order
 from portraits.portrait import commission
+from portraits.prompts import Words
 from portraits.recipes import Wish
 
 

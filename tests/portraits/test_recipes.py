@@ -11,9 +11,10 @@ from tiny_sdxl import SIDE_PX, make_base
 
 from client_folder.client import Client, create_client
 from config import Settings
-from generation import Words, plan_portraits
+from generation import plan_portraits
 from machine.base_models import base_at
 from machine.errors import OutOfMemory, RecipeRefused
+from portraits.prompts import Words
 from portraits.recipes import BASE_RECIPE, LIGHTNING_RECIPES, Kind, Wish, recipe_for, studio_of
 from portraits.sdxl import ModelFiles, Rung, Session, Stroke, fits, is_out_of_memory
 from utils import BrokenFile, ModelMissing

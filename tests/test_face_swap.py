@@ -19,13 +19,13 @@ from client_folder.consent import ConsentMissing, What, check_consent, has_conse
 from client_folder.reasons import Reason
 from client_folder.records import Faces, Source, Verdict
 from config import Settings
+from generation import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
 from machine.errors import LicenceRefused, NoTargetFace, RecipeRefused
 from machine.licence import check_licence, record_licence
 from machine.model_process import Workshop
-from portraits.face_swap import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 # Shades that the stand-in detector takes for skin and its recogniser tells apart.
 OURS, LIKE_OURS, OTHER, THIRD = "#ff7a1e", "#fa761c", "#ffd11a", "#e02a10"
 CLIENT = Choice()
