@@ -372,6 +372,20 @@ def test_an_aspect_and_a_detail_pass_are_painted(client: Client, settings: Setti
         assert "Denoising strength: 0.3" in opened.text["parameters"]
 
 
+def test_portraits_are_enlarged_by_real_weights_once(client: Client, settings: Settings, shop: Workshop) -> None:
+    look = Look(upscaler="realesr-animevideov3-x2")
+    plan = small(client, settings, prompts=("a",), look=look)
+    _, report = run(generate(client, settings, plan, shop))
+    assert len(report.enlarged) == len(report.images) == 2
+    for portrait, large in zip(report.images, report.enlarged, strict=True):
+        with Image.open(portrait.file) as before, Image.open(large) as after:
+            assert after.size == (2 * before.width, 2 * before.height)
+            assert after.text["parameters"].endswith("Hires upscaler: realesr-animevideov3-x2")
+    made = [path.stat().st_mtime_ns for path in report.enlarged]
+    run(generate(client, settings, small(client, settings, prompts=("a",), look=look), shop))
+    assert [path.stat().st_mtime_ns for path in report.enlarged] == made
+
+
 @pytest.mark.parametrize("weights", [(-0.1,), (2.5,)])
 def test_weights_beyond_sense_are_refused(client: Client, settings: Settings, weights: tuple[float, ...]) -> None:
     with pytest.raises(RecipeRefused, match="weight"):

@@ -1,6 +1,7 @@
 """Real photos through the whole step: each person's crop or a reason a person would agree with, and spoilt copies refused for it.
 
-The photos are not part of the repository; without them these tests are skipped.
+The photos show people who did not agree to lie in a repository; without them this file is skipped as one, and the photos that come
+with the packages (test_photos_of_packages) have to do.
 """
 
 from __future__ import annotations
@@ -8,27 +9,26 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from conftest import program
-from PIL import Image, ImageFilter
+from photo_kit import check_levelled, client_of, judged, reasons, spoilt, turned
+from PIL import Image
 from pseudo_terminal import Terminal
 
-from client_folder.client import Client, create_client
+from client_folder.client import create_client
 from client_folder.reasons import Reason
 from client_folder.records import Verdict
 from config import Settings
-from data_preprocessor import import_midjourney, import_photos
+from data_preprocessor import import_midjourney
 from faces.decisions import point_at
 from faces.detector import MtcnnDetector
 from faces.identity import FaceRecogniser
-from image_processor import process_faces
 
 SHARED = next((path for parent in Path(__file__).resolve().parents if (path := parent / "shared" / "photos").is_dir()), None)
-pytestmark = pytest.mark.skipif(SHARED is None, reason="the folder of real photos is not part of the repository")
+if SHARED is None:
+    pytest.skip("the folder of real photos is not part of the repository", allow_module_level=True)
 SETTINGS = Settings()
 PEOPLE = {"person1": 5, "person2": 2, "person3": 3, "person4": 1, "person5": 1}  # good photos of each
 
@@ -44,25 +44,7 @@ def recogniser() -> FaceRecogniser:
 
 
 def real(*names: str) -> list[Path]:
-    assert SHARED is not None
     return [path for path in sorted((SHARED / "real").iterdir()) if not names or path.name.startswith(names)]
-
-
-def judged(client: Client, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Verdict]:
-    for _event in process_faces(client, SETTINGS, detector, recogniser):
-        pass
-    return {face.file: face for face in client.faces()}
-
-
-def client_of(home: Path, photos: Iterable[Path]) -> Client:
-    client = create_client(home, "ana")
-    for _event in import_photos(client, list(photos)):
-        pass
-    return client
-
-
-def reasons(faces: dict[str, Verdict]) -> dict[str, Reason]:
-    return {name: face.rejection.reason for name, face in faces.items() if face.rejection}
 
 
 @pytest.fixture(scope="module")
@@ -111,19 +93,6 @@ def test_whoever_is_pointed_at_once_is_the_client(tmp_path: Path, detector: Mtcn
     assert face.box is not None and face.box[0] > 1100 and face.rejection is None
 
 
-def spoilt(image: Image.Image, face_px: int) -> dict[Reason, Image.Image]:
-    """A copy for each thing that can be wrong with a photo."""
-    pixels, rng = np.asarray(image, dtype=np.float32), np.random.default_rng(1)
-    small = 70 / face_px
-    return {
-        Reason.BLURRED: image.filter(ImageFilter.GaussianBlur(max(2.0, 0.02 * face_px))),
-        Reason.TOO_DARK: Image.fromarray((pixels * 0.22).astype(np.uint8)),
-        Reason.BURNT: Image.fromarray(np.clip(pixels * 2.2, 0, 255).astype(np.uint8)),
-        Reason.FACE_TOO_SMALL: image.resize((round(image.width * small), round(image.height * small)), Image.Resampling.LANCZOS),
-        Reason.NOISY: Image.fromarray(np.clip(pixels + rng.normal(0, 25, pixels.shape), 0, 255).astype(np.uint8)),
-    }
-
-
 def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
     tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Verdict]
 ) -> None:
@@ -144,7 +113,6 @@ def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
 
 def test_at_least_92_in_100_good_pictures_pass(tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser) -> None:
     """Of all that show one person large enough: 160 px fill a crop when enlarged four times."""
-    assert SHARED is not None
     client = create_client(tmp_path, "ana")
     photos = [path for path in real("person") if "small" not in path.name and "and" not in path.name]
     for _event in import_midjourney(client, [*photos, *sorted((SHARED / "generated").iterdir())]):
@@ -164,13 +132,9 @@ def test_a_photo_on_its_side_without_a_word_in_its_exif_is_levelled(
     with Image.open(real("person1_a")[0]) as image:
         upright = image.convert("RGB")
     upright.save(given / "upright.png")
-    Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(upright), quarters))).save(given / "lying.png")
+    turned(upright, quarters).save(given / "lying.png")
     client = client_of(tmp_path, [given])
-    faces = judged(client, detector, recogniser)
-    assert reasons(faces) == {}
-    assert abs(abs(faces["lying.png"].angle) - {1: 90, 2: 180, 3: 90}[quarters]) < 8
-    crops = [np.asarray(Image.open(client.processed / faces[name].crop).convert("L").resize((32, 32)), float) for name in faces]
-    assert np.corrcoef(crops[0].ravel(), crops[1].ravel())[0, 1] > 0.85
+    check_levelled(client, judged(client, detector, recogniser), quarters)
 
 
 # --- the program itself -----------------------------------------------------------------------------------------------

@@ -1,0 +1,60 @@
+"""What tests on photos of people share: a client given photos, the verdicts, and copies that are spoilt each in another way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from client_folder.client import Client, create_client
+from client_folder.records import Face, Reason
+from config import Settings
+from data_preprocessor import import_photos
+from faces.detector import MtcnnDetector
+from faces.identity import FaceRecogniser
+from image_processor import process_faces
+
+
+def client_of(home: Path, photos: Iterable[Path]) -> Client:
+    client = create_client(home, "ana")
+    for _event in import_photos(client, list(photos)):
+        pass
+    return client
+
+
+def judged(client: Client, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Face]:
+    for _event in process_faces(client, Settings(), detector, recogniser):
+        pass
+    return {face.file: face for face in client.faces()}
+
+
+def reasons(faces: dict[str, Face]) -> dict[str, Reason]:
+    return {name: face.rejection.reason for name, face in faces.items() if face.rejection}
+
+
+def spoilt(image: Image.Image, face_px: int) -> dict[Reason, Image.Image]:
+    """A copy for each thing that can be wrong with a photo."""
+    pixels, rng = np.asarray(image, dtype=np.float32), np.random.default_rng(1)
+    small = 70 / face_px
+    return {
+        Reason.BLURRED: image.filter(ImageFilter.GaussianBlur(max(2.0, 0.02 * face_px))),
+        Reason.TOO_DARK: Image.fromarray((pixels * 0.22).astype(np.uint8)),
+        Reason.BURNT: Image.fromarray(np.clip(pixels * 2.2, 0, 255).astype(np.uint8)),
+        Reason.FACE_TOO_SMALL: image.resize((round(image.width * small), round(image.height * small)), Image.Resampling.LANCZOS),
+        Reason.NOISY: Image.fromarray(np.clip(pixels + rng.normal(0, 25, pixels.shape), 0, 255).astype(np.uint8)),
+    }
+
+
+def turned(image: Image.Image, quarters: int) -> Image.Image:
+    """The picture on its side or on its head, without a word of it in an EXIF."""
+    return Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(image), quarters)))
+
+
+def check_levelled(client: Client, faces: dict[str, Face], quarters: int) -> None:
+    """`lying.png` was turned back: its crop shows what that of `upright.png` shows."""
+    assert reasons(faces) == {}
+    assert abs(abs(faces["lying.png"].angle) - {1: 90, 2: 180, 3: 90}[quarters]) < 8
+    crops = [np.asarray(Image.open(client.processed / faces[name].crop).convert("L").resize((32, 32)), float) for name in faces]
+    assert np.corrcoef(crops[0].ravel(), crops[1].ravel())[0, 1] > 0.85
