@@ -37,7 +37,7 @@ ROWS = (
     Row("grids", N_("Split grids of four"), "import_actions", "view_pictures"),
     Row("prompts", N_("Prompts: the master, and what is missing"), "import_actions", "view_pictures", more=True),
     Row("gpu", N_("Show the GPU"), "machine_actions", "view_machine", tool=True),
-    Row("settings", N_("Show or change the settings"), "settings_actions", "view_program", tool=True),
+    Row("settings", N_("Show or change the settings"), "settings_actions", "view_settings", tool=True),
     Row("doctor", N_("Examine this machine, or a client's dataset"), "doctor_actions", "view_doctor", tool=True, more=True),
     Row("queue", N_("Train several clients, one after another"), "training_actions", "view_training", tool=True),
     Row("models", N_("Models: show, download, free those of the menu"), "machine_actions", "view_machine", tool=True),
