@@ -25,18 +25,18 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console
 
-import screens
-from action_request import ClientRequest, Menu, Question, questions_of
-from action_table import Action, Form, Job, Session, dump
-from actions import ROWS, action_named, row_named
-from client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
-from command_line import build_parser, read_request
+from actions.action import Action, Form, Job, Session, dump
+from actions.journey import State, next_step, read_journey
+from actions.request import ClientRequest, Menu, Question, questions_of
+from actions.table import ROWS, action_named, row_named
+from client_folder.client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
 from config import load_settings, program_home, settings_file
-from journey import State, next_step, read_journey
-from language import LANGUAGES, N_, _, speak
-from stage_watch import Watch, drive
+from locales.language import LANGUAGES, N_, _, speak
+from machine.model_process import Workshop
+from terminal import screens
+from terminal.command_line import build_parser, read_request
+from terminal.watch import Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
-from workshop import Workshop
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letters

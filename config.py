@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from language import _
+from locales.language import _
 from utils import Record, SettingRefused, read_record, write_record
 
 VERSION = "0.2.0"  # the only place beside pyproject.toml, which a test holds to it

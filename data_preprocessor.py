@@ -1,8 +1,10 @@
-"""Import: a folder of pictures -> unchanged, verified copies among a client's originals, and a record of each.
+"""Import, and the Kohya dataset: a folder of pictures -> verified originals with records; accepted crops -> what sd-scripts reads.
 
 Pictures are read and copied by a few threads at once, but take their names one after another in the order of the folder, so the
 result does not depend on who was faster. A copy is complete and verified before it takes its final name; killed at any instant, the
 next run finds the copies that are there and goes on. The folder given is only read.
+
+The dataset is built anew only where something changed, and nothing goes before what takes its place is complete.
 """
 
 from __future__ import annotations
@@ -12,13 +14,30 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from client import Client
-from client_records import Source
-from import_plan import ImportPlan, plan_import
-from import_run import Duplicate, ImportRun, Note, Removal, Sorting, Wishes, read_ahead, take_away, write_tables
-from originals import Originals
-from reasons import Rejection
-from told import read_told
+from client_folder.client import Client
+from client_folder.reasons import Rejection
+from client_folder.records import Source
+from config import Settings
+from dataset.files import edited_captions, keep_edited
+from dataset.findings import GOOD_NEWS, Finding, Readiness
+from dataset.held_back import hold_back
+from dataset.kohya_folders import (
+    DatasetFolder,
+    Selection,
+    announce,
+    entries_of,
+    expel,
+    item_of,
+    place,
+    record_folder,
+    remove_strays,
+    select_pictures,
+)
+from dataset.photo_captions import describe
+from pictures.import_plan import ImportPlan, plan_import
+from pictures.import_run import Duplicate, ImportRun, Note, Removal, Sorting, Wishes, read_ahead, take_away, write_tables
+from pictures.originals import Originals
+from pictures.user_notes import read_told
 from utils import Event, Progress, sweep_parts
 
 _STAGES = {Source.MIDJOURNEY: "import-mj", Source.REAL: "import-photos"}
@@ -107,3 +126,72 @@ def split_grids(client: Client) -> Generator[Event, None, ImportReport]:
     """Make pictures of their own of the parts of each grid; the grids stay. Raises BrokenFile."""
     nothing = ImportPlan(client.raw_mj, (), (), 0, 0, {}, ())
     return (yield from _import(client, nothing, Source.MIDJOURNEY, Wishes(split_grids=True)))
+
+
+# --- the Kohya dataset ------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class DatasetPlan:
+    """What `prepare_dataset` would build."""
+
+    folders: tuple[DatasetFolder, ...]
+    images: int
+    share_real: float
+    findings: tuple[Finding, ...]
+    exam: tuple[str, ...] = ()  # stems of the photos held back
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
+    """What was built, and whether it is good enough to train with; `edited` captions are the user's own."""
+
+    folders: tuple[DatasetFolder, ...]
+    images: int
+    share_real: float
+    findings: tuple[Finding, ...]
+    verdict: Readiness
+    edited: int
+    exam: tuple[str, ...] = ()
+
+
+def plan_dataset(client: Client, settings: Settings) -> DatasetPlan:
+    """The folders, repeats and share of photos; raises TooFewPictures, and BrokenFile for a record that cannot be read."""
+    client = client.snapshot()
+    return _plan_of(client, select_pictures(client, settings.distribution), settings)
+
+
+def _plan_of(client: Client, choice: Selection, settings: Settings) -> DatasetPlan:
+    folders = choice.folders(client)
+    findings = tuple(choice.findings(settings, client.state().limits))
+    return DatasetPlan(folders, sum(folder.images for folder in folders), choice.balance.share_real, findings, choice.exam.stems)
+
+
+def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None, DatasetReport]:
+    """Build the dataset, or change in it what has changed; raises TooFewPictures and BrokenFile.
+
+    Nothing that exists is removed before what takes its place is complete, so a caption that somebody wrote is never lost.
+    """
+    choice = select_pictures(client, settings.distribution)
+    yield from describe(client, settings, choice.faces)
+    entries = entries_of(client, choice, settings)
+    for folder in client.dataset_folders():
+        sweep_parts(folder)
+    edited = edited_captions(client)
+    keep_edited(client, edited)
+    expel(client, choice.exam)
+    hold_back(client, choice.exam)
+    yield Progress("dataset", 0, len(entries))
+    done = 0
+    for folder in sorted({entry.folder for entry in entries}):
+        here = [entry for entry in entries if entry.folder == folder]
+        repeats = int(folder.name.partition("_")[0])
+        items = announce(client, repeats, folder, here, edited)
+        for entry in here:
+            place(entry, items[entry.stem], edited.get(entry.stem, entry.caption))
+            done += 1
+            yield Progress("dataset", done, len(entries), entry.stem)
+        record_folder(client.id, repeats, folder, [item_of(entry, edited.get(entry.stem, entry.caption)) for entry in here])
+    remove_strays(client, entries)
+    plan = _plan_of(client, choice, settings)
+    kept = sum(entry.stem in edited for entry in entries)
+    verdict = Readiness.WARNINGS if any(finding.code not in GOOD_NEWS for finding in plan.findings) else Readiness.GO
+    return DatasetReport(plan.folders, plan.images, plan.share_real, plan.findings, verdict, kept, plan.exam)

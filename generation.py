@@ -1,24 +1,37 @@
-"""Portraits of a client: what is about to be painted, and the stage that has it painted."""
+"""Portraits of a client, and the client's face in other pictures: what is about to be done, and the stages that have it done.
+
+Of a swap nothing is opened before two questions are answered: what InsightFace's models are used for, and whether the person
+agreed.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
+import re
 import secrets
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from checkpoints import choose_lora
-from client import Client
-from clip_tokens import counter_for
+from client_folder.client import Client
+from client_folder.consent import Consent, What, check_consent
+from client_folder.reasons import Reason, Rejection
+from client_folder.records import Source, Verdict
 from config import Settings
-from contact_sheet import Cell, contact_sheet, in_rows
-from language import _
-from magic_prompt import MagicPrompt, enhance, styled
-from painter import paint_missing
-from portrait import Commission, Portrait, PortraitRequest, Wording, commission
-from recipes import (
+from locales.language import _
+from machine.errors import NoTargetFace, RecipeRefused
+from machine.licence import Use, check_licence
+from machine.model_process import Workshop, relay
+from machine.models import Found, find
+from pictures.contact_sheet import contact_sheet
+from pictures.picture_file import list_pictures
+from portraits.magic_prompt import MagicPrompt
+from portraits.painter import paint_missing
+from portraits.portrait import Commission, Portrait, PortraitRequest, commission
+from portraits.prompts import Words, settle_prompts, wording_of
+from portraits.recipes import (
     DEFAULT_SEEDS,
     DEFAULT_WEIGHT,
     Recipe,
@@ -28,19 +41,19 @@ from recipes import (
     size_of,
     studio_of,
 )
-from recommended_prompts import default_prompts
-from studio_errors import PromptsMissing, RecipeRefused
-from styles import style_named
-from upscaler import choose_upscaler, enlarged_name, missing_order
-from utils import BrokenFile, Event, FolderMissing
-from workshop import Workshop, relay
+from portraits.sheet import SHEET_CELL_PX, sheet_rows
+from portraits.swapper import FaceFiles, SeenFace, SwapOrder, SwapRecord, Target
+from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
+from training.checkpoints import choose_lora
+from utils import Event, FolderMissing, ModelMissing, NotReady, Progress, known_sha256, read_record, sweep_parts
 
 STAGE = "generate"
-SHEET_COLUMNS = 8
-SHEET_CELL_PX = 192
+SWAP_STAGE = "swap"
+MAX_SOURCES = 8  # of the client's photos, the best ones: their mean embedding is steadier than any one of them
+SOFT_FROM = 2.0  # times the 128 pixels are enlarged, from which on the face is visibly softer than the picture
+DIGEST_DIGITS = 12
 MAX_SEED = 2**32 - 1  # what A1111 and ComfyUI take too
 MAX_PORTRAITS = 2000  # of one request: more is a slip of the finger
-PROMPT_FILE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +64,6 @@ class Look:
     side: int | None = None
     detail: float = 0.0
     upscaler: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Words:
-    """What is to be seen: prompts as the user gave them, what magic and a style make of them, what must not be seen."""
-
-    prompts: tuple[str, ...] = ()
-    negative: str = ""
-    style: str = ""
-    magic: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ def plan_portraits(
     client: Client,
     settings: Settings,
     *,
-    words: Words = Words(),
+    words: Words = Words(),  # noqa: B008 - frozen
     seeds: Sequence[int] = DEFAULT_SEEDS,
     loras: Sequence[str] = (),
     weights: Sequence[float] = (DEFAULT_WEIGHT,),
@@ -123,8 +126,8 @@ def plan_portraits(
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
     size = size_of(look.aspect, studio.base.native_px, look.side)
     _check(seeds, look)
-    prompts = _prompts(client, studio, words)
-    wordings = tuple(dict.fromkeys(_wording(prompt, words, studio.recipe) for prompt in prompts))
+    prompts = settle_prompts(client, studio, words)
+    wordings = tuple(dict.fromkeys(wording_of(prompt, words, studio.recipe) for prompt in prompts))
     files = tuple(choose_lora(client, name).path for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
     worn: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
     worn += [(file, weight) for file in files for weight in weights if weight]
@@ -152,45 +155,13 @@ def generate(
         shop = workshop or owned.enter_context(Workshop())
         images = yield from paint_missing(client.output, pieces, STAGE, shop)
         enlarged = yield from _enlarge(plan.upscaler, images, shop)
-    contact_sheet(_rows(client, images), client.portraits_sheet, cell_px=SHEET_CELL_PX)
+    contact_sheet(sheet_rows(client, images), client.portraits_sheet, cell_px=SHEET_CELL_PX)
     return PortraitReport(images, painted, client.portraits_sheet, enlarged)
 
 
 def random_seeds(count: int) -> tuple[int, ...]:
     """Seeds that nobody chose; they stand in the portraits, so that each can be painted again."""
     return tuple(secrets.randbelow(MAX_SEED) + 1 for _ in range(count))
-
-
-def read_prompts(path: Path) -> tuple[str, ...]:
-    """The prompts of a file: one a line, `#` begins a remark; or a JSON list.
-
-    Raises FolderMissing, BrokenFile or PromptsMissing.
-    """
-    if not path.is_file():
-        raise FolderMissing(path=path)
-    if path.stat().st_size > PROMPT_FILE_BYTES:
-        raise BrokenFile(path=path, line=1, reason=_("too large for a file of prompts"))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        lines = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except UnicodeDecodeError as error:
-        raise BrokenFile(path=path, line=1, reason=str(error)) from error
-    except json.JSONDecodeError as error:
-        raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
-    if not (isinstance(lines, list) and all(isinstance(line, str) for line in lines)):
-        raise BrokenFile(path=path, line=1, reason=_("a list of texts is wanted"))
-    prompts = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
-    if not prompts:
-        raise PromptsMissing(path=path)
-    return prompts
-
-
-def read_transcript(client: Client, name: str) -> str:
-    """What was said in a recording, as one prompt; raises FolderMissing."""
-    here = {path.stem: path for path in client.transcripts.glob("*.txt")}
-    if name.removesuffix(".txt") not in here:
-        raise FolderMissing(path=client.transcripts / f"{name.removesuffix('.txt')}.txt")
-    return " ".join(here[name.removesuffix(".txt")].read_text(encoding="utf-8").split())
 
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
@@ -206,36 +177,6 @@ def _check(seeds: Sequence[int], look: Look) -> None:
         raise RecipeRefused(
             problem=_("detail pass of {share:g}.").format(share=look.detail), cure=_("From 0.05 to 0.9; 0.3 is usual.")
         )
-
-
-def _prompts(client: Client, studio: Studio, words: Words) -> tuple[MagicPrompt, ...]:
-    """Every prompt with what magic or a style makes of it; without prompts, the recommended ones of the client."""
-    base = studio.base
-    class_word = client.state().class_word
-    given = [_filled(prompt, client.id, class_word) for prompt in words.prompts if prompt.strip()]
-    wanted = given or default_prompts(client.id, class_word, base.practice)
-    style, count = style_named(client.home, words.style), counter_for(studio.files.base)
-    if words.magic:
-        return tuple(enhance(one, client.id, class_word, count, style=style, embedded=base.practice) for one in wanted)
-    return tuple(styled(one, style, count) for one in wanted)
-
-
-def _filled(prompt: str, trigger: str, class_word: str) -> str:
-    """A prompt written for any client, in the words of this one."""
-    return _one_line(prompt).replace("{trigger}", trigger).replace("{class_word}", class_word)
-
-
-def _one_line(text: str) -> str:
-    """Without line breaks, control characters and halves of letters, none of which a picture's texts can hold."""
-    whole = text.encode("utf-8", "replace").decode("utf-8")
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in whole).split())
-
-
-def _wording(prompt: MagicPrompt, words: Words, recipe: Recipe) -> Wording:
-    parts = [_one_line(words.negative), prompt.negative] if recipe.negative else []
-    negative = ", ".join(part for part in parts if part)
-    original = prompt.original if prompt.original != prompt.prompt else ""
-    return Wording(prompt.prompt, negative, original, words.style if words.style != "none" else "")
 
 
 def _commissions(client: Client, studio: Studio, requests: Sequence[PortraitRequest]) -> list[Commission]:
@@ -255,17 +196,200 @@ def _enlarge(model: Path | None, images: Sequence[Portrait], shop: Workshop) -> 
 
 
 # --- the sheet --------------------------------------------------------------------------------------------------------
-def _rows(client: Client, images: Sequence[Portrait]) -> list[tuple[Cell, ...]]:
-    """The client's crops, then the portraits by LoRA and weight, as rows of at most eight; a grid keeps its columns."""
-    crops = [Cell(client.processed / face.crop, face.source.value) for face in client.crops()]
-    rows = [tuple(crops[:SHEET_COLUMNS])] if crops else []
-    for worn in dict.fromkeys((image.lora, image.weight) for image in images):
-        cells = [Cell(image.file, portrait_label(image)) for image in images if (image.lora, image.weight) == worn]
-        rows += in_rows(cells, SHEET_COLUMNS)
-    return rows
 
 
-def portrait_label(image: Portrait) -> str:
-    """What stands under a portrait on the sheet."""
-    worn = f", {Path(image.lora).stem.rpartition('_')[2]} {image.weight:g}" if image.lora else ""
-    return f"{image.prompt}\nseed {image.seed}{worn}"
+# --- face swap --------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which face of a target is replaced: `client`, `like` (a reference photo), `all`, or `numbers`."""
+
+    mode: str = "client"
+    numbers: tuple[int, ...] = ()
+    reference: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapPlan:
+    """What `swap` is about to do; `missing` of the targets have no result yet."""
+
+    order: SwapOrder
+    use: Use
+    consent: Consent
+    missing: int
+    preview: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Swapped:
+    """One picture with the client's face; `soft` where the swap's 128 pixels were enlarged more than looks good."""
+
+    file: Path
+    target: str
+    replaced: tuple[int, ...]
+    similarity: float
+    enlarged: float
+
+    @property
+    def soft(self) -> bool:
+        """Whether the face is softer than the picture around it."""
+        return self.enlarged >= SOFT_FROM
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """The faces of a picture with more than one, and the picture that shows their numbers."""
+
+    target: str
+    file: Path
+    faces: tuple[SeenFace, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SwapReport:
+    """What `swap` leaves: pictures made or found, what was refused and why, previews, and the device that computed."""
+
+    images: tuple[Swapped, ...]
+    refused: tuple[Rejection, ...]
+    previews: tuple[Previewed, ...]
+    device: str
+    made: int
+    preview: bool = False  # only the faces were to be shown
+
+
+def read_choice(text: str, reference: Path | None) -> Choice:
+    """`client`, `all`, or numbers as `1,3`; a reference photo means the face that is like it. Raises RecipeRefused."""
+    if reference is not None:
+        if not reference.is_file():
+            raise FolderMissing(path=reference)
+        return Choice("like", reference=reference)
+    if text in ("client", "all"):
+        return Choice(text)
+    if re.fullmatch(r"\s*\d{1,3}(\s*,\s*\d{1,3})*\s*", text) and "0" not in [number.strip() for number in text.split(",")]:
+        return Choice("numbers", tuple(dict.fromkeys(int(number) for number in text.split(","))))
+    raise RecipeRefused(
+        problem=_('"{text}" names no face.').format(text=text), cure=_("client, all, or numbers from the preview such as 1,3")
+    )
+
+
+def plan_swap(
+    client: Client, settings: Settings, targets: Sequence[Path], choice: Choice, *, preview: bool = False
+) -> SwapPlan:  # fmt: skip
+    """Raises LicenceRefused or ConsentMissing first, then ModelMissing, NotReady, FolderMissing, NoTargetFace."""
+    use, consent = check_licence(settings), check_consent(client, What.FACE_SWAP)
+    files = _files(client, settings)
+    sources = _best_crops(client)
+    if not sources:
+        raise NotReady(step=_("The face swap"), reason=_("no crop has passed yet"))
+    pictures = [picture for target in targets for picture in _pictures_of(target)]
+    if not pictures:
+        raise NoTargetFace(path=targets[0] if targets else "-", problem=_("there is no picture."))
+    facts = {
+        "use": use.value,
+        "consent": consent.recorded,
+        "choice": choice.mode,
+        "sources": [known_sha256(path) for path in sources],
+    }
+    jobs = tuple(_target(client, picture, choice, facts, files) for picture in dict.fromkeys(pictures))
+    order = SwapOrder(
+        files=files, sources=sources, targets=jobs, choice=choice.mode, numbers=choice.numbers, reference=choice.reference
+    )
+    return SwapPlan(order, use, consent, sum(not job.result.exists() for job in jobs), preview)
+
+
+def swap_faces(
+    client: Client, _settings: Settings, plan: SwapPlan, workshop: Workshop | None = None
+) -> Generator[Event, None, SwapReport]:  # fmt: skip
+    """Put the client's face into every target that has no result yet, or only show the faces where the plan is a preview."""
+    client.swaps.mkdir(parents=True, exist_ok=True)
+    sweep_parts(client.swaps)
+    here = () if plan.preview else tuple(job for job in plan.order.targets if job.result.exists())
+    missing = tuple(job for job in plan.order.targets if job not in here)
+    items: list[dict[str, Any]] = []
+    device = ""
+    if missing:
+        with contextlib.ExitStack() as owned:
+            shop = workshop or owned.enter_context(Workshop())
+            order = plan.order.model_copy(update={"targets": missing})
+            end = yield from relay(shop.ask("faces" if plan.preview else "swap", order), SWAP_STAGE, items)
+        if end.get("no_source"):
+            raise NoTargetFace(path=client.processed, problem=_("InsightFace finds no face in the client's crops."))
+        device = str(end.get("device", ""))
+    yield Progress(SWAP_STAGE, len(plan.order.targets), len(plan.order.targets))
+    return _report(here, items, device, plan.preview)
+
+
+# --- the parts of a plan ----------------------------------------------------------------------------------------------
+def _files(client: Client, settings: Settings) -> FaceFiles:
+    """Where the models lie; raises ModelMissing."""
+    found = {name: find(name, client.home, settings) for name in ("buffalo_l", "inswapper_128")}
+    for one in found.values():
+        if not one.here:
+            raise ModelMissing(model=f"{one.model.title} (models preload {one.model.name})")
+    return FaceFiles(analysis=_path(found["buffalo_l"]).parent, swapper=_path(found["inswapper_128"]))
+
+
+def _path(found: Found) -> Path:
+    assert found.path is not None
+    return found.path
+
+
+def _best_crops(client: Client) -> tuple[Path, ...]:
+    """The best accepted crops: photos before MidJourney images, then what was enlarged least, then what is sharpest."""
+
+    def rank(face: Verdict) -> tuple[bool, float, float, str]:
+        upscale, sharpness = face.measures.get("upscale", 1.0), face.measures.get("sharpness", 0.0)
+        return (face.source is not Source.REAL, max(1.0, upscale), -sharpness, face.crop)
+
+    return tuple(client.processed / face.crop for face in sorted(client.crops(), key=rank)[:MAX_SOURCES])
+
+
+def _pictures_of(target: Path) -> tuple[Path, ...]:
+    """The picture itself, or every picture of a folder; raises FolderMissing."""
+    path = target.expanduser()
+    if not path.exists():
+        raise FolderMissing(path=path)
+    return (path,) if path.is_file() else list_pictures(path)
+
+
+def _target(client: Client, picture: Path, choice: Choice, facts: dict[str, Any], files: FaceFiles) -> Target:
+    """A target with the names of what comes of it, which follow from all that its pixels depend on."""
+    own = known_sha256(picture)
+    reference = known_sha256(choice.reference) if choice.reference else ""
+    parts = [own, *facts["sources"], choice.mode, str(choice.numbers), reference, known_sha256(files.swapper)]
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:DIGEST_DIGITS]
+    stem = re.sub(r"[^\w-]+", "_", picture.stem)[:60]
+    return Target(
+        source=picture, result=client.swaps / f"{stem}_{digest}.png",
+        preview=client.swaps / f"{stem}_{own[:DIGEST_DIGITS]}_faces.png",
+        record={**facts, "target": picture.name, "target_sha256": own, "models": {"inswapper_128": known_sha256(files.swapper)}},
+    )  # fmt: skip
+
+
+# --- the report -------------------------------------------------------------------------------------------------------
+def _report(here: Sequence[Target], items: Sequence[dict[str, Any]], device: str, preview: bool) -> SwapReport:
+    images = [_known(job) for job in here]
+    images += [_swapped(item) for item in items if "file" in item]
+    refused = tuple(
+        Rejection(file=item["source"], source=Path(item["source"]).name, reason=Reason(item["refused"]))
+        for item in items
+        if "refused" in item
+    )
+    previews = tuple(
+        Previewed(Path(item["source"]).name, Path(item["preview"]), tuple(SeenFace.model_validate(face) for face in item["faces"]))
+        for item in items
+        if "preview" in item
+    )
+    return SwapReport(tuple(images), refused, previews, device, sum("file" in item for item in items), preview)
+
+
+def _swapped(item: dict[str, Any]) -> Swapped:
+    replaced = tuple(item["replaced"])
+    alike = max((face["similarity"] for face in item["faces"] if face["number"] in replaced), default=0.0)
+    return Swapped(Path(item["file"]), Path(item["source"]).name, replaced, alike, item["enlarged"])
+
+
+def _known(job: Target) -> Swapped:
+    """What the record beside a result of an earlier run tells."""
+    record = read_record(job.result.with_suffix(".json"), SwapRecord)
+    alike = max((face.similarity for face in record.faces if face.number in record.replaced), default=0.0)
+    return Swapped(job.result, job.source.name, record.replaced, alike, record.enlarged)

@@ -13,19 +13,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from client import Client
-from client_records import Decisions, Faces, IdentityState, Look, Picture, Pictures, Verdict
+from client_folder.client import Client
+from client_folder.lookup import read_look
+from client_folder.reasons import Rejection
+from client_folder.records import Decisions, Faces, IdentityState, Look, Picture, Pictures, Verdict
+from client_folder.spreadsheet import write_spreadsheet
 from config import QualityControlConfig, Settings, client_limits
-from face_crops import Disk, remove_sheets, write_sheets
-from face_decisions import read_look
-from face_detector import Detector, MtcnnDetector
-from face_examiner import Examiner
-from face_quality import MEASURES
-from face_verdicts import decide, identity_of, method_of, rules_of
-from identity import FaceRecogniser, Identity
-from pictures import PICTURE_ENDINGS, UnreadablePicture, decode
-from reasons import Rejection
-from spreadsheet import write_spreadsheet
+from faces.crops import Disk, write_sheets
+from faces.detector import Detector, MtcnnDetector
+from faces.examiner import Examiner
+from faces.identity import FaceRecogniser, Identity
+from faces.quality import MEASURES
+from faces.verdicts import decide, identity_of, method_of, rules_of
+from pictures.picture_file import PICTURE_ENDINGS, UnreadablePicture, decode
 from utils import Event, NoPictures, Progress, sweep_parts, write_record
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def process_faces(
     try:
         if waiting:
             yield Progress("process", 0, len(waiting))
-            remove_sheets(client)
+            client.remove_sheets()
             examiner = Examiner(quality, method, detector or MtcnnDetector(), recogniser or FaceRecogniser())
             yield from _look_at(client, waiting, examiner, quality)
     finally:
@@ -192,7 +192,7 @@ def _settle(client: Client, originals: Sequence[Picture], faces: Sequence[Verdic
     looks = {picture.stem: look for picture, look in _seen(client, originals)}
     changing = [face for face in faces if not disk.agrees(looks[face.stem], face)]
     if changing:
-        remove_sheets(client)
+        client.remove_sheets()
     for number, face in enumerate(changing, 1):
         try:
             disk.change(looks[face.stem], face)
@@ -213,7 +213,7 @@ def _tidy(client: Client, originals: Iterable[Picture]) -> None:
         sweep_parts(folder)
     strays = [path for folder in folders for path in folder.glob("*") if _OURS.fullmatch(path.name) and path.name not in names]
     if strays:
-        remove_sheets(client)
+        client.remove_sheets()
     for path in strays:
         path.unlink()
 

@@ -14,9 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-import gpu as hardware
-from base_models import BaseKind
-from checkpoints import (
+from client_folder.client import Client, open_client
+from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
+from locales.language import N_, _
+from machine import gpu as hardware
+from machine.base_models import BaseKind
+from machine.processes import Heartbeat, Line, ProcessResult, end_orphan, run_child
+from training.arguments import check_arguments
+from training.checkpoints import (
     Checkpoint,
     clear_up,
     drop_noise,
@@ -28,17 +33,10 @@ from checkpoints import (
     newest_version,
     read_plan,
 )
-from child_processes import Heartbeat, Line, ProcessResult, end_orphan, run_child
-from client import Client
-from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
-from diagnosis import Cause, diagnose
-from language import N_, _
-from sample_sheet import write_sample_sheet
-from trainer_arguments import check_arguments
-from trainer_monitor import Ended, Watched, fail, read_line, watch
-from training_cost import Estimate, estimate, next_rung, refuse, take_rung
-from training_errors import MemoryFull
-from training_inputs import (
+from training.cost import Estimate, estimate, next_rung, refuse, take_rung
+from training.diagnosis import Cause, diagnose
+from training.errors import MemoryFull
+from training.inputs import (
     EMBEDDED_SCRIPT,
     TRAINING,
     Trainer,
@@ -49,8 +47,9 @@ from training_inputs import (
     read_base,
     read_dataset,
 )
-from training_lock import hold_gpu
-from training_plan import (
+from training.lock import hold_gpu
+from training.monitor import Ended, Watched, fail, read_line, watch
+from training.plan import (
     Overrides,
     TrainerKind,
     TrainingPlan,
@@ -60,9 +59,25 @@ from training_plan import (
     original_values,
     run_name,
 )
-from training_runs import begin_run, end_run
-from training_samples import gather_samples, write_prompts
-from utils import Event, Notice, NotReady, PlanRefused, TrainingTick, sweep_parts, write_record
+from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_queue, queue_file
+from training.runs import begin_run, end_run, read_runs
+from training.sample_sheet import write_sample_sheet
+from training.samples import gather_samples, write_prompts
+from utils import (
+    Event,
+    Notice,
+    NotReady,
+    PipelineError,
+    PlanRefused,
+    TrainingTick,
+    as_pipeline_error,
+    log,
+    sweep_parts,
+    write_record,
+)
+
+NEXT_CLIENT = N_("[{number}/{total}] {client}")
+FAILED_CLIENT = N_("      {client}: {error}")
 
 __all__ = [
     "EMBEDDED_SCRIPT",
@@ -259,7 +274,7 @@ def _check_dataset(client: Client, plan: TrainingPlan) -> None:
 
 
 def _draw_other_people(client: Client) -> Generator[Event, None, int]:
-    from embedded.regularisation import draw_regularisation  # it brings the drawing code along, which only this base needs
+    from embedded.drawing.regularisation import draw_regularisation  # it brings the drawing code along, which only this base needs
 
     return (yield from draw_regularisation(client.regularisation))
 
@@ -324,3 +339,70 @@ def _environment(plan: TrainingPlan, settings: Settings, card: hardware.GPUState
     if card and not settings.accelerate_config and "CUDA_VISIBLE_DEVICES" not in os.environ:
         environment["CUDA_VISIBLE_DEVICES"] = card.uuid
     return environment
+
+
+def run_queue(
+    home: Path, settings: Settings, names: Sequence[str], preset: str | None = None
+) -> Generator[Event, None, QueueReport]:
+    """Train these clients in turn, each held for this program alone while it trains; without names, only the last table.
+
+    Smaller plans are taken by themselves where memory is full, for nobody is there to ask. Raises ClientMissing or BadClientId
+    before anything is begun.
+    """
+    clients = [open_client(home, name) for name in dict.fromkeys(names)]
+    if not clients:
+        return last_queue(home)
+    rows = [QueueRow(client=client.id) for client in clients]
+    for number, client in enumerate(clients):
+        yield Notice(NEXT_CLIENT, {"number": number + 1, "total": len(clients), "client": client.id})
+        rows[number] = QueueRow(client=client.id, outcome=Outcome.RUNNING)
+        _write(home, rows)
+        started = time.monotonic()
+        try:
+            rows[number] = yield from _train_one(client, settings, preset)
+        except GeneratorExit:
+            rows[number] = _cut_short(client, Outcome.STOPPED, started)
+            _write(home, rows)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next client must not wait for the morning
+            rows[number] = _cut_short(client, Outcome.FAILED, started, error)
+            yield Notice(FAILED_CLIENT, {"client": client.id, "error": rows[number].error})
+        _write(home, rows)
+    return QueueReport(tuple(rows))
+
+
+def _train_one(client: Client, settings: Settings, preset: str | None) -> Generator[Event, None, QueueRow]:
+    with client.lock():
+        plan = plan_training(client, settings, preset=preset).plan
+        with closing(train(client, settings, plan, take_rungs=True)) as stage:
+            report: TrainingReport = yield from stage
+    return QueueRow(
+        client=client.id, outcome=Outcome.DONE, steps=report.steps, seconds=round(report.seconds, 1), loss=_last_loss(client),
+        lora=report.lora.name, changes=report.changes,
+    )  # fmt: skip
+
+
+def _cut_short(client: Client, outcome: Outcome, started: float, error: Exception | None = None) -> QueueRow:
+    known = as_pipeline_error(error) if isinstance(error, OSError | ImportError) else error
+    told = known if isinstance(known, PipelineError) else None
+    if error and told is None:
+        log.error("queue: unexpected", exc_info=error)
+    runs = read_runs(client)
+    return QueueRow(
+        client=client.id,
+        outcome=outcome,
+        steps=runs[-1].steps if runs else 0,
+        seconds=round(time.monotonic() - started, 1),
+        loss=_last_loss(client),
+        error=told.text() if told else type(error).__name__ if error else "",
+        hint=told.cure() if told else "",
+    )
+
+
+def _last_loss(client: Client) -> float | None:
+    runs = read_runs(client)
+    return list(runs[-1].curve.values())[-1] if runs and runs[-1].curve else None
+
+
+def _write(home: Path, rows: Sequence[QueueRow]) -> None:
+    write_record(queue_file(home), QueueRecord(rows=tuple(rows)))

@@ -28,7 +28,8 @@ def draw_dataset(folder: Path) -> Path:
     """Drawn portraits of the size that the faces stage makes, in Kohya's layout."""
     from PIL import Image
 
-    from embedded.portraits import caption, draw, random_portrait
+    from embedded.drawing.painting import draw
+    from embedded.drawing.portraits import caption, random_portrait
 
     place = folder / "data" / "10_person"
     place.mkdir(parents=True)
@@ -53,9 +54,9 @@ def words(data: Path, out: Path, batch: int) -> list[str]:
 
 def prepare(argv: list[str]) -> Any:
     """A training, ready for its first step."""
-    from embedded.kohya_dataset import read_dataset
-    from embedded.lora_training import open_accelerator, prepare
-    from embedded.trainer_flags import parse_flags
+    from embedded.trainer.kohya_dataset import read_dataset
+    from embedded.trainer.lora_training import open_accelerator, prepare
+    from embedded.trainer.trainer_flags import parse_flags
 
     flags = parse_flags(argv)
     return prepare(flags, read_dataset(flags), 42, open_accelerator(flags))
@@ -73,7 +74,7 @@ def ours(training: Any) -> Iterator[float]:
     """Our steps: the loss of each."""
     from collections import deque
 
-    from embedded.lora_training import train_step
+    from embedded.trainer.lora_training import train_step
 
     for members in batches(training):
         yield train_step(training, [members], deque(maxlen=1))
@@ -85,8 +86,8 @@ def plain(training: Any) -> Iterator[float]:
     from torch.nn import functional
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-    from embedded import sdxl_model
-    from embedded.lora_training import size_ids, target_of
+    from embedded.trainer import sdxl_model
+    from embedded.trainer.lora_training import size_ids, target_of
 
     vae = sdxl_model.load_vae(training.flags.base, torch.float32)
     tokenizers = [CLIPTokenizer.from_pretrained(BASE / name) for name in ("tokenizer", "tokenizer_2")]

@@ -27,7 +27,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from identity import FaceRecogniser  # noqa: E402 - the program's folder has to be on the path first
+from faces.identity import FaceRecogniser  # noqa: E402 - the program's folder has to be on the path first
 
 PADDING, CROP_PX, LOOK_PX = 1.6, 1024, 1024
 
@@ -42,10 +42,10 @@ def ours(photos: list[Path], home: Path, identity: bool = True) -> Iterator[Any]
     import scipy.fftpack  # noqa: F401
     from skimage.measure import blur_effect  # noqa: F401
 
-    from client import create_client
+    from client_folder.client import create_client
     from config import Settings
     from data_preprocessor import import_midjourney
-    from face_detector import MtcnnDetector
+    from faces.detector import MtcnnDetector
     from image_processor import process_faces
 
     client = create_client(home, "bench")

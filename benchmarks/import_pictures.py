@@ -27,7 +27,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from client import create_client  # noqa: E402
+from client_folder.client import create_client  # noqa: E402
 from utils import sha256_file  # noqa: E402
 
 FEW = 100

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import midjourney  # noqa: E402 - the program's folder has to be on the path first
+from pictures import midjourney  # noqa: E402 - the program's folder has to be on the path first
 
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 

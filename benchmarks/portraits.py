@@ -15,13 +15,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from client import create_client
+from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings
-from generation import Words, generate, plan_portraits
-from painter import batch_size
-from recipes import EMBEDDED_RECIPE
-from sdxl import Session, Stroke
-from workshop import Workshop
+from generation import generate, plan_portraits
+from machine.model_process import Workshop
+from portraits.painter import batch_size
+from portraits.prompts import Words
+from portraits.recipes import EMBEDDED_RECIPE
+from portraits.sdxl import Session, Stroke
 
 ROUNDS, PORTRAITS, SIDE = 5, 16, 96
 PROMPT = "portrait of a woman, smiling, blue background, studio lighting"

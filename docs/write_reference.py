@@ -17,9 +17,9 @@ if str(DOCS.parent) not in sys.path:
 
 from pydantic import BaseModel  # noqa: E402
 
-from actions import ROWS  # noqa: E402
+from actions.table import ROWS  # noqa: E402
 from config import GPU_PROFILES, PRESETS, DatasetDistribution, QualityLimits, RawLimits, Settings  # noqa: E402
-from models import MODELS, USUAL, Origin  # noqa: E402
+from machine.models import MODELS, USUAL, Origin  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNIT = re.compile(r" \[(.+)\]$")  # behind a description, where a setting has a unit

@@ -27,9 +27,9 @@ if __package__ in (None, ""):
     # Python puts this script's own folder first; the modules beside it are known by the package's name
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from embedded.kohya_dataset import read_dataset
-from embedded.trainer_console import open_log
-from embedded.trainer_flags import Refused, parse_flags
+from embedded.trainer.kohya_dataset import read_dataset
+from embedded.trainer.trainer_console import open_log
+from embedded.trainer.trainer_flags import Refused, parse_flags
 
 
 class Terminated(BaseException):
@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
             data = read_dataset(flags)
             _quiet_libraries()
             # here, because importing torch and diffusers takes seconds that a wrong command line should not cost
-            from embedded.lora_training import train
+            from embedded.trainer.lora_training import train
 
             train(flags, data)
     except Refused as error:

@@ -6,12 +6,12 @@ import numpy as np
 from PIL import Image
 from stages import finish
 
-from client import create_client
-from client_records import Analysis, Face, Look, Picture, Pictures, Source
+from client_folder.client import create_client
+from client_folder.records import Analysis, Face, Look, Picture, Pictures, Source
 from config import Settings
-from face_verdicts import method_of
+from faces.verdicts import method_of
 from image_processor import process_faces
-from photo_analysis import perceptual_hash
+from pictures.photo_analysis import perceptual_hash
 from utils import write_record
 
 GOOD = {

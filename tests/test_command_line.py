@@ -15,12 +15,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from action_request import Request
-from action_table import Action, Answer, Job, Session, at_once
+from actions.action import Action, Answer, Job, Session, at_once
+from actions.request import Request
 from avatar_pipeline import perform
-from client import Client, create_client
+from client_folder.client import Client, create_client
 from config import Settings
-from workshop import Workshop
+from machine.model_process import Workshop
 
 ROOT = Path(__file__).resolve().parent.parent
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130

@@ -21,8 +21,9 @@ import pytest
 from PIL import Image
 from stages import finish
 
-from client import Client, create_client
-from client_records import Source
+from client_folder.client import Client, create_client
+from client_folder.reasons import Reason
+from client_folder.records import Source
 from data_preprocessor import (
     Duplicate,
     GridPlan,
@@ -33,11 +34,10 @@ from data_preprocessor import (
     plan_grids,
     split_grids,
 )  # fmt: skip
-from embedded.camera_raw import write_dng
-from import_plan import plan_import
-from midjourney_records import read_midjourney_file
-from originals import NAME_BYTES, safe_name
-from reasons import Reason
+from embedded.drawing.camera_raw import write_dng
+from pictures.import_plan import plan_import
+from pictures.midjourney_records import read_midjourney_file
+from pictures.originals import NAME_BYTES, safe_name
 from utils import DiskFull, FolderMissing, NoPictures, Progress, as_pipeline_error, sha256_file
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import training_queue
-from sd_scripts import trainer_folder
+from training import queue as training_queue
+from training.sd_scripts import trainer_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 FOREIGN = "trainer/sd-scripts/library/foreign.py"
@@ -105,7 +105,7 @@ def test_checks_look_at_no_code_of_others(checkout):
 
 
 def test_texts_are_read_from_no_code_of_others(checkout, tmp_path):
-    put(checkout / FOREIGN, "from language import _\n_('a foreign text')\n")
+    put(checkout / FOREIGN, "from locales.language import _\n_('a foreign text')\n")
     mapping = (checkout / "locales" / "babel.cfg").read_text(encoding="utf-8")
     put(checkout / "locales" / "babel.cfg", f"{mapping}[python: **.py]\n")  # whichever folders of ours it may name one day
     babel = [sys.executable, "-m", "babel.messages.frontend", "-q", "extract", "-F", "locales/babel.cfg"]

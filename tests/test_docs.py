@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from actions import ROWS, action_named
-from command_line import build_parser, read_request
+from actions.table import ROWS, action_named
 from config import VERSION, DatasetDistribution, QualityControlConfig, QualityLimits, RawLimits, Settings
+from terminal.command_line import build_parser, read_request
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [

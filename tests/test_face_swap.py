@@ -14,17 +14,18 @@ from onnx_standins import make_models, picture
 from PIL import Image
 from stages import finish
 
-from client import Client, create_client
-from client_records import Faces, Source, Verdict
+from client_folder.client import Client, create_client
+from client_folder.consent import ConsentMissing, What, check_consent, has_consent, record_consent
+from client_folder.reasons import Reason
+from client_folder.records import Faces, Source, Verdict
 from config import Settings
-from consent import What, check_consent, check_licence, has_consent, record_consent, record_licence
-from face_swap import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
-from reasons import Reason
-from studio_errors import ConsentMissing, LicenceRefused, NoTargetFace, RecipeRefused
+from generation import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
+from machine.errors import LicenceRefused, NoTargetFace, RecipeRefused
+from machine.licence import check_licence, record_licence
+from machine.model_process import Workshop
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
-from workshop import Workshop
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[1]
 # Shades that the stand-in detector takes for skin and its recogniser tells apart.
 OURS, LIKE_OURS, OTHER, THIRD = "#ff7a1e", "#fa761c", "#ffd11a", "#e02a10"
 CLIENT = Choice()

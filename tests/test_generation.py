@@ -19,20 +19,21 @@ from PIL import Image
 from stages import run
 from tiny_sdxl import SIDE_PX, make_base, make_lora
 
-from base_models import base_at
-from checkpoints import choose_lora
-from client import Client, create_client
-from client_records import Faces, Source, Verdict
+from client_folder.client import Client, create_client
+from client_folder.recommended_prompts import default_prompts
+from client_folder.records import Faces, Source, Verdict
 from config import Settings
-from generation import Look, PortraitPlan, Words, generate, plan_portraits, read_prompts
-from portrait import PortraitRecord, commission, parameters_text
-from recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, recipe_for, size_of
-from recommended_prompts import default_prompts
-from sdxl import Sampler, Session, Stroke, scheduler_for
-from studio_errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
-from training_errors import NoCheckpoint
+from generation import Look, PortraitPlan, generate, plan_portraits
+from machine.base_models import base_at
+from machine.errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
+from machine.model_process import Workshop
+from portraits.portrait import PortraitRecord, commission, parameters_text
+from portraits.prompts import Words, read_prompts
+from portraits.recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, recipe_for, size_of
+from portraits.sdxl import Sampler, Session, Stroke, scheduler_for
+from training.checkpoints import choose_lora
+from training.errors import NoCheckpoint
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
-from workshop import Workshop
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 4  # fewer than a base may take, see `short_walks`
@@ -80,7 +81,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Workshop, None, 
 @pytest.fixture(autouse=True)
 def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Walks of a few steps: what is tested here is what becomes of portraits, not their beauty."""
-    monkeypatch.setattr("recipes.MIN_STEPS", 2)
+    monkeypatch.setattr("portraits.recipes.MIN_STEPS", 2)
 
 
 @pytest.fixture

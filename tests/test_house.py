@@ -53,11 +53,13 @@ COMMANDS = {
     "face_actions",
     "limits",
     "action_table",
+    "program_actions",
     "stage_watch",
     "training_actions",
+    "doctor_action",
     "training_queue",
+    "studio_actions",
     "view_program",
-    "view_settings",
     "view_demo",
     "view_doctor",
     "view_pictures",
@@ -68,24 +70,12 @@ COMMANDS = {
     "view_media",
     "view_machine",
     "worker",
-    "action_reference",
-    "action_request",
-    "checkpoint_actions",
-    "command_line",
-    "dataset_actions",
-    "doctor_actions",
-    "machine_actions",
-    "portrait_actions",
-    "recording_actions",
-    "settings_actions",
-    "swap_actions",
 }
 FIRST_SCREEN = {
     "avatar_pipeline",
     "actions",
-    "action_request",
     "action_table",
-    "command_line",
+    "forms",
     "journey",
     "screens",
     "reasons",
@@ -192,7 +182,7 @@ def labelled_enums():
 
 
 def test_every_label_stands_in_both_languages():
-    from language import DOMAIN, LOCALES
+    from locales.language import DOMAIN, LOCALES
 
     spanish = gettext.translation(DOMAIN, str(LOCALES), ["es"])
     spanish.add_fallback(Untranslated())
@@ -214,8 +204,8 @@ def stage_codes(tree):
 
 
 def test_every_stage_that_reports_progress_has_a_label():
-    from demo import _STEPS
-    from screens import STAGES
+    from actions.demo import _STEPS
+    from terminal.screens import STAGES
 
     nodes = [node for path in MODULES.values() for node in stage_codes(ast.parse(path.read_text(encoding="utf-8")))]
     codes = {node.value for node in nodes if isinstance(node, ast.Constant)}
@@ -224,7 +214,7 @@ def test_every_stage_that_reports_progress_has_a_label():
 
 
 def test_every_row_names_the_module_that_draws_its_reports():
-    from actions import ROWS
+    from actions.table import ROWS
 
     for view in {row.view for row in ROWS}:
         for kind, draw in importlib.import_module(view).VIEWS.items():
@@ -248,17 +238,17 @@ def loaded_by(home, *words):
 
 @pytest.mark.parametrize(
     ("words", "view"),
-    [(["settings"], "view_settings"), (["client"], "view_program"), (["gpu"], "view_machine"), (["models"], "view_machine")],
+    [(["settings"], "view_program"), (["client"], "view_program"), (["gpu"], "view_machine"), (["models"], "view_machine")],
 )
 def test_an_answer_for_people_waits_for_no_more_than_its_view(tmp_path, words, view):
     shown, answered = loaded_by(tmp_path, *words), loaded_by(tmp_path, *words, "--json")
     assert shown - answered == {view}
-    if words in (["settings"], ["client"]):
+    if view == "view_program":
         assert not shown & (set(HEAVY) | (STAGES - {"client_export"}) | {"sdxl", "recipes", "demo"})
 
 
 def test_every_action_has_help_on_the_command_line():
-    from actions import ROWS
+    from actions.table import ROWS
 
     for row in ROWS:
         shown = subprocess.run([sys.executable, "avatar_pipeline.py", row.name, "--help"], cwd=ROOT, capture_output=True, text=True)

@@ -18,15 +18,16 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 from stages import finish, run
 
-from client import Client, create_client
-from client_records import Picture, Pictures, Source
+from client_folder.client import Client, create_client
+from client_folder.reasons import Reason
+from client_folder.records import Picture, Pictures, Source
 from config import QualityControlConfig, Settings
-from embedded.portraits import draw, random_portrait
-from face_crops import PREVIEW_PX
-from face_detector import Detection, MtcnnDetector
-from face_geometry import CROP_PX
+from embedded.drawing.painting import draw
+from embedded.drawing.portraits import random_portrait
+from faces.crops import PREVIEW_PX
+from faces.detector import Detection, MtcnnDetector
+from faces.geometry import CROP_PX
 from image_processor import FaceReport, ProcessPlan, plan_process, process_faces
-from reasons import Reason
 from utils import Event, NoPictures, Progress, sha256_file, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -219,7 +220,8 @@ def test_a_second_run_looks_at_nothing_and_changes_nothing(client: Client) -> No
 
 def test_a_second_run_never_imports_tensorflow(client: Client) -> None:
     code = (
-        "import sys; from pathlib import Path; from client import Client; from config import Settings; import image_processor\n"
+        "import sys; from pathlib import Path; from config import Settings; import image_processor\n"
+        "from client_folder.client import Client\n"
         "list(image_processor.process_faces(Client(Path(sys.argv[1])), Settings()))\n"
         "print([name for name in ('tensorflow', 'mtcnn', 'skimage') if name in sys.modules])"
     )

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from terminal import ROOT, Terminal
+from pseudo_terminal import ROOT, Terminal
 
-from client import open_client
+from client_folder.client import open_client
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows"),

@@ -16,13 +16,13 @@ from safetensors.numpy import load_file
 from stages import run
 
 import lora_trainer
-from base_models import BaseKind
-from checkpoints import find_resume, is_whole, list_checkpoints, read_plan
-from client import create_client, open_client
+from client_folder.client import create_client, open_client
 from config import EMBEDDED_FOLDER, Settings
 from lora_trainer import find_trainer, launch_words, plan_training, read_line, train, trained_lora
-from models import model_named
-from training_plan import Fit, Overrides, TrainerKind
+from machine.base_models import BaseKind
+from machine.models import model_named
+from training.checkpoints import find_resume, is_whole, list_checkpoints, read_plan
+from training.plan import Fit, Overrides, TrainerKind
 from utils import BrokenFile, ModelMissing, NotReady, PlanRefused, TrainerFailed, TrainerMissing, TrainingTick
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -308,7 +308,8 @@ def test_a_silent_trainer_can_be_stopped(client, settings, play):
 def test_killed_with_its_trainer_alive_the_next_run_ends_it_and_goes_on(client, settings, play):
     play("success", pause=0.3)
     code = (
-        "from pathlib import Path; from client import Client; from config import Settings; from training_plan import Overrides\n"
+        "from pathlib import Path; from config import Settings\n"
+        "from client_folder.client import Client; from training.plan import Overrides\n"
         "from lora_trainer import plan_training, train\n"
         f"client, settings = Client(Path({str(client.root)!r})), Settings.model_validate({settings.model_dump(by_alias=True)!r})\n"
         f"plan = plan_training(client, settings, gpu={CARD!r}, overrides=Overrides(steps=10, save_every=2, warmup=1)).plan\n"

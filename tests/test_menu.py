@@ -5,9 +5,9 @@ import sys
 
 import pytest
 from PIL import Image
-from terminal import Terminal
+from pseudo_terminal import Terminal
 
-from client import create_client, list_clients, open_client
+from client_folder.client import create_client, list_clients, open_client
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
 MAIN, NEXT = "What shall we work on?", "Next for ana:"

@@ -19,7 +19,7 @@ RED_PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc0000003010100c9fe92ef"
     "0000000049454e44ae426082"
 )
-OPTIONS = Path(__file__).resolve().parents[3] / "sd_scripts_options.json"  # what the real parser knows
+OPTIONS = Path(__file__).resolve().parents[3] / "training" / "sd_scripts_options.json"  # what the real parser knows
 HOW = os.environ.get("STANDIN", "success")
 SMALLER = os.environ.get("STANDIN_FITS", "nothing")  # a word of the command line with which the memory is enough
 PAUSE = float(os.environ.get("STANDIN_PAUSE", "0"))  # seconds a step

@@ -1,0 +1,6 @@
+"""What can be asked of the program, as the menu, the command line and whoever else calls it see it: a file a noun.
+
+Each file has, from top to bottom: what is asked (requests), what is planned and run, what is answered. `table` lists them
+all; `action` and `request` say what a row, an action and a request are; `reference` tells their schemas. `demo`, `journey`,
+`review` and `limits` lead over several stages.
+"""

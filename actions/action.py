@@ -1,0 +1,177 @@
+"""What the table of actions is made of: rows, which lists and help show, and actions, with all they ask, plan, run and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Generic, Self, TypeVar, get_type_hints
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+
+from actions.request import ClientRequest, Request
+from client_folder.client import Client
+from config import Settings
+from machine.model_process import Workshop
+from utils import Event, PipelineError
+
+Stage = Generator[Event, None, Any]
+Asked = TypeVar("Asked", bound=Request)
+# Numbers of an answer, to so many decimals; a count among them stays whole.
+Rounded2 = Annotated[int | float, AfterValidator(partial(round, ndigits=2)), WithJsonSchema({"type": "number"})]
+Rounded3 = Annotated[int | float, AfterValidator(partial(round, ndigits=3)), WithJsonSchema({"type": "number"})]
+Rounded4 = Annotated[int | float, AfterValidator(partial(round, ndigits=4)), WithJsonSchema({"type": "number"})]
+
+
+class Answer(BaseModel):
+    """What an action answers: the JSON that scripts rely on, made of the report of a stage. `dump` is how it is written."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True, defer_build=True)
+
+    @classmethod
+    def of(cls, report: Any) -> Self:
+        """The answer about a report: its fields of the same names, unless a kind of answer says otherwise."""
+        return cls.model_validate(report)
+
+
+def dump(answer: BaseModel) -> dict[str, Any]:
+    """An answer as the JSON object that is printed; the only place where one is made of it."""
+    return answer.model_dump(mode="json", by_alias=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where the program works, with which settings, and the process that holds its models, which `main` starts and closes."""
+
+    home: Path
+    settings: Settings
+    workshop: Workshop
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Asked]):
+    """One request to be carried out: in which session, for whom, after which plan."""
+
+    session: Session
+    request: Asked
+    client: Client | None = None
+    unattended: bool = False  # nobody is to be asked: `--yes`
+    plan: Any = None  # what was planned for it: shown, agreed to, and then run as it is; None where there is no plan
+
+    @property
+    def home(self) -> Path:
+        """The folder of settings and clients."""
+        return self.session.home
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of that home."""
+        return self.session.settings
+
+    @property
+    def who(self) -> Client:
+        """The client of an action that needs one; the command line and the menu see to it that there is one."""
+        assert self.client is not None
+        return self.client
+
+
+@dataclass(frozen=True, slots=True)
+class FormRow:
+    """One line of a form: what is asked, and what stands there so far."""
+
+    key: str
+    label: str
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Questions that the menu shows on one screen, to be answered in any order or skipped together."""
+
+    title: str
+    rows: tuple[FormRow, ...]
+    request: Callable[[dict[str, str]], Request]  # made of the answers by key; of no answers at all where it was skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Another try after a failure: the question to ask, and the request to try with."""
+
+    question: str
+    request: Request
+
+
+def _always(_job: Job[Any]) -> bool:
+    return True
+
+
+def _never(_job: Job[Any]) -> bool:
+    return False
+
+
+def _no_complaint(_report: Any) -> PipelineError | None:
+    return None
+
+
+def _nothing_more(_job: Job[Any], _report: Any) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Action(Generic[Asked]):
+    """What an action is asked, plans, runs and answers. `verdict` says whether the report is a failure."""
+
+    name: str
+    request: type[Asked]
+    run: Callable[[Job[Asked]], Stage]
+    answer: Callable[[Any], BaseModel]  # of the report; what it is annotated to return is the schema of the answer
+    changes: bool = True  # whether the client is held for this program alone
+    form: Callable[[Job[Asked]], Form] | None = None  # how the menu asks, instead of question by question
+    plan: Callable[[Job[Asked]], Any] | None = None  # what is shown before anything happens
+    plan_answer: Callable[[Any], BaseModel] | None = None  # of the plan; where there is a plan there is one
+    plans: Callable[[Job[Asked]], bool] = _always  # whether this job has a plan
+    long: bool = False  # whether the command line asks too before it begins what it planned
+    whole_gpu: bool = False  # whether everything else has to leave the GPU first
+    grave: Callable[[Job[Asked]], bool] = _never  # whether it cannot be undone
+    verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
+    then: Callable[[Job[Asked], Any], Sequence[str]] = _nothing_more  # the actions that the menu goes on with after this report
+
+    @property
+    def needs_client(self) -> bool:
+        """Whether it works for one client, who has to be named."""
+        return issubclass(self.request, ClientRequest)
+
+    def planned(self, job: Job[Asked]) -> Job[Asked]:
+        """The job with its plan, if it is one that has a plan; the only place where a plan is made."""
+        return replace(job, plan=self.plan(job)) if self.plan and self.plans(job) else job
+
+
+def answer_kind(answer: Callable[[Any], BaseModel]) -> Any:
+    """What a function that makes answers makes: a model, or a union of models."""
+    owner = getattr(answer, "__self__", None)  # of `Kind.of`
+    return owner if isinstance(owner, type) else get_type_hints(answer)["return"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table: all that lists and help say of an action. Its module is imported once somebody asks for the action."""
+
+    name: str
+    label: str
+    module: str  # which has it among its ACTIONS
+    view: str  # the module whose VIEWS draw its plan and report; imported once there is something to show a person
+    tool: bool = False  # stands on the first screen
+    extra: bool = False  # stands on a client's screen, below the eight steps
+    more: bool = False  # stands one list further, so that the screen has room for what came out last
+
+
+def at_once(work: Callable[[Job[Asked]], Any]) -> Callable[[Job[Asked]], Stage]:
+    """A stage of something that takes no time worth showing."""
+
+    def stage(job: Job[Asked]) -> Stage:
+        yield from ()
+        return work(job)
+
+    return stage

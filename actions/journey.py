@@ -1,0 +1,122 @@
+"""The eight steps of a client, from set-up to portraits: which are done, which is next, which wait and why. All read from disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from client_folder.client import Client
+from client_folder.records import Source
+from config import Settings, settings_file
+from locales.language import N_, Labelled
+
+
+class State(Labelled):
+    """How a step stands; `OPEN` can be done but is not offered first."""
+
+    DONE = "done", N_("done")
+    NEXT = "next", N_("next")
+    OPEN = "open", N_("open")
+    WAITING = "waiting", N_("waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step as the guided screen shows it: `action` runs it, `note` says what is there or what it waits for."""
+
+    action: str
+    label: str
+    state: State
+    note: str
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """What the disk says of a step: is it done, how many pieces are there, and what it would need first."""
+
+    done: bool
+    count: int = 0
+    needs: str = ""
+
+
+_LABELS = {
+    "setup": N_("Set up the program"),
+    "client": N_("Create the client"),
+    "import-mj": N_("Import MidJourney images"),
+    "import-photos": N_("Import real photos"),
+    "process": N_("Find and crop faces"),
+    "dataset": N_("Build the dataset"),
+    "train": N_("Train the LoRA"),
+    "generate": N_("Paint portraits"),
+}
+_NOTES = {
+    "setup": N_("folders and settings are there"),
+    "client": N_("trigger word and folder are there"),
+    "import-mj": N_("{count} pictures"),
+    "import-photos": N_("{count} pictures"),
+    "process": N_("{count} crops passed"),
+    "dataset": N_("{count} pictures with captions"),
+    "train": N_("{count} checkpoints"),
+    "generate": N_("{count} portraits"),
+}
+
+
+def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, ...]:
+    """The eight steps of a client in order; at most one is NEXT."""
+    findings = _findings(home, settings, client)
+    has_pictures = bool(findings["import-mj"].count or findings["import-photos"].count)
+    steps: list[Step] = []
+    chosen = False
+    for action, label in _LABELS.items():
+        finding = findings[action]
+        state = _state(action, finding, chosen, has_pictures and findings["process"].count > 0)
+        chosen = chosen or state is State.NEXT
+        note = _NOTES[action] if finding.done else finding.needs
+        steps.append(Step(action, label, state, note, finding.count))
+    return tuple(steps)
+
+
+def next_step(steps: tuple[Step, ...]) -> str:
+    """The action to offer first: the next one, or portraits when everything is done."""
+    return next((step.action for step in steps if step.state is State.NEXT), "generate")
+
+
+def _state(action: str, finding: _Finding, chosen: bool, imports_are_optional: bool) -> State:
+    if finding.done:
+        return State.DONE
+    if action.startswith("import-") and imports_are_optional:
+        return State.OPEN
+    if finding.needs or chosen:
+        return State.WAITING if finding.needs else State.OPEN
+    return State.NEXT
+
+
+def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Finding]:
+    # Here, not above: the screens know the steps, and most of them are shown without asking a stage.
+    from dataset.kohya_folders import dataset_is_current
+    from image_processor import plan_process
+    from lora_trainer import trained_lora
+    from training.checkpoints import list_checkpoints
+
+    client = client.snapshot()
+    pictures = client.pictures()
+    by_source = {source: sum(picture.source is source for picture in pictures) for source in Source}
+    crops = sum(1 for face in client.faces() if face.crop)
+    dataset = sum(1 for _picture in client.training_data.glob("*/*.png"))
+    checkpoints = list_checkpoints(client)
+    portraits = sum(1 for _portrait in client.output.glob("portrait_*.png"))
+    return {
+        "setup": _Finding(settings_file(home).exists()),
+        "client": _Finding(client.state_file.exists()),
+        "import-mj": _Finding(by_source[Source.MIDJOURNEY] > 0, by_source[Source.MIDJOURNEY]),
+        "import-photos": _Finding(by_source[Source.REAL] > 0, by_source[Source.REAL]),
+        "process": _Finding(
+            bool(pictures) and plan_process(client, settings).new == 0, crops, "" if pictures else N_("import pictures first")
+        ),
+        "dataset": _Finding(
+            dataset > 0 and dataset_is_current(client, settings), dataset, "" if crops else N_("no crop has passed yet")
+        ),
+        "train": _Finding(trained_lora(client) is not None, len(checkpoints), "" if dataset else N_("build the dataset first")),
+        "generate": _Finding(portraits > 0, portraits, "" if checkpoints else N_("train the LoRA first")),
+    }

@@ -1,0 +1,183 @@
+"""What an action may be asked: a request, and what each of its fields says of itself.
+
+A request is a pydantic model. From its fields are drawn the flags of the command line, the questions of the menu and the JSON
+schema, so that none of them can ask for what another does not know::
+
+    class QueueRequest(Request):
+        names: Annotated[tuple[str, ...], Ask(N_("Clients, in this order:"), metavar="ID", menu=Menu.TEXT)] = ()
+        preset: Annotated[str | None, Ask(N_("how long to train each"), "--preset", choices=PRESET_NAMES)] = None
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from locales.language import N_, _
+
+if TYPE_CHECKING:
+    from actions.action import Job
+
+YES_NO = ("yes", "no")
+_BAD_VALUE = N_("invalid %(type)s value: %(value)r")  # argparse's own words
+_BAD_CHOICE = N_("invalid choice: %(value)r (choose from %(choices)s)")
+
+
+class Menu(Enum):
+    """How the menu asks for a field."""
+
+    PATH = "path"
+    TEXT = "text"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a field says of itself: one annotation, read by pydantic too, which checks `choices` and puts `help` into the schema."""
+
+    help: str
+    flag: str = ""  # empty: the command line takes it as a word without one
+    metavar: str = ""
+    menu: Menu | None = None  # None: the menu does not ask
+    choices: Sequence[str] = ()  # where the type does not name them, as a Literal or an enum does
+    offered: Sequence[str] = ()  # what the menu offers of the choices; empty: all
+    labels: Mapping[str, str] = field(default_factory=dict)  # what the menu calls a choice; without one it stands as it is
+    worded: bool = False  # of a bool: yes or no stands behind the flag, instead of the flag alone
+    several: bool = False  # a row that is offered may stand for several values, blanks between them
+    when: Callable[[Job[Any]], bool] | None = None  # whether the menu asks, after what was answered so far; None: it does
+    offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
+    suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        schema = handler(source)
+        return core_schema.no_info_after_validator_function(self._chosen, schema) if self.choices else schema
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        described = {**handler(schema), "description": self.help}
+        if self.choices:
+            described["enum"] = [*self.choices, *([None] if "anyOf" in described else [])]
+        return described
+
+    def _chosen(self, value: Any) -> Any:
+        if value is not None and value not in self.choices:
+            raise ValueError(_(_BAD_CHOICE) % {"value": value, "choices": ", ".join(self.choices)})
+        return value
+
+
+class Request(BaseModel):
+    """What an action is asked. Its checks are built when it is first made, not when its module is imported."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+class ClientRequest(Request):
+    """What an action is asked that works for one client."""
+
+    client: Annotated[str, Ask(N_("name of the client"), "--client", "ID")]
+
+
+def read_path(given: Any) -> Any:
+    """A path as the user gave it: `~` is the home folder; a quote may be left of a folder that was dragged into a terminal."""
+    return Path(given.strip("\"'")).expanduser() if isinstance(given, str) else given
+
+
+UserPath = Annotated[Path, BeforeValidator(read_path)]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One field of a request, as the command line and the menu ask for it."""
+
+    name: str
+    ask: Ask
+    field: FieldInfo
+    kinds: tuple[Any, ...]  # the types of one value, without None
+    many: bool  # several values
+
+    @property
+    def required(self) -> bool:
+        """Whether a request cannot be made without it."""
+        return self.field.is_required()
+
+    @property
+    def default(self) -> Any:
+        """What is taken where nothing is said; None where something has to be."""
+        return None if self.required else self.field.default
+
+    @property
+    def switch(self) -> bool:
+        """Whether the flag alone says yes."""
+        return self.kinds == (bool,) and not self.ask.worded
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that may be chosen; empty where any will do."""
+        if self.ask.worded:
+            return YES_NO
+        named = [str(choice) for kind in self.kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+        listed = [str(one.value) for kind in self.kinds if isinstance(kind, type) and issubclass(kind, Enum) for one in kind]
+        return tuple(self.ask.choices) or (*listed, *named)
+
+    def read(self, given: str | Sequence[str]) -> Any:
+        """The value of what was typed: one word or, where there may be several, a list; raises ValueError with words for people."""
+        try:
+            return TypeAdapter(self.field.rebuild_annotation()).validate_python(given)
+        except ValidationError as error:
+            raise ValueError(self._complaint(error)) from error
+
+    def answered(self, text: str) -> Any:
+        """The value of one line typed, or row taken, in the menu; raises ValueError."""
+        if not self.many:
+            return self.read(text)
+        apart = self.ask.several or not (self.ask.flag or self.required)
+        return self.read(text.split() if apart else [text])
+
+    def _complaint(self, error: ValidationError) -> str:
+        """What argparse would say, or what the check of ours said."""
+        first = error.errors()[0]
+        if first["type"] == "value_error":
+            return str(first["ctx"]["error"])
+        kind = self.kinds[0]
+        return _(_BAD_VALUE) % {"type": getattr(kind, "__name__", str(kind)), "value": first["input"]}
+
+
+def questions_of(request: type[Request]) -> tuple[Question, ...]:
+    """The fields of a request that people are asked for, in its order."""
+    questions = []
+    for name, info in request.model_fields.items():
+        for ask in info.metadata:
+            if isinstance(ask, Ask):
+                kinds, many = _kinds_of(info.annotation)
+                questions.append(Question(name, ask, info, kinds, many))
+    return tuple(questions)
+
+
+def _kinds_of(annotation: Any) -> tuple[tuple[Any, ...], bool]:
+    """The types of one value, and whether there are several: `tuple[int, ...] | None` is ints, several."""
+    kinds, many = [], False
+    for kind in get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,):
+        if get_origin(kind) is Annotated:
+            kinds.append(get_args(kind)[0])
+        elif get_origin(kind) is tuple:
+            inner, many = _kinds_of(get_args(kind)[0])[0], True
+            kinds += inner
+        elif kind is not NoneType:
+            kinds.append(kind)
+    return tuple(kinds), many

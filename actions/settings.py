@@ -1,0 +1,32 @@
+"""The action that shows and changes the settings."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from actions.action import Action, Job, at_once
+from actions.request import Ask, Menu, Request
+from config import Settings, change_settings
+from locales.language import N_
+
+
+class SettingsRequest(Request):
+    """Which settings are to be changed; none: they are only shown."""
+
+    changes: Annotated[
+        tuple[str, ...], Ask(N_("NAME=VALUE, such as language=es (empty: only show):"), metavar="NAME=VALUE", menu=Menu.TEXT)
+    ] = ()
+
+
+def change(job: Job[SettingsRequest]) -> Settings:
+    """Change what is asked for; raises SettingRefused."""
+    return change_settings(job.home, job.settings, job.request.changes) if job.request.changes else job.settings
+
+
+def answer(settings: Settings) -> Settings:
+    """The settings are what is answered, as they stand in their file."""
+    return settings
+
+
+SETTINGS = Action("settings", SettingsRequest, at_once(change), answer, changes=False)
+ACTIONS = (SETTINGS,)

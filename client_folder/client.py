@@ -1,0 +1,396 @@
+"""A client: every path of its folder, its state, and the records that stages leave there for one another.
+
+Disk is the truth: what a stage made is found from its files. `state.json` keeps only what files cannot show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from client_folder.records import Decisions, Faces, Picture, Pictures, Source, Verdict
+from locales.language import N_
+from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, Kind, Record, read_record, write_record
+
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
+# Windows refuses these as names of folders, whatever their ending.
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
+
+
+CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
+CLASS_WORDS = tuple(CLASS_LABELS)
+
+
+class ClientState(Record):
+    """`state.json`: what no other file can show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    created: str
+    class_word: str = CLASS_WORDS[0]  # what the client is, for captions
+    base_model: str = ""  # empty: the settings' base model
+    # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
+    # file then reads as it always did.
+    limits: dict[str, float] = Field(default={}, exclude_if=lambda limits: not limits)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The paths of one client's folder, which nothing else in the program builds, and what its records say."""
+
+    root: Path
+    # What was read of the records; None: each is read anew whenever it is asked for.
+    _known: dict[tuple[Path, type[BaseModel]], BaseModel | None] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def id(self) -> str:
+        """The client's name, which is also its trigger word."""
+        return self.root.name
+
+    @property
+    def home(self) -> Path:
+        """The folder of the program that holds this client."""
+        return self.root.parent.parent
+
+    @property
+    def raw_mj(self) -> Path:
+        """MidJourney originals, never changed."""
+        return self.root / "raw_mj"
+
+    @property
+    def raw_real(self) -> Path:
+        """Real originals, never changed."""
+        return self.root / "raw_real"
+
+    def raw(self, source: Source) -> Path:
+        """The folder of originals of one source."""
+        return self.raw_mj if source is Source.MIDJOURNEY else self.raw_real
+
+    @property
+    def processed(self) -> Path:
+        """1024 px square PNGs that passed."""
+        return self.root / "processed"
+
+    @property
+    def rejected(self) -> Path:
+        """What did not pass, each with its reason beside it."""
+        return self.root / "rejected"
+
+    @property
+    def training_data(self) -> Path:
+        """The parent folder that Kohya's `--train_data_dir` wants."""
+        return self.root / "training_data"
+
+    def dataset_folder(self, repeats: int) -> Path:
+        """The pictures that are seen so often in an epoch, named as Kohya reads it."""
+        return self.training_data / f"{repeats}_{self.id}"
+
+    def dataset_folders(self) -> tuple[Path, ...]:
+        """Every folder of that kind that is there, by name."""
+        named = re.compile(rf"\d+_{re.escape(self.id)}")
+        folders = self.training_data.iterdir() if self.training_data.is_dir() else ()
+        return tuple(sorted(folder for folder in folders if named.fullmatch(folder.name) and folder.is_dir()))
+
+    @property
+    def metadata(self) -> Path:
+        """Records of what was imported and found."""
+        return self.root / "metadata"
+
+    @property
+    def exam(self) -> Path:
+        """Real photos held back from training, to measure the LoRA with."""
+        return self.root / "exam"
+
+    @property
+    def exam_file(self) -> Path:
+        """Which photos those are, and why they belong together."""
+        return self.exam / "exam.json"
+
+    @property
+    def quarantine(self) -> Path:
+        """Pictures taken out of training by a person, with all that is needed to put them back."""
+        return self.root / "quarantine"
+
+    @property
+    def training(self) -> Path:
+        """Plan, logs and the trainer's own record."""
+        return self.root / "training"
+
+    @property
+    def regularisation(self) -> Path:
+        """Pictures of other people, in Kohya's folder layout, that keep the base as it is for everybody else."""
+        return self.training / "regularisation"
+
+    @property
+    def logs(self) -> Path:
+        """TensorBoard's folder."""
+        return self.training / "logs"
+
+    @property
+    def plan_file(self) -> Path:
+        """The plan the last training was started with."""
+        return self.training / "lora_config.json"
+
+    @property
+    def train_log(self) -> Path:
+        """Every line the trainer printed."""
+        return self.training / "train.log"
+
+    @property
+    def runs(self) -> Path:
+        """A record of each run of a trainer: what was asked, how it went, the loss at each checkpoint."""
+        return self.training / "runs"
+
+    @property
+    def sample_prompts(self) -> Path:
+        """The fixed prompts that are painted while training."""
+        return self.training / "sample_prompts.txt"
+
+    @property
+    def tensorboard_file(self) -> Path:
+        """Which TensorBoard shows this client's curves, while one does."""
+        return self.training / "tensorboard.json"
+
+    @property
+    def trainer_pid(self) -> Path:
+        """Who trains, should this program be killed before it can end the trainer."""
+        return self.training / "trainer.json"
+
+    @property
+    def models(self) -> Path:
+        """LoRA files, states of a training, and the trainer's samples."""
+        return self.root / "models"
+
+    @property
+    def trainer_samples(self) -> Path:
+        """Where sd-scripts paints while training; the place cannot be chosen."""
+        return self.models / "sample"
+
+    @property
+    def samples(self) -> Path:
+        """Pictures made while training, gathered from there."""
+        return self.root / "samples"
+
+    def lora_name(self, version: int) -> str:
+        """What the files of one version of the LoRA are called, without step and ending."""
+        return f"{self.id}_avatar_v{version}"
+
+    def samples_sheet(self, version: int) -> Path:
+        """The samples of one version of the LoRA, side by side."""
+        return self.samples / f"contact_sheet_v{version}.png"
+
+    @property
+    def likeness(self) -> Path:
+        """Portraits of other people, painted only to measure how little a LoRA changes them."""
+        return self.training / "likeness"
+
+    @property
+    def likeness_file(self) -> Path:
+        """What was last measured of a LoRA."""
+        return self.likeness / "likeness.json"
+
+    @property
+    def output(self) -> Path:
+        """Portraits and exports."""
+        return self.root / "output"
+
+    def exports(self, app: str) -> Path:
+        """A LoRA ready for another program, in that program's own folders."""
+        return self.output / "lora" / app
+
+    @property
+    def portraits_sheet(self) -> Path:
+        """The portraits last asked for, at a glance."""
+        return self.output / "contact_sheet.png"
+
+    @property
+    def swaps(self) -> Path:
+        """Pictures with the client's face put in."""
+        return self.output / "swaps"
+
+    @property
+    def transcripts(self) -> Path:
+        """What was said in recordings."""
+        return self.output / "transcripts"
+
+    @property
+    def consents_file(self) -> Path:
+        """Who agreed to what, and when."""
+        return self.metadata / "consents.json"
+
+    @property
+    def state_file(self) -> Path:
+        """What no other file can show."""
+        return self.root / "state.json"
+
+    @property
+    def lock_file(self) -> Path:
+        """What a program holds while it works on the client."""
+        return self.root / ".lock"
+
+    @property
+    def images_file(self) -> Path:
+        """The list of originals."""
+        return self.metadata / "images.json"
+
+    @property
+    def midjourney_file(self) -> Path:
+        """What MidJourney's files tell."""
+        return self.metadata / "midjourney.json"
+
+    @property
+    def told_file(self) -> Path:
+        """What the user told of MidJourney's pictures: prompts, user names, the master prompt."""
+        return self.metadata / "told.json"
+
+    @property
+    def faces_file(self) -> Path:
+        """The verdict on every original."""
+        return self.metadata / "faces.json"
+
+    @property
+    def captions_file(self) -> Path:
+        """Captions that people wrote, also of pictures that are not in the dataset just now."""
+        return self.metadata / "captions.json"
+
+    @property
+    def descriptions_file(self) -> Path:
+        """What a model said of photos, for captions."""
+        return self.metadata / "descriptions.json"
+
+    @property
+    def decisions_file(self) -> Path:
+        """What a person decided about pictures."""
+        return self.metadata / "decisions.json"
+
+    @property
+    def faces_table(self) -> Path:
+        """The same as a table."""
+        return self.metadata / "faces.csv"
+
+    @property
+    def looks(self) -> Path:
+        """What was seen in each original as a file of its own, written the moment it is known."""
+        return self.metadata / "faces"
+
+    @property
+    def processed_sheet(self) -> Path:
+        """Every crop that passed, at a glance."""
+        return self.processed / "contact_sheet.png"
+
+    @property
+    def rejected_sheet(self) -> Path:
+        """Every refused original, at a glance."""
+        return self.rejected / "contact_sheet.png"
+
+    def remove_sheets(self) -> None:
+        """A contact sheet that is there is always up to date: both go before the first picture changes."""
+        self.processed_sheet.unlink(missing_ok=True)
+        self.rejected_sheet.unlink(missing_ok=True)
+
+    def snapshot(self) -> Client:
+        """The client for the length of one question: every record is read once, when it is first asked for.
+
+        For what only reads. Who writes a record goes on with the client itself, for a snapshot would not see it.
+        """
+        return self if self._known is not None else replace(self, _known={})
+
+    def read(self, path: Path, kind: type[Kind]) -> Kind | None:
+        """A record of the client's, None where there is no file; raises BrokenFile. Change nothing in it: a snapshot shares it."""
+        if self._known is None:
+            return read_record(path, kind) if path.exists() else None
+        if (path, kind) not in self._known:
+            self._known[path, kind] = read_record(path, kind) if path.exists() else None
+        known = self._known[path, kind]
+        return known if isinstance(known, kind) else None
+
+    def state(self) -> ClientState:
+        """What `state.json` says; raises BrokenFile, or ClientMissing where it is gone."""
+        state = self.read(self.state_file, ClientState)
+        if state is None:
+            raise ClientMissing(client=self.id, known="-")
+        return state
+
+    def pictures(self) -> tuple[Picture, ...]:
+        """Every imported original; raises BrokenFile."""
+        found = self.read(self.images_file, Pictures)
+        return found.images if found else ()
+
+    def faces(self) -> tuple[Verdict, ...]:
+        """Every verdict of `process`; raises BrokenFile."""
+        return self.judged().faces
+
+    def crops(self) -> tuple[Verdict, ...]:
+        """The verdicts whose crop lies in `processed/`; one in quarantine does not. Raises BrokenFile."""
+        return tuple(face for face in self.faces() if face.crop and (self.processed / face.crop).is_file())
+
+    def judged(self) -> Faces:
+        """The same, with what is known of who the client is."""
+        return self.read(self.faces_file, Faces) or Faces()
+
+    def decisions(self) -> Decisions:
+        """What a person decided; raises BrokenFile."""
+        return self.read(self.decisions_file, Decisions) or Decisions()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once."""
+        import filelock  # here, not above: who only looks at clients need not wait for it
+
+        lock = filelock.FileLock(self.lock_file)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            raise ClientBusy(client=self.id) from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def clients_folder(home: Path) -> Path:
+    """The folder of all clients of a home."""
+    return home / "clients"
+
+
+def list_clients(home: Path) -> tuple[Client, ...]:
+    """Every client of a home, by name; folders without a state are not clients."""
+    folder = clients_folder(home)
+    states = sorted(folder.glob("*/state.json")) if folder.is_dir() else []
+    return tuple(Client(state.parent) for state in states)
+
+
+def check_client_id(name: str) -> str:
+    """The name, if it can be a folder on every system and a word of a prompt; raises BadClientId."""
+    if not _ID.fullmatch(name) or name.lower() in _RESERVED:
+        raise BadClientId(name=name)
+    return name
+
+
+def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0]) -> Client:
+    """Make a client's folder; raises BadClientId or ClientExists. Names that differ only in case are one client."""
+    check_client_id(name)
+    if any(client.id.lower() == name.lower() for client in list_clients(home)):
+        raise ClientExists(client=name)
+    client = Client(clients_folder(home) / name)
+    for folder in (client.raw_mj, client.raw_real, client.metadata):
+        folder.mkdir(parents=True, exist_ok=True)
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    write_record(client.state_file, ClientState(created=created, class_word=class_word))
+    return client
+
+
+def open_client(home: Path, name: str) -> Client:
+    """The client of that name; raises BadClientId or ClientMissing."""
+    client = Client(clients_folder(home) / check_client_id(name))
+    if not client.state_file.exists():
+        raise ClientMissing(client=name, known=", ".join(known.id for known in list_clients(home)) or "-")
+    return client

@@ -1,0 +1,209 @@
+"""Everything known of a client in one .zip: to keep, to hand to the person who asks for it, to go on with on another machine.
+
+Unpacked below `clients/` of another home, the client is there and works. Left out is what tells nothing of the client and would be
+of no use elsewhere:
+
+- `.lock`, `training/trainer.json`, `training/tensorboard.json`: they speak of programs that run on this machine;
+- `.*.part`: what a killed run left half written, beside the whole file or to be written again;
+- `*.npz` beside the pictures of a dataset, or in quarantine with one: latents and texts that sd-scripts has computed, and computes
+  again where they are not there.
+
+Links are not followed, for they may lead to anybody's files. They, and whatever else a .zip cannot hold, are named in the report.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NoReturn
+
+from client_folder.client import Client, clients_folder
+from utils import PART, AmongClients, Event, FileThere, FolderMissing, NoRoom, Progress, free_bytes, replacing
+
+STAGE, CHECK_STAGE = "client-export", "client-check"
+ENDING = ".zip"
+CHUNK_BYTES = 4 << 20
+MB = 1_000_000
+_TIME, _ANY_TIME = "%Y-%m-%d_%H%M%S", "????-??-??_??????"
+_ENTRY_BYTES = 400  # what a file takes beside its bytes and twice its name: two headers, each with sizes of 64 bits
+_CACHE_ENDING = ".npz"
+# Worth the time to compress. Pictures, safetensors, sound and video are compressed already, or hold noise.
+_TEXT_ENDINGS = frozenset({".json", ".csv", ".txt", ".md", ".log", ".toml", ".srt", ".vtt"})
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedClient:
+    """What was written: the archive, its size and its hash, the files in it, and the links and odd files that it could not take."""
+
+    client: str
+    file: Path
+    files: int
+    bytes: int
+    sha256: str
+    left_out: tuple[str, ...]  # relative to the client's folder
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What lies in a client's folder."""
+
+    files: tuple[Path, ...]
+    empty: tuple[Path, ...]  # folders with nothing in them, which stages count on
+    left_out: tuple[str, ...]
+    bytes: int
+
+
+def exports_folder(home: Path) -> Path:
+    """Where an export lies if nobody says otherwise: beside the clients, not among them."""
+    return home / "exports"
+
+
+def export_client(client: Client, to: Path | None = None, *, overwrite: bool = False) -> Generator[Event, None, ExportedClient]:
+    """Write a client's folder into one .zip: `to` names it or the folder it goes into. Stopped, it leaves nothing behind.
+
+    Raises ClientBusy, FolderMissing, FileThere unless it may `overwrite`, AmongClients or NoRoom.
+    """
+    target = _place(client, to, overwrite)
+    with client.lock():
+        _sweep(client)
+        contents = _look(client)
+        _check_room(client, contents, target)
+        with replacing(target) as part:
+            yield from _pack(client, contents, part)
+            digest = yield from _read_back(part)
+            size = part.stat().st_size
+    return ExportedClient(client.id, target, len(contents.files), size, digest, contents.left_out)
+
+
+# --- where to ---------------------------------------------------------------------------------------------------------
+def _place(client: Client, to: Path | None, overwrite: bool) -> Path:
+    """The file to write, absolute."""
+    name = f"{client.id}_{datetime.now():{_TIME}}{ENDING}"
+    place = exports_folder(client.home) / name if to is None else to.expanduser()
+    if place.is_dir() or place.suffix.lower() != ENDING:
+        place = place / name
+    if to is not None and not place.parent.is_dir():
+        raise FolderMissing(path=place.parent)
+    place = place.parent.resolve() / place.name
+    clients = clients_folder(client.home)
+    # The same folder whatever its spelling: some systems ignore case, some have other names for it.
+    if any(above.exists() and above.samefile(clients) for above in place.parents) or client.root.resolve() in place.parents:
+        raise AmongClients(path=place, folder=clients)
+    if place.exists() and not overwrite:
+        raise FileThere(path=place)
+    return place
+
+
+def _sweep(client: Client) -> None:
+    """Remove what a killed export of this client left in the folder of exports, which may be as large as the client."""
+    for part in exports_folder(client.home).glob(f".{client.id}_{_ANY_TIME}{ENDING}{PART}"):
+        part.unlink(missing_ok=True)
+
+
+def _check_room(client: Client, contents: _Contents, target: Path) -> None:
+    """Raise NoRoom where the archive could not be written whole, whatever the texts shrink to."""
+    names = sum(len(str(path.relative_to(client.root)).encode()) for path in (*contents.files, *contents.empty))
+    needed = contents.bytes + 2 * names + _ENTRY_BYTES * (len(contents.files) + len(contents.empty))
+    free = free_bytes(target.parent)
+    if needed > free:
+        raise NoRoom(path=target, needed=f"{needed / MB:.1f} MB", free=f"{free / MB:.1f} MB")
+
+
+# --- what goes in -----------------------------------------------------------------------------------------------------
+def _look(client: Client) -> _Contents:
+    """Every file and empty folder, by name."""
+    files, empty, left_out = [], [], []
+    for folder, inside in _walk(client.root):
+        if not inside:
+            empty.append(folder)
+        for path in inside:
+            if path.is_symlink() or not (path.is_dir() or path.is_file()) or not _is_text(path.name):
+                left_out.append(path.relative_to(client.root).as_posix())
+            elif path.is_file() and not _is_of_this_machine(client, path) and not _can_be_made_again(client, path):
+                files.append(path)
+    return _Contents(tuple(files), tuple(empty), tuple(left_out), sum(path.stat().st_size for path in files))
+
+
+def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Every folder below, without those behind links, and what lies in each; an unreadable one raises."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    for folder, folders, files in os.walk(root, onerror=refuse):
+        yield Path(folder), [Path(folder, name) for name in sorted((*folders, *files))]
+        folders[:] = sorted(name for name in folders if _is_text(name))
+
+
+def _is_text(name: str) -> bool:
+    """Whether a .zip can hold the name; some systems allow names that are no text."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _is_of_this_machine(client: Client, path: Path) -> bool:
+    return path in (client.lock_file, client.trainer_pid, client.tensorboard_file)
+
+
+def _can_be_made_again(client: Client, path: Path) -> bool:
+    if path.name.startswith(".") and path.name.endswith(PART):
+        return True
+    beside_pictures = path.parent.parent in (client.training_data, client.regularisation) or path.parent == client.quarantine
+    return path.suffix == _CACHE_ENDING and beside_pictures
+
+
+# --- writing ----------------------------------------------------------------------------------------------------------
+def _pack(client: Client, contents: _Contents, part: Path) -> Generator[Event, None, None]:
+    done = 0
+    with part.open("wb") as file:
+        with zipfile.ZipFile(file, "w") as archive:  # goes over to ZIP64 by itself where a file or the whole needs it
+            for folder in contents.empty:
+                archive.writestr(_entry(client, folder), b"")
+            for path in contents.files:
+                for written in _copy(archive, _entry(client, path), path):
+                    done += written
+                    yield Progress(STAGE, _mb(min(done, contents.bytes)), _mb(contents.bytes), path.name)
+        file.flush()
+        os.fsync(file.fileno())  # the client may be erased next
+
+
+def _entry(client: Client, path: Path) -> zipfile.ZipInfo:
+    name = f"{client.id}/{path.relative_to(client.root).as_posix()}"
+    entry = zipfile.ZipInfo.from_file(path, name, strict_timestamps=False)
+    entry.compress_type = zipfile.ZIP_DEFLATED if path.suffix.lower() in _TEXT_ENDINGS else zipfile.ZIP_STORED
+    return entry
+
+
+def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, path: Path) -> Iterator[int]:
+    """Put a file in, piece by piece: the bytes of each, at least one piece a file."""
+    with path.open("rb") as source, archive.open(entry, "w") as packed:
+        while True:
+            chunk = source.read(CHUNK_BYTES)
+            packed.write(chunk)
+            yield len(chunk)
+            if len(chunk) < CHUNK_BYTES:
+                return
+
+
+def _read_back(part: Path) -> Generator[Event, None, str]:
+    """The SHA-256 of what was written."""
+    digest, done, total = hashlib.sha256(), 0, part.stat().st_size
+    with part.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            digest.update(chunk)
+            done += len(chunk)
+            yield Progress(CHECK_STAGE, _mb(done), _mb(total))
+    return digest.hexdigest()
+
+
+def _mb(size: int) -> int:
+    """Whole megabytes, begun ones too, so that the smallest client has a bar."""
+    return -(-size // MB)

@@ -1,0 +1,161 @@
+"""The records that stages leave one another in a client's folder: originals, what was seen in them, verdicts, decisions."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from client_folder.reasons import Reason, Rejection
+from locales.language import N_, Labelled
+from utils import Record
+
+
+class Source(StrEnum):
+    """Where a picture comes from."""
+
+    MIDJOURNEY = "mj"
+    REAL = "real"
+
+
+class IdentityState(Labelled):
+    """Whether the references agree on who the client is; the label waits for their `count`."""
+
+    KNOWN = "known", N_("The client is known by {count} photos.")
+    UNSURE = "unsure", N_("The photos show several people, none of them clearly most often: point at the client's face (who).")
+    NONE = "none", N_("No photo of one person alone has passed: who is who cannot be told.")
+
+
+class Analysis(Record):
+    """What the pixels of a whole picture tell, measured when `process` first decodes it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    width: int  # upright
+    height: int
+    phash: str  # 64 bits of perceptual hash as 16 hexadecimal digits
+    sharpness: float  # variance of the Laplacian at 256 px
+    brightness: float  # mean grey, 0 to 255
+    contrast: float  # standard deviation of the grey
+    clipped: float  # share of pixels >= 250
+    light: str  # dark, dim, even, bright or hard
+    colour_cast: str  # none, warm, cool, green, magenta or grey
+    background: str  # plain, soft or busy: what lies around the face, or everything where there is none
+    faces: int
+    taken: str = ""  # EXIF date, as the camera wrote it
+
+
+class Picture(Record):
+    """One imported original. `file` is its name in `raw_mj/` or `raw_real/`, `original` the name it was given under."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str
+    original: str
+    source: Source
+    sha256: str
+    width: int = 0  # as it will be shown, orientation applied; 0 where only a decode can tell (RAW)
+    height: int = 0
+    taken: str = ""  # EXIF date, as the camera wrote it
+    camera: str = ""
+    lens: str = ""
+    grid: bool = False  # four pictures in one: MidJourney's first answer in Discord
+    analysis: Analysis | None = None  # added by `process`
+
+    @property
+    def stem(self) -> str:
+        """The name, without an ending, of all that is made from the original."""
+        return f"{self.source}_{self.sha256[:12]}"
+
+
+class Pictures(Record):
+    """`metadata/images.json`: every original of a client, in the order of their names."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    images: tuple[Picture, ...] = ()
+
+
+class Face(Record):
+    """One face in an original, measured: whatever the limits are, these numbers stay."""
+
+    model_config = ConfigDict(frozen=True)
+
+    box: tuple[int, int, int, int]  # left, top, width, height in the original's upright pixels
+    landmarks: dict[str, tuple[int, int]]
+    confidence: float
+    square: tuple[int, int, int]  # left, top, side of the crop
+    angle: float = 0.0  # degrees by which the square is turned so that the eyes lie level
+    measures: dict[str, float]
+    phash: str = ""  # of the crop
+    background: str = ""  # of the crop, as in Analysis
+    identity: tuple[float, ...] = ()  # dlib's 128 numbers
+
+
+class Look(Record):
+    """What was seen in one original, a file of its own written the moment it is known."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    file: str
+    sha256: str
+    source: Source
+    method: str  # changes with the way of measuring and with the padding
+    unreadable: Reason | None = None
+    raw: bool = False
+    faces: tuple[Face, ...] = ()  # the largest first
+    analysis: Analysis | None = None
+    cut: tuple[int, int, int, float] | None = None  # square and angle of the crop that lies in processed/
+    shown: str = ""  # what the picture in rejected/ shows
+
+
+class Verdict(Record):
+    """The verdict on one original: the chosen face in the original's upright pixels, the square, the measures."""
+
+    model_config = ConfigDict(frozen=True)
+
+    file: str  # of the original
+    sha256: str  # of the original
+    source: Source
+    crop: str = ""  # name in processed/, empty when rejected
+    settings: str  # digest of the limits it was judged by
+    box: tuple[int, int, int, int] | None = None  # left, top, width, height
+    landmarks: dict[str, tuple[int, int]] = {}
+    confidence: float | None = None
+    faces: int = 0
+    bystanders: int = 0  # other people in an accepted picture
+    square: tuple[int, int, int] | None = None  # left, top, side
+    angle: float = 0.0
+    distance: float | None = None  # to the mean of the references; None where there are none
+    measures: dict[str, float] = {}
+    phash: str = ""  # of the crop
+    background: str = ""
+    analysis: Analysis | None = None
+    warnings: tuple[str, ...] = ()  # names of limits that came near
+    by_hand: bool = False  # accepted by a person against the limits
+    rejection: Rejection | None = None
+
+    @property
+    def stem(self) -> str:
+        """The name, without an ending, of all that is made from the original."""
+        return f"{self.source}_{self.sha256[:12]}"
+
+
+class Faces(Record):
+    """`metadata/faces.json`: the verdict on every original, in the order of their names."""
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    identity: IdentityState = IdentityState.NONE
+    references: int = 0
+    faces: tuple[Verdict, ...] = ()
+
+
+class Decisions(Record):
+    """`metadata/decisions.json`: what a person decided against or beside the limits, by the hash of the original."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    accepted: tuple[str, ...] = ()
+    pointed: dict[str, tuple[int, int, int, int]] = {}  # the box of the client's face

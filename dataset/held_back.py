@@ -1,0 +1,166 @@
+"""Held-back photos: whole scenes of real photos that training never sees, so that a LoRA can be examined with them afterwards.
+
+Photos belong to one scene where one nearly repeats another or was taken within a minute of it. What was held back once stays so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from client_folder.client import Client
+from client_folder.records import Source, Verdict
+from config import DatasetDistribution
+from pictures.photo_analysis import bits_apart
+from utils import Record, replacing, sweep_parts, write_record
+
+MOST = 0.5  # of the photos: an exam must never cost training more than it leaves
+
+
+class ExamRecord(Record):
+    """`exam/exam.json`: the pictures of each scene held back, by stem."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    scenes: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """Which photos are held back; `twins` are pictures elsewhere that nearly repeat one of them and stay out of training too."""
+
+    held: tuple[tuple[str, ...], ...] = ()  # scenes
+    twins: tuple[str, ...] = ()
+    photos: int = 0  # real photos there are
+    too_few_scenes: bool = False
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """The pictures of all scenes."""
+        return tuple(stem for scene in self.held for stem in scene)
+
+    @property
+    def scenes(self) -> int:
+        """How many scenes are held back."""
+        return len(self.held)
+
+    def is_held(self, client: Client) -> bool:
+        """Whether the folder `exam/` holds just that."""
+        return recorded(client).scenes == self.held and all((client.exam / f"{stem}.png").is_file() for stem in self.stems)
+
+
+def plan_exam(client: Client, faces: Sequence[Verdict], wanted: DatasetDistribution) -> Exam:
+    """What to hold back of the pictures that passed; photos that `process` did not measure stay, for nobody knows their scene."""
+    photos = [face for face in faces if face.source is Source.REAL and _hashes(face)]
+    if len(photos) < wanted.exam_from or not wanted.exam_share:
+        return Exam(photos=len(photos))
+    scenes = scenes_of(photos, wanted)
+    before = {stem for scene in recorded(client).scenes for stem in scene}
+    held = choose_scenes([tuple(_stem(face) for face in scene) for scene in scenes], before, len(photos), wanted)
+    stems = {stem for scene in held for stem in scene}
+    examined = [face for face in photos if _stem(face) in stems]
+    others = (face for face in faces if _stem(face) not in stems)
+    twins = tuple(_stem(face) for face in others if any(alike(face, other, wanted.near_duplicate_bits) for other in examined))
+    return Exam(held, twins, len(photos), not held)
+
+
+def scenes_of(photos: Sequence[Verdict], wanted: DatasetDistribution) -> list[list[Verdict]]:
+    """The photos by scene, both in the order given."""
+    scenes: list[list[Verdict]] = []
+    for photo in photos:
+        near = [scene for scene in scenes if any(_one_scene(photo, other, wanted) for other in scene)]
+        merged = [face for scene in near for face in scene] + [photo]
+        scenes = [scene for scene in scenes if scene not in near] + [merged]
+    return sorted((sorted(scene, key=_stem) for scene in scenes), key=lambda scene: (len(scene), _stem(scene[0])))
+
+
+def choose_scenes(
+    scenes: Sequence[tuple[str, ...]], before: Iterable[str], photos: int, wanted: DatasetDistribution
+) -> tuple[tuple[str, ...], ...]:
+    """The scenes to hold back: those held back before, and as few more as the share needs; none where only too many would do."""
+    kept = set(before)
+    target, most = max(wanted.exam_minimum, ceil(wanted.exam_share * photos - 1e-9)), int(MOST * photos)
+    old = tuple(scene for scene in scenes if kept.intersection(scene))
+    have = sum(map(len, old))
+    if have > most:
+        old, have = (), 0
+    # Every number of photos that whole scenes can make, each with the first scenes that make it.
+    reach: dict[int, tuple[tuple[str, ...], ...]] = {have: old}
+    for scene in scenes:
+        if scene not in old:
+            for total, chosen in sorted(reach.items(), reverse=True):
+                if total + len(scene) <= most:
+                    reach.setdefault(total + len(scene), (*chosen, scene))
+    enough = [total for total in reach if total >= target]
+    return tuple(sorted(reach[min(enough)])) if enough else ()
+
+
+def alike(one: Verdict, other: Verdict, bits: int) -> bool:
+    """Whether two pictures nearly repeat one another, as a whole or in their crops."""
+    return any(bits_apart(a, b) <= bits for a, b in zip(_hashes(one), _hashes(other), strict=False))
+
+
+def _one_scene(one: Verdict, other: Verdict, wanted: DatasetDistribution) -> bool:
+    moments = _moment(one), _moment(other)
+    if moments[0] and moments[1] and abs((moments[0] - moments[1]).total_seconds()) <= wanted.scene_seconds:
+        return True
+    return alike(one, other, wanted.near_duplicate_bits)
+
+
+def _moment(face: Verdict) -> datetime | None:
+    """When it was taken, by the camera's clock; None where that is not known."""
+    try:
+        return datetime.strptime((face.analysis.taken if face.analysis else "")[:19], "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return None
+
+
+def _hashes(face: Verdict) -> tuple[str, ...]:
+    return (face.phash, face.analysis.phash) if face.phash and face.analysis else ()
+
+
+def _stem(face: Verdict) -> str:
+    return Path(face.crop).stem
+
+
+# --- the folder -------------------------------------------------------------------------------------------------------
+def hold_back(client: Client, exam: Exam) -> None:
+    """Bring `exam/` up to date; a picture lies there before the record names it."""
+    if exam.is_held(client) and not _strays(client, exam):
+        return
+    if exam.held or client.exam.is_dir():
+        client.exam.mkdir(parents=True, exist_ok=True)
+        sweep_parts(client.exam)
+        for stem in exam.stems:
+            _place(client.processed / f"{stem}.png", client.exam / f"{stem}.png")
+        write_record(client.exam_file, ExamRecord(scenes=exam.held))
+        for path in _strays(client, exam):
+            path.unlink()
+
+
+def _place(crop: Path, place: Path) -> None:
+    with replacing(place) as part:
+        try:
+            os.link(crop, part)
+        except OSError:  # another disk, or a file system without links
+            shutil.copyfile(crop, part)
+
+
+def _strays(client: Client, exam: Exam) -> list[Path]:
+    """Pictures there that are no longer held back."""
+    wanted = set(exam.stems)
+    return [path for path in client.exam.glob("real_*.png") if path.stem not in wanted] if client.exam.is_dir() else []
+
+
+def recorded(client: Client) -> ExamRecord:
+    """What `exam/exam.json` says; raises BrokenFile."""
+    return client.read(client.exam_file, ExamRecord) or ExamRecord()

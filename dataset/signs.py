@@ -1,0 +1,149 @@
+"""The signs that the dataset doctor knows: what each is called, what it says with its numbers, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from locales.language import N_, Labelled, _
+
+
+class Level(IntEnum):
+    """How much a finding weighs."""
+
+    NOTE = 0
+    WARNING = 1
+    NO_GO = 2
+
+
+class Sign(Labelled):
+    """What the doctor looks for. Behind each code: a word or two, the sentence that waits for a symptom's numbers, the remedy."""
+
+    english_sentence: str
+    english_remedy: str
+
+    def __init__(self, code: str, label: str = "", sentence: str = "", remedy: str = "") -> None:
+        super().__init__(code, label)
+        self.english_sentence = sentence
+        self.english_remedy = remedy
+
+    # fmt: off
+    NO_DATASET = (
+        "no_dataset", N_("no dataset"),
+        N_("there is no dataset yet"),
+        N_("Build it: dataset."),
+    )
+    NOT_CURRENT = (
+        "not_current", N_("out of date"),
+        N_("pictures, captions or settings have changed since it was built"),
+        N_("Build it again: dataset."),
+    )
+    EXAM_LEAK = (
+        "exam_leak", N_("exam"),
+        N_("{measured:.0f} pictures are, or nearly repeat, a photo that is held back"),
+        N_("Take them out, or build the dataset again."),
+    )
+    FEW_EFFECTIVE = (
+        "few_effective", N_("few pictures"),
+        N_("only {measured:.0f} really different pictures, at least {limit:.0f} are needed"),
+        N_("Add pictures of other days, places and clothes."),
+    )
+    NEAR_DUPLICATES = (
+        "near_duplicates", N_("near-duplicates"),
+        N_("{measured:.0f} of {limit:.0f} pictures nearly repeat another and count twice"),
+        N_("Take out all but the best of each group."),
+    )
+    IDENTITY_UNKNOWN = (
+        "identity_unknown", N_("identity"),
+        N_("nobody knows who the client is, so others cannot be told apart ({measured:.0f} references)"),
+        N_("Add photos of the client alone, or point at the client's face: who."),
+    )
+    IDENTITY_OUTLIERS = (
+        "identity_outliers", N_("not alike"),
+        N_("photos up to {measured:.2f} away from the others, over {limit:.2f} may be someone else"),
+        N_("Look at them, and take out who is not the client."),
+    )
+    DRIFT = (
+        "drift", N_("drift"),
+        N_("MidJourney faces up to {measured:.2f} away from the real one, over {limit:.2f} is another person"),
+        N_("Take them out, or replace them by images nearer to the client."),
+    )
+    DRIFT_OVERALL = (
+        "drift_overall", N_("drift overall"),
+        N_("half of MidJourney's faces are {measured:.2f} or more from the real one, wanted is {limit:.2f}"),
+        N_("Make images with a stronger reference, or raise distribution.share_real."),
+    )
+    SECOND_FACES = (
+        "second_faces", N_("second faces"),
+        N_("in {measured:.0f} crops somebody else can be seen"),
+        N_("Take them out, or crop the originals closer."),
+    )
+    SAME_POSE = (
+        "same_pose", N_("same pose"),
+        N_("all heads are turned alike (spread {measured:.3f}, wanted {limit:.2f})"),
+        N_("Add pictures from other sides: the LoRA will know no other pose."),
+    )
+    SAME_LIGHT = (
+        "same_light", N_("same light"),
+        N_("all faces are lit alike (spread {measured:.1f}, wanted {limit:.0f})"),
+        N_("Add pictures in other light: it will be learned as part of the face."),
+    )
+    SAME_BACKGROUND = (
+        "same_background", N_("same background"),
+        N_("all backgrounds are alike (spread {measured:.0f}, wanted {limit:.0f})"),
+        N_("Add pictures before other backgrounds, and name this one in the captions."),
+    )
+    SAME_FRAMING = (
+        "same_framing", N_("same framing"),
+        N_("every crop shows the head at the same size (spread {measured:.3f})"),
+        N_("This is usual for portraits; figures at full length will be harder to paint."),
+    )
+    NO_TRIGGER = (
+        "no_trigger", N_("trigger word"),
+        N_("{measured:.0f} captions lack the trigger word: nothing will be tied to it"),
+        N_("Write the client's name into them: captions."),
+    )
+    CAPTION_LEAK = (
+        "caption_leak", N_("same words"),
+        N_("\"{phrase}\" stands in {measured:.0%} of the captions and will be learned with the client"),
+        N_("Take it out of some captions, or add pictures of which it is not true."),
+    )
+    FACE_NAMED = (
+        "face_named", N_("face described"),
+        N_("{measured:.0f} captions describe the face, which then is not learned as the client's"),
+        N_("Take hair, eyes, skin and age out of them: captions."),
+    )
+    SHARE_OFF = (
+        "share_off", N_("balance"),
+        N_("{measured:.1%} of what is seen is real, {limit:.1%} was wanted"),
+        N_("Add pictures of the kind that lacks, or set distribution.share_real to what can be reached."),
+    )
+    UNKNOWN_PICTURES = (
+        "unknown_pictures", N_("unknown"),
+        N_("{measured:.0f} pictures were not put there by this program and cannot be judged"),
+        N_("Import them, or take them out of the folder."),
+    )
+    # fmt: on
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it, in the user's language."""
+        return _(self.english_remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class Symptom:
+    """One finding: its pictures by stem, what was measured, the limit, and which pictures to take out (empty: none helps)."""
+
+    sign: Sign
+    level: Level
+    pictures: tuple[str, ...] = ()
+    measured: float = 0.0
+    limit: float = 0.0
+    phrase: str = ""
+    cure_by_removing: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What was found, with its numbers, in the user's language."""
+        return _(self.sign.english_sentence).format(measured=self.measured, limit=self.limit, phrase=self.phrase)

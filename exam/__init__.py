@@ -1,0 +1,1 @@
+"""How alike: `likeness` measures how far a LoRA moves portraits toward the client."""

@@ -1,0 +1,180 @@
+"""Verdicts, pure: what was seen in each original, the limits, who the client is and what a person decided -> accepted or why not.
+
+Nothing is measured here, so limits can be moved and the effect on a whole client seen at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from client_folder.reasons import Reason, Rejection
+from client_folder.records import Decisions, Face, Look, Picture, Source, Verdict
+from config import QualityControlConfig, QualityLimits
+from faces.identity import Identity, identify
+from faces.quality import Refusal, judge, warnings
+
+METHOD = 2  # raised whenever the same picture may be measured or judged otherwise, so that all are looked at again
+RIVAL = 4  # a face of less than a quarter of the largest one's area is no rival where only size can tell
+BACKGROUND = 16  # one of less than a sixteenth is somebody far behind, and leaves a photo one of a single person
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """The face a picture is judged by, or why there is none; `distance` is to the references."""
+
+    face: Face | None
+    refusal: Refusal | None = None
+    distance: float | None = None
+
+
+def method_of(quality: QualityControlConfig) -> str:
+    """Twelve digits that change with the way of measuring; of the limits, only the padding changes what is measured."""
+    return _digits(f"{METHOD} {quality.face_padding_factor}")
+
+
+def rules_of(quality: QualityControlConfig, decisions: Decisions) -> str:
+    """Twelve digits that change with all that a verdict depends on besides the pictures."""
+    return _digits(f"{METHOD} {quality.model_dump_json()} {decisions.model_dump_json()}")
+
+
+def _digits(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def people(faces: Iterable[Face], limits: QualityLimits) -> list[Face]:
+    """The faces that the detector is sure of, the largest first."""
+    sure = (face for face in faces if face.confidence >= limits.face_confidence_threshold)
+    return sorted(sure, key=lambda face: -_area(face))
+
+
+def left_to_right(look: Look) -> list[Face]:
+    """The faces as people count them: 1 is the leftmost."""
+    return sorted(look.faces, key=lambda face: (face.box[0], face.box[1]))
+
+
+def _area(face: Face) -> int:
+    return face.box[2] * face.box[3]
+
+
+def _alone(sure: Sequence[Face], share: int) -> bool:
+    """Whether the largest face is the only one that counts: each other has less than that part of its area."""
+    return sum(_area(face) * share > _area(sure[0]) for face in sure) == 1
+
+
+# --- who the client is ------------------------------------------------------------------------------------------------
+def identity_of(looks: Iterable[Look], quality: QualityControlConfig, decisions: Decisions) -> Identity:
+    """The client, from photos that passed and show one person, and from the faces somebody pointed at."""
+    photos, pointed = [], []
+    for look in looks:
+        limits = quality.profile(look.raw)
+        choice = _choose(look, limits, Identity(), decisions)
+        if choice.face is None or not choice.face.identity:
+            continue
+        if look.sha256 in decisions.pointed:
+            pointed.append(choice.face.identity)
+            continue
+        alone = look.source is Source.REAL and _alone(people(look.faces, limits), BACKGROUND)
+        if alone and (look.sha256 in decisions.accepted or not judge(choice.face.measures, limits)):
+            photos.append(choice.face.identity)
+    return identify(photos, pointed, quality.max_distance)
+
+
+# --- one picture ------------------------------------------------------------------------------------------------------
+def decide(
+    look: Look, picture: Picture, place: str, quality: QualityControlConfig, identity: Identity, decisions: Decisions
+) -> Verdict:
+    """The verdict on one original; `place` is its path relative to the client's folder."""
+    limits = quality.profile(look.raw)
+    choice = _choose(look, limits, identity, decisions)
+    by_hand = look.sha256 in decisions.accepted and choice.face is not None
+    refusal = choice.refusal or _refusal(look, choice, limits)
+    sure = people(look.faces, limits)
+    face = Verdict(
+        file=picture.file, sha256=picture.sha256, source=picture.source, settings=rules_of(quality, decisions),
+        faces=len(look.faces), analysis=look.analysis, distance=choice.distance,
+    )  # fmt: skip
+    if choice.face:
+        face = face.model_copy(update=_told(choice.face))
+    if refusal and not by_hand:
+        rejection = Rejection(
+            file=place, source=picture.original, reason=refusal.reason, measured=_short(refusal.measured), limit=refusal.limit,
+            limit_name=refusal.limit_name,
+        )  # fmt: skip
+        return face.model_copy(update={"rejection": rejection})
+    assert choice.face is not None
+    near = warnings(choice.face.measures, limits)
+    if choice.distance is not None and limits.warn_distance < choice.distance:
+        near += ("warn_distance",)
+    others = sum(other is not choice.face for other in sure)
+    accepted = {"crop": f"{picture.stem}.png", "bystanders": others, "warnings": near, "by_hand": bool(refusal)}
+    return face.model_copy(update=accepted)
+
+
+def _choose(look: Look, limits: QualityLimits, identity: Identity, decisions: Decisions) -> _Choice:
+    """The client's face in a picture: the one pointed at, else by identity, and by size only where nothing else can tell."""
+    if look.unreadable:
+        return _Choice(None, Refusal(look.unreadable))
+    if not look.faces:
+        clipped = look.analysis.clipped if look.analysis else 0.0
+        if clipped > limits.max_clipped_picture:
+            return _Choice(None, Refusal(Reason.BURNT, clipped, limits.max_clipped_picture, "max_clipped_picture"))
+        return _Choice(None, Refusal(Reason.NO_FACE))
+    pointed = decisions.pointed.get(look.sha256)
+    for face in look.faces:
+        if face.box == pointed:
+            return _Choice(face, None, identity.distance(face.identity))
+    sure = people(look.faces, limits)
+    if not sure:
+        best = max(look.faces, key=lambda face: face.confidence)
+        threshold = limits.face_confidence_threshold
+        refusal = Refusal(Reason.LOW_CONFIDENCE, best.confidence, threshold, "face_confidence_threshold")
+        return _Choice(best, refusal, identity.distance(best.identity))
+    if len(sure) == 1:
+        return _Choice(sure[0], None, identity.distance(sure[0].identity))
+    return _nearest(look, sure, limits, identity) if identity.mean else _by_size(look, sure)
+
+
+def _nearest(look: Look, sure: list[Face], limits: QualityLimits, identity: Identity) -> _Choice:
+    """Of several faces, the only one that can be the client by its distance; relatives and drawn faces may leave more than one."""
+    ranked = sorted(((identity.distance(face.identity) or 0.0, face) for face in sure), key=lambda pair: pair[0])
+    (best, face), (second, _rival) = ranked[:2]
+    if best <= limits.max_distance < second:
+        return _Choice(face, None, best)
+    if best <= limits.max_distance:
+        return _by_size(look, sure, best)
+    if look.source is Source.MIDJOURNEY:  # its faces drift away from the client; the doctor says how far
+        return _by_size(look, sure, best)
+    return _Choice(face, Refusal(Reason.SOMEONE_ELSE, best, limits.max_distance, "max_distance"), best)
+
+
+def _by_size(look: Look, sure: list[Face], distance: float | None = None) -> _Choice:
+    """The largest face, if nobody else can be meant: a photo may show its subject small, MidJourney's pictures do not."""
+    share = RIVAL if look.source is Source.MIDJOURNEY else BACKGROUND
+    if _alone(sure, share):
+        return _Choice(sure[0], None, distance)
+    rivals = sum(_area(face) * share > _area(sure[0]) for face in sure)
+    return _Choice(sure[0], Refusal(Reason.SEVERAL_FACES, rivals, 1), distance)
+
+
+def _refusal(look: Look, choice: _Choice, limits: QualityLimits) -> Refusal | None:
+    """Why the chosen face is refused: its quality first, for of a bad picture nobody can tell who it shows."""
+    assert choice.face is not None
+    refusal = judge(choice.face.measures, limits)
+    if refusal or look.source is Source.MIDJOURNEY or choice.distance is None or choice.distance <= limits.max_distance:
+        return refusal
+    return Refusal(Reason.SOMEONE_ELSE, choice.distance, limits.max_distance, "max_distance")
+
+
+def _told(face: Face) -> dict[str, object]:
+    """What a verdict tells of its face."""
+    return {
+        "box": face.box, "landmarks": face.landmarks, "confidence": _short(face.confidence), "square": face.square,
+        "angle": face.angle, "measures": face.measures, "phash": face.phash, "background": face.background,
+    }  # fmt: skip
+
+
+def _short(measured: float | None) -> float | None:
+    """A measure with four decimals, as it is kept."""
+    return None if measured is None else round(measured, 4)

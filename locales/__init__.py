@@ -1,0 +1,1 @@
+"""Languages: `language` translates and labels; the folders beside it hold the catalogues."""

@@ -1,0 +1,232 @@
+"""What a base model is, told in one place: where it lies, its kind, the side it was trained at, its digests, how to come by it.
+
+A base is the small one that comes with the program, SDXL itself, a folder in diffusers' layout or a checkpoint in one file. Looking
+at one reads its configurations, or the header of its file; weights are read for a digest only, and torch is never imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import Field
+
+from client_folder.client import Client
+from config import EMBEDDED_BASE, EMBEDDED_FOLDER, SDXL_BASE, Settings
+from locales.language import N_
+from machine.models import Allows, Model, Origin, find, model_named
+from utils import BrokenFile, ModelMissing, PipelineError, Record, read_record
+
+SDXL_MODEL = "sdxl-base"  # SDXL itself in the table of models
+SINGLE_FILE_PX = 1024  # what SDXL was trained at; a checkpoint in one file does not say
+INDEX = "model_index.json"  # what makes a folder one of diffusers'
+SAMPLED_BLOCKS, BLOCK_BYTES = 64, 1 << 16
+_ENDS_BYTES = 1 << 20
+_SDXL_WIDTH = 320  # channels of the first block of SDXL's U-Net
+_Config = TypeVar("_Config", bound=Record)
+_TEXT_ENCODERS = "conditioner.embedders."  # in one file of SDXL's; SD 1 and 2 say cond_stage_model, a LoRA lora_unet
+
+
+class NotSdxl(PipelineError):
+    """Facts: model."""
+
+    message = N_("{model} is a model of another kind, not SDXL.")
+    hint = N_("Name SDXL, a checkpoint made from it, or the embedded base in the settings (base_model).")
+
+
+class BaseKind(StrEnum):
+    """How large the base model is, by its files."""
+
+    EMBEDDED = "embedded"  # of SDXL's layout, but small, as the one that comes with the program
+    SDXL = "sdxl"
+    OTHER = "other"  # not of SDXL's layout, or not here to be looked at
+
+
+@dataclass(frozen=True, slots=True)
+class BaseModel:
+    """A base model. `native_px` is the side in pixels of the square it was trained at; `path` is None where it is not here."""
+
+    name: str  # as the user wrote it
+    path: Path | None
+    kind: BaseKind
+    native_px: int = SINGLE_FILE_PX
+    few_steps: int | None = None  # that it was distilled to
+    source: Model | None = None  # its row in the table of models, where it is one of those
+
+    @property
+    def practice(self) -> bool:
+        """Whether this is the base that comes with the program."""
+        return self.path == EMBEDDED_FOLDER
+
+    @property
+    def preload(self) -> str:
+        """The name that `models preload` fetches it by; empty where it cannot be fetched, or is here."""
+        fetched = self.path is None and self.source is not None and self.source.origin is Origin.HUB
+        return self.source.name if self.source is not None and fetched else ""
+
+    @property
+    def licence(self) -> str:
+        """Its licence; empty where the table of models does not know it."""
+        return self.source.licence if self.source is not None else ""
+
+    @property
+    def allows(self) -> Allows | None:
+        """What its licence lets a user do; None where the table of models does not know it."""
+        return self.source.allows if self.source is not None else None
+
+    def require(self) -> Path:
+        """Its folder or file; raises ModelMissing, or NotSdxl where nothing can be painted or trained with it."""
+        if self.path is None:
+            raise ModelMissing(model=f"{self.preload} (models preload {self.preload})" if self.preload else self.name)
+        if self.kind is BaseKind.OTHER:
+            raise NotSdxl(model=self.path)
+        return self.path
+
+    @property
+    def digest(self) -> str:
+        """The digest that portraits hold, see `digest_model`; raises as `require` does."""
+        return digest_model(self.require())
+
+    @property
+    def weights_digest(self) -> str:
+        """The digest that trainings hold: of the U-Net's weights or of the file; raises as `require` does."""
+        path = self.require()
+        weights = [path] if path.is_file() else sorted((path / "unet").glob("*.safetensors"))
+        return _digest_ends(weights[0]) if weights else ""
+
+
+def base_of(client: Client, settings: Settings, name: str = "") -> BaseModel:
+    """The named base model, else the client's, else the settings'; raises BrokenFile."""
+    return find_base(client.home, settings, name or client.state().base_model)
+
+
+def find_base(home: Path, settings: Settings, name: str = "") -> BaseModel:
+    """The base model of that name, else the settings': "embedded", "sdxl", a folder or a file; raises BrokenFile.
+
+    One that is not here is described as far as its name tells; `BaseModel.require` raises for it.
+    """
+    name = name or settings.base_model
+    if name == SDXL_BASE:
+        found = find(SDXL_MODEL, home, settings)
+        if found.path is None:
+            return BaseModel(name, None, BaseKind.SDXL, source=found.model)
+        return replace(base_at(found.path, name), source=found.model)
+    path = EMBEDDED_FOLDER if name == EMBEDDED_BASE else Path(name).expanduser()
+    base = base_at(path, name)
+    return replace(base, source=model_named(EMBEDDED_BASE)) if path == EMBEDDED_FOLDER else base
+
+
+def base_at(path: Path, name: str = "") -> BaseModel:
+    """What lies at a path: a folder in diffusers' layout, or a checkpoint in one file.
+
+    Raises BrokenFile, or ModelMissing for a part of a folder.
+    """
+    name = name or str(path)
+    if path.is_file():
+        return BaseModel(name, path, _kind_of_file(path), few_steps=few_steps(path.name))
+    if not (path / INDEX).is_file():
+        return BaseModel(name, None, BaseKind.OTHER)
+    unet, vae = _read_config(path / "unet", _UNetConfig), _read_config(path / "vae", _VAEConfig)
+    kind = BaseKind.EMBEDDED if unet.block_out_channels[0] < _SDXL_WIDTH else BaseKind.SDXL
+    if not (path / "text_encoder_2").is_dir():  # which SDXL has and SD 1 and 2 have not
+        kind = BaseKind.OTHER
+    levels = len(vae.block_out_channels or vae.encoder_block_out_channels)
+    return BaseModel(name, path, kind, unet.sample_size * 2 ** (levels - 1), few_steps(path.name))
+
+
+def few_steps(name: str) -> int | None:
+    """The steps that a few-step checkpoint was distilled to, by its file's name; None for any other model.
+
+    ByteDance publishes `sdxl_lightning_4step_unet.safetensors`; merged checkpoints keep "lightning" and the steps in their names.
+    """
+    found = re.search(r"lightning.*?(\d)[-_ ]?step|(\d)[-_ ]?step.*?lightning", name, re.IGNORECASE)
+    return int(found[1] or found[2]) if found else None
+
+
+# --- what its files say -----------------------------------------------------------------------------------------------
+class _UNetConfig(Record):
+    """What is asked of a U-Net's `config.json`."""
+
+    block_out_channels: tuple[int, ...]
+    sample_size: int  # latents a side
+
+
+class _VAEConfig(Record):
+    """What is asked of a VAE's `config.json`; a tiny autoencoder names the blocks of its encoder only."""
+
+    class_name: str = Field(default="", alias="_class_name")
+    block_out_channels: tuple[int, ...] = ()
+    encoder_block_out_channels: tuple[int, ...] = ()
+
+
+def vae_class(base: Path) -> str:
+    """The name of the class in diffusers that a folder's VAE is of; raises ModelMissing or BrokenFile."""
+    return _read_config(base / "vae", _VAEConfig).class_name
+
+
+def _read_config(folder: Path, kind: type[_Config]) -> _Config:
+    file = folder / "config.json"
+    if not file.is_file():
+        raise ModelMissing(model=file)
+    return read_record(file, kind)
+
+
+def _kind_of_file(path: Path) -> BaseKind:
+    """What the header of a safetensors file says; another file is taken for SDXL, for nothing tells without running it."""
+    if path.suffix.lower() != ".safetensors":
+        return BaseKind.SDXL
+    found = path.stat()
+    return _kind_as_of(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _kind_as_of(path: Path, _size: int, _written_ns: int) -> BaseKind:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:  # it checks that the file holds every byte its header promises
+            whole = any(name.startswith(_TEXT_ENCODERS) for name in file.keys())  # noqa: SIM118 - no dict
+    except SafetensorError as error:
+        raise BrokenFile(path=path, line=1, reason=str(error).splitlines()[0]) from error
+    return BaseKind.SDXL if whole else BaseKind.OTHER
+
+
+# --- digests: names of portraits and records of trainings hold them, so that neither may change -----------------------------
+def digest_model(model: Path) -> str:
+    """A digest of a model: the names and sizes of its files, and 64 blocks of each, for reading 7 GB whole takes too long.
+
+    It is read once for as long as no file is written again.
+    """
+    files = [model] if model.is_file() else sorted(path for path in model.rglob("*") if path.is_file())
+    states = [(path, path.stat()) for path in files]
+    return _digest_blocks(model, tuple((path, state.st_size, state.st_mtime_ns) for path, state in states))
+
+
+@lru_cache(maxsize=64)
+def _digest_blocks(model: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for path, size, _written_ns in files:
+        name = "" if path == model else path.relative_to(model).as_posix()
+        digest.update(f"{name}\0{size}\0".encode())
+        with path.open("rb") as file:
+            for block in range(SAMPLED_BLOCKS):
+                file.seek(max(0, size - BLOCK_BYTES) * block // (SAMPLED_BLOCKS - 1))
+                digest.update(file.read(BLOCK_BYTES))
+                if size <= BLOCK_BYTES:
+                    break
+    return digest.hexdigest()
+
+
+def _digest_ends(path: Path) -> str:
+    """A digest of size, beginning and end of a file."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        digest = hashlib.sha256(f"{size}:".encode() + file.read(_ENDS_BYTES))
+        file.seek(max(0, size - _ENDS_BYTES))
+        digest.update(file.read())
+    return digest.hexdigest()[:16]

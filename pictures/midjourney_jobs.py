@@ -1,0 +1,148 @@
+"""MidJourney's pictures by job, and the words that a client's jobs share: the master prompt.
+
+Pure. A job is what one uuid names: up to four variations of a first grid, or one picture of an upscale, zoom or pan.
+MidJourney knows no "master prompt"; it is what the user typed for this client, so the one found here is only offered.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from pictures.midjourney import JOB_TEXTS, SOURCES, VARIATIONS, MidJourneyRecord
+
+_WEIGHT = re.compile(r"::-?[0-9.]*")
+_EDGES = ".,;:!?\"'()[]{}*“”‘’«»¿¡…"  # what may stand around a word
+
+
+@dataclass(frozen=True, slots=True)
+class JobGroup:
+    """The pictures of one job, sorted by index, each with its gaps filled from the others."""
+
+    uuid: str | None
+    members: tuple[MidJourneyRecord, ...]
+    positions: tuple[int, ...]  # of each member in the records that were grouped
+
+    @property
+    def prompt(self) -> str | None:
+        """The best prompt that any member knows."""
+        return best_prompt(self.members).prompt
+
+    @property
+    def needs_prompt(self) -> bool:
+        """Whether the user should be asked: no words are known, or only the beginning of them."""
+        return not self.prompt or best_prompt(self.members).truncated
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The variations that are not here; none for a job of a single picture without an index."""
+        present = {member.variation_index for member in self.members}
+        return () if present == {None} else tuple(index for index in range(VARIATIONS) if index not in present)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDifference:
+    """How a prompt departs from the master prompt, word by word."""
+
+    added: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def group_by_job(records: Sequence[MidJourneyRecord]) -> tuple[JobGroup, ...]:
+    """Gather the records of each job, in the order the jobs first appear; without a uuid each stands alone."""
+    jobs: dict[str | int, list[int]] = {}
+    for position, record in enumerate(records):
+        jobs.setdefault(record.uuid or position, []).append(position)
+    return tuple(_group(positions, records) for positions in jobs.values())
+
+
+def _group(positions: list[int], records: Sequence[MidJourneyRecord]) -> JobGroup:
+    ordered = sorted(positions, key=lambda position: _place(records[position]))
+    members = [records[position] for position in ordered]
+    trusted = sorted(members, key=_trust)
+    return JobGroup(members[0].uuid, tuple(_fill(member, trusted) for member in members), tuple(ordered))
+
+
+def _place(record: MidJourneyRecord) -> int:
+    return -1 if record.variation_index is None else record.variation_index  # a grid stands before its pictures
+
+
+def _trust(record: MidJourneyRecord) -> int:
+    return _rank(record.source)
+
+
+def _rank(source: str) -> int:
+    return SOURCES.index(source) if source in SOURCES else len(SOURCES)
+
+
+def best_prompt(members: Iterable[MidJourneyRecord]) -> MidJourneyRecord:
+    """Find the member whose prompt is whole and most trusted; of equals the first."""
+    return min(members, key=lambda member: (not member.prompt, member.truncated, _trust(member)))
+
+
+def _fill(member: MidJourneyRecord, trusted: list[MidJourneyRecord]) -> MidJourneyRecord:
+    """Give a member what the others of its job know better; its own word stands against an equal one."""
+    sources = dict(member.sources)
+    params = dict(member.params)
+    for other in trusted:
+        for name, value in other.params.items():
+            source = other.sources.get(f"params.{name}", other.source)
+            if name not in params or _rank(source) < _rank(sources.get(f"params.{name}", member.source)):
+                params[name], sources[f"params.{name}"] = value, source
+    best = best_prompt([member, *trusted])
+    if best.prompt is not None:
+        sources["prompt"] = best.source
+    told = best.source in JOB_TEXTS
+    return replace(
+        member,
+        prompt=best.prompt,
+        source=best.source,
+        truncated=best.truncated,
+        params=params,
+        sources=sources,
+        uncertain=[] if told else [name for name in member.uncertain if name in member.params or name not in params],
+        username=member.username or _known_username(trusted, sources),
+        image_urls=member.image_urls or best.image_urls,
+    )
+
+
+def _known_username(members: Iterable[MidJourneyRecord], sources: dict[str, str]) -> str | None:
+    for member in members:
+        if member.username:
+            sources["username"] = member.sources.get("username", member.source)
+            return member.username
+    return None
+
+
+def master_prompt(group_prompts: Iterable[str | None], share: float = 0.8) -> str:
+    """Find the words that at least this share of the known prompts have, in the order of the prompt richest in them."""
+    prompts = [words for prompt in group_prompts if prompt and (words := _numbered_words(prompt))]
+    if not prompts:
+        return ""
+    needed = max(1, math.ceil(share * len(prompts) - 1e-9))
+    counts = Counter(key for words in prompts for key in words)
+    shared = {key for key, count in counts.items() if count >= needed}
+    model = max(prompts, key=lambda words: len(shared & words.keys()))
+    return " ".join(word for key, word in model.items() if key in shared).rstrip(",;:")
+
+
+def prompt_difference(prompt: str, master: str) -> PromptDifference:
+    """Compare word by word, without case and punctuation: what the prompt adds, and what it leaves out."""
+    ours, theirs = _numbered_words(prompt), _numbered_words(master)
+    return PromptDifference(
+        tuple(word for key, word in ours.items() if key not in theirs),
+        tuple(word for key, word in theirs.items() if key not in ours),
+    )
+
+
+def _numbered_words(prompt: str) -> dict[tuple[str, int], str]:
+    """Key each word by itself and its turn, so that the second "a" is compared with the second "a"."""
+    words: dict[tuple[str, int], str] = {}
+    turns: Counter[str] = Counter()
+    for word in _WEIGHT.sub(" ", prompt).split():
+        bare = word.strip(_EDGES).casefold()
+        if bare:
+            turns[bare] += 1
+            words[bare, turns[bare]] = word
+    return words

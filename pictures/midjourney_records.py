@@ -1,0 +1,224 @@
+"""`metadata/midjourney.json` and `.csv`: what MidJourney's file names and embedded texts tell of every picture of a client.
+
+The embedded texts are kept as they were found; all else is worked out of them, the file names and what the user told (`told.json`)
+anew whenever the file is written, so a better reader or one more user name makes every record better.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from client_folder.client import Client
+from client_folder.records import Picture, Source
+from client_folder.spreadsheet import write_spreadsheet
+from pictures.midjourney import MidJourneyRecord, parse, repair_mojibake
+from pictures.midjourney_jobs import JobGroup, PromptDifference, group_by_job, prompt_difference
+from pictures.midjourney_parameters import PARAMETERS
+from pictures.picture_file import EmbeddedText, UnreadablePicture, read_embedded
+from pictures.traits import Trait, traits_of
+from pictures.user_notes import Told
+from utils import Record, read_record, replacing
+
+_PARAMETER_COLUMNS = tuple(dict.fromkeys(row.name for row in PARAMETERS))
+_TRAIT_COLUMNS = ("lighting", "expression", "physical")
+_COLUMNS = (
+    "file", "uuid", "variation_index", "username", "source", "truncated", "prompt", "group_prompt", "added_to_master",
+    "missing_from_master", *_PARAMETER_COLUMNS, *_TRAIT_COLUMNS, "uncertain", "invalid", "unknown", "image_urls", "action",
+    "uuid_conflict", "created", "sha256",
+)  # fmt: skip
+Cell = str | int | float
+
+
+class KeptText(Record):
+    """The part of an entry of `midjourney.json` that is kept, not worked out."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sha256: str
+    embedded_text: str = ""
+    embedded_author: str = ""
+    created: str = ""
+    image_guid: str = ""
+    source_type: str = ""
+
+    def text(self) -> EmbeddedText:
+        """The same, as it is when it is read from the picture."""
+        return EmbeddedText(self.embedded_text, self.embedded_author, self.created, self.image_guid, self.source_type)
+
+
+class MidJourneyFile(Record):
+    """`midjourney.json`, as far as it is read back: the embedded text of each picture."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    images: tuple[KeptText, ...] = ()
+
+
+def read_midjourney_file(client: Client) -> MidJourneyFile:
+    """What is kept of a client's MidJourney pictures; raises BrokenFile."""
+    path = client.midjourney_file
+    return read_record(path, MidJourneyFile) if path.exists() else MidJourneyFile()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture, the text embedded in it, and its record, whose gaps are filled from its job."""
+
+    picture: Picture
+    text: EmbeddedText
+    record: MidJourneyRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The pictures of one job, in the order of their variations."""
+
+    group: JobGroup
+    entries: tuple[Entry, ...]
+
+    @property
+    def key(self) -> str:
+        """What `told.json` knows it by."""
+        return self.group.uuid or self.entries[0].picture.sha256
+
+    @property
+    def master_words(self) -> str | None:
+        """What counts for the master prompt: a cut prompt lacks words it may share."""
+        return None if self.group.needs_prompt else self.group.prompt
+
+
+def read_jobs(client: Client, told: Told) -> tuple[Job, ...]:
+    """Every job among a client's MidJourney pictures, in the order of file names; raises BrokenFile."""
+    reader = _Reader(client, client.pictures(), told, {})
+    return tuple(reader.job(key) for key in reader.members)
+
+
+class _Reader:
+    """Reads pictures into records, one job at a time: of all pictures only the job of each is kept."""
+
+    def __init__(self, client: Client, pictures: Sequence[Picture], told: Told, texts: Mapping[str, EmbeddedText]) -> None:
+        """`texts` are the embedded texts read in this run, by hash; what nobody has read yet is read from the originals."""
+        self.client = client
+        self.told = told
+        self.pictures = [picture for picture in pictures if picture.source is Source.MIDJOURNEY]
+        self.texts = {**{kept.sha256: kept.text() for kept in read_midjourney_file(client).images}, **texts}
+        for picture in self.pictures:
+            if picture.sha256 not in self.texts:
+                self.texts[picture.sha256] = self._embedded(picture)
+        authors = {repair_mojibake(text.author).strip() for text in self.texts.values() if text.author}
+        self.usernames = tuple(sorted({*told.usernames, *authors}))  # whom one picture names is known in the names of all
+        self.members: dict[str, list[Picture]] = {}
+        for picture in self.pictures:
+            self.members.setdefault(self._parse(picture).uuid or picture.sha256, []).append(picture)
+
+    def _embedded(self, picture: Picture) -> EmbeddedText:
+        try:
+            return read_embedded(self.client.raw(Source.MIDJOURNEY) / picture.file)
+        except UnreadablePicture:
+            return EmbeddedText()
+
+    def _parse(self, picture: Picture) -> MidJourneyRecord:
+        """Read one picture; what the user told of its job is looked up by the job that the files themselves name."""
+        text = self.texts[picture.sha256]
+        read = partial(
+            parse, picture.original, text.description or None, known_usernames=self.usernames, embedded_author=text.author or None,
+            image_size=(picture.width, picture.height) if picture.width and picture.height else None,
+        )  # fmt: skip
+        own = read()
+        message = self.told.message(picture.sha256, own.uuid) or None
+        found = read(discord_text=message) if message else own  # a message may be the first to name the job
+        supplied = self.told.supplied(picture.sha256, own.uuid, found.uuid)
+        return read(supplied_text=supplied, discord_text=message) if supplied else found
+
+    def job(self, key: str) -> Job:
+        """One job in full."""
+        pictures = self.members[key]
+        (group,) = group_by_job([self._parse(picture) for picture in pictures])
+        found = [pictures[position] for position in group.positions]
+        entries = zip(found, group.members, strict=True)
+        return Job(group, tuple(Entry(picture, self.texts[picture.sha256], record) for picture, record in entries))
+
+    def entries(self) -> Iterator[tuple[Entry, Job]]:
+        """Every picture with its job, in the order of file names; a job is forgotten behind its last picture."""
+        waiting: dict[str, dict[str, tuple[Entry, Job]]] = {}
+        keys = {picture.file: key for key, pictures in self.members.items() for picture in pictures}
+        for picture in self.pictures:
+            key = keys[picture.file]
+            if key not in waiting:
+                job = self.job(key)
+                waiting[key] = {entry.picture.file: (entry, job) for entry in job.entries}
+            yield waiting[key].pop(picture.file)
+            if not waiting[key]:
+                del waiting[key]
+
+
+# --- the files --------------------------------------------------------------------------------------------------------
+def write_midjourney_file(
+    client: Client, told: Told, pictures: Sequence[Picture], texts: Mapping[str, EmbeddedText] | None = None
+) -> None:
+    """Write `midjourney.json` and `.csv` for these pictures, which are in the order of file names: one line an image.
+
+    `texts` are the embedded texts read in this run, by the hash of the picture.
+    """
+    reader = _Reader(client, pictures, told, texts or {})
+    with replacing(client.midjourney_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        master = json.dumps(told.master_prompt, ensure_ascii=False)
+        file.write(f'{{"schema": 1, "master_prompt": {master}, "images": [')
+
+        def rows() -> Iterator[list[Cell]]:
+            """The rows of the spreadsheet; each picture's entry is written on the way, so that it is worked out once."""
+            for number, (entry, job) in enumerate(reader.entries()):
+                # One line each: memory stays flat, and a difference of two versions shows the images that changed.
+                file.write((",\n" if number else "\n") + json.dumps(_as_json(entry, job, told), ensure_ascii=False))
+                yield _row(entry, job, told)
+
+        write_spreadsheet(client.midjourney_file.with_suffix(".csv"), _COLUMNS, rows())
+        file.write("\n]}\n")
+
+
+def difference(job: Job, told: Told) -> PromptDifference | None:
+    """How the job's prompt departs from the client's master prompt; None where one of them is not known."""
+    if not told.master_prompt or job.group.prompt is None:
+        return None
+    return prompt_difference(job.group.prompt, told.master_prompt)
+
+
+def _as_json(entry: Entry, job: Job, told: Told) -> dict[str, object]:
+    departs = difference(job, told)
+    return {
+        "file": entry.picture.file, "sha256": entry.picture.sha256, "embedded_text": entry.text.description,
+        "embedded_author": entry.text.author, "created": entry.text.created, "image_guid": entry.text.image_guid,
+        "source_type": entry.text.source_type, **entry.record.to_json(), "group_prompt": job.group.prompt,
+        "difference": departs and asdict(departs), "traits": [asdict(trait) for trait in traits_of(entry.record)],
+    }  # fmt: skip
+
+
+def _row(entry: Entry, job: Job, told: Told) -> list[Cell]:
+    record, departs, found = entry.record, difference(job, told), traits_of(entry.record)
+    return [
+        entry.picture.file, record.uuid or "", "" if record.variation_index is None else record.variation_index,
+        record.username or "", record.source, str(record.truncated).lower(), record.prompt or "", job.group.prompt or "",
+        *((" ".join(departs.added), " ".join(departs.missing)) if departs else ("", "")),
+        *(_cell(record.params.get(name)) for name in _PARAMETER_COLUMNS), *(_names(found, kind) for kind in _TRAIT_COLUMNS),
+        *(_cell(names) for names in (record.uncertain, record.invalid, record.unknown, record.image_urls)),
+        record.action or "", record.uuid_conflict or "", entry.text.created, entry.picture.sha256,
+    ]  # fmt: skip
+
+
+def _cell(value: bool | int | float | str | list[str] | None) -> Cell:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(value) if isinstance(value, list) else value
+
+
+def _names(found: Sequence[Trait], kind: str) -> str:
+    return ", ".join(trait.name for trait in found if trait.kind == kind)

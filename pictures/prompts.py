@@ -1,0 +1,128 @@
+"""The prompts of a client's jobs: what is known, what is missing, what differs from the master prompt, what the user adds to it.
+
+MidJourney knows no master prompt. Here it is what the user says all pictures of the client have in common; the words that most jobs
+share are offered for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from client_folder.client import Client
+from client_folder.records import Source
+from pictures.midjourney import username_candidates
+from pictures.midjourney_jobs import PromptDifference, master_prompt
+from pictures.midjourney_records import Job, difference, read_jobs, write_midjourney_file
+from pictures.prompt_lists import BrokenList, TextOf, match, read_list
+from pictures.user_notes import Told, read_told, write_told
+from utils import ListRefused, UnknownJob
+
+MOST_CANDIDATES = 4  # more words than a user name may have at the front are a prompt's
+
+
+@dataclass(frozen=True, slots=True)
+class JobPrompt:
+    """One job as the user sees it; `key` names it for `tell`."""
+
+    key: str
+    files: tuple[str, ...]  # in raw_mj/, by variation
+    prompt: str | None
+    source: str
+    truncated: bool
+    known: bool  # whether there are words, and not only the beginning of them
+    difference: PromptDifference | None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """All prompts of a client. `offered` are the words most jobs share; `candidates` the fronts that may be a user name."""
+
+    master_prompt: str | None  # None: never asked for
+    offered: str
+    usernames: tuple[str, ...]
+    candidates: tuple[str, ...]
+    jobs: tuple[JobPrompt, ...]
+    skipped: tuple[str, ...]
+
+    @property
+    def unknown(self) -> tuple[JobPrompt, ...]:
+        """The jobs whose prompt nobody knows in full."""
+        return tuple(job for job in self.jobs if not job.known)
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something the user was never asked."""
+        return bool(self.jobs) and (self.master_prompt is None or any(job.key not in self.skipped for job in self.unknown))
+
+
+def read_prompts(client: Client) -> Prompts:
+    """The prompts as the client's files tell them; raises BrokenFile."""
+    told = read_told(client)
+    jobs = read_jobs(client, told)
+    unnamed = [entry.picture.original for job in jobs for entry in job.entries if not entry.record.username]
+    return Prompts(
+        master_prompt=told.master_prompt, offered=master_prompt(job.master_words for job in jobs), usernames=told.usernames,
+        candidates=username_candidates(unnamed)[:MOST_CANDIDATES], jobs=tuple(_job(job, told) for job in jobs),
+        skipped=told.skipped,
+    )  # fmt: skip
+
+
+def _job(job: Job, told: Told) -> JobPrompt:
+    first = job.entries[0].record
+    return JobPrompt(
+        job.key, tuple(entry.picture.file for entry in job.entries), job.group.prompt, first.source, first.truncated,
+        not job.group.needs_prompt, difference(job, told),
+    )  # fmt: skip
+
+
+def tell(
+    client: Client, *, usernames: Sequence[str] = (), master: str | None = None, texts: Mapping[str, str] | None = None,
+    lists: Sequence[Path] = (), skipped: Sequence[str] = (),
+) -> Prompts:  # fmt: skip
+    """Keep what the user tells and write the records anew; raises UnknownJob, ListRefused or BrokenFile.
+
+    `texts` are prompts by job: its id, the beginning of it, or the name of a picture. An empty one takes an earlier one back.
+    """
+    told = read_told(client)
+    if not (usernames or master is not None or texts or lists or skipped):
+        return read_prompts(client)
+    pictures = {
+        client.raw_mj / name: picture.sha256
+        for picture in client.pictures()
+        if picture.source is Source.MIDJOURNEY
+        for name in (picture.file, picture.original.rpartition("/")[2])
+    }
+    jobs = read_jobs(client, told) if texts else ()
+    listed: dict[str, str] = {}
+    discord: dict[str, str] = {}
+    for path in lists:
+        for key, text in _read(path, pictures, client):
+            (discord if text.discord else listed)[key] = text.text
+    typed = {_find(jobs, name): text.strip() for name, text in (texts or {}).items()}
+    told = told.plus(usernames=usernames, master_prompt=master, typed=typed, listed=listed, discord=discord, skipped=skipped)
+    write_told(client, told)
+    write_midjourney_file(client, told, client.pictures())
+    return read_prompts(client)
+
+
+def _read(path: Path, pictures: Mapping[Path, str], client: Client) -> list[tuple[str, TextOf]]:
+    try:
+        return list(match(((client.raw_mj, text) for text in read_list(path)), pictures))
+    except BrokenList as error:
+        raise ListRefused(path=path, reason=error) from error
+
+
+def _find(jobs: Sequence[Job], name: str) -> str:
+    """The key of the one job that goes by this id, beginning of an id, or name of a picture."""
+    wanted = name.strip().casefold()
+    found = {
+        job.key
+        for job in jobs
+        if job.key.startswith(wanted)
+        or any(wanted in (entry.picture.file.casefold(), entry.picture.original.casefold()) for entry in job.entries)
+    }
+    if len(found) != 1 or not wanted:
+        raise UnknownJob(job=name)
+    return found.pop()

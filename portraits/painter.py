@@ -1,0 +1,185 @@
+"""Painting what was commissioned: the program's side, which asks a worker for what is missing, and the worker's, which paints it.
+
+Portraits of one model, size and recipe are painted in batches of a fixed size, which is the machine's. A batch of which some
+pictures are there is painted whole and only the missing ones are written: so a run that was killed ends with the same pixels.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from machine.errors import OutOfMemory
+from machine.gpu import find_gpus
+from machine.model_process import Workshop, relay
+from machine.vram import Shelf
+from machine.worker_tasks import Mouth
+from portraits.portrait import Commission, Portrait, PortraitRecord, write_portrait
+from portraits.sdxl import ModelFiles, Session, Stroke, is_out_of_memory
+from utils import Event, Progress, Record, sweep_parts
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SMALL_PX = 256 * 256
+CPU_BATCH = 4  # of small pictures: more gain nothing on two cores (benchmarks/portraits.py)
+MAX_BATCH = 8
+SDXL_GB = 7.0  # weights and text encoders in fp16
+GB_A_MEGAPIXEL = 1.2  # of a picture in the batch, with guidance, in fp16; an estimate, and the ladder catches what it misses
+DETAIL_SCALE = 1.5  # how much larger the second pass paints
+
+
+class Piece(Record):
+    """One portrait of an order."""
+
+    record: PortraitRecord
+    file: Path
+    missing: bool
+
+
+class PaintOrder(Record):
+    """Portraits to paint with one set of models; LoRA and weight may change from batch to batch."""
+
+    base: Path
+    unet: Path | None = None
+    vae: Path | None = None
+    batches: tuple[tuple[Path | None, tuple[Piece, ...]], ...]  # LoRA, and the pieces it is worn for at one weight
+
+
+# --- the program's side -----------------------------------------------------------------------------------------------
+def paint_missing(
+    folder: Path, commissions: Sequence[Commission], stage: str, workshop: Workshop | None = None
+) -> Generator[Event, None, tuple[Portrait, ...]]:
+    """Paint the portraits that are not on disk yet; where none is missing, no worker is started.
+
+    Without a workshop one is opened, and closed at the end.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    sweep_parts(folder)
+    if all(piece.file.exists() for piece in commissions):
+        yield Progress(stage, len(commissions), len(commissions))
+        return tuple(piece.portrait for piece in commissions)
+    with contextlib.ExitStack() as owned:
+        shop = workshop or owned.enter_context(Workshop())
+        for order in _orders(commissions):
+            yield from relay(shop.ask("paint", order), stage)
+    return tuple(piece.portrait for piece in commissions)
+
+
+def _orders(commissions: Sequence[Commission]) -> list[PaintOrder]:
+    """One order for each set of models, its pieces by LoRA, weight and recipe in the order of the commissions."""
+    orders: dict[ModelFiles, dict[tuple[Any, ...], list[Piece]]] = {}
+    loras: dict[tuple[Any, ...], Path | None] = {}
+    for one in commissions:
+        record = one.record
+        key = (one.lora, record.weight, record.steps, record.guidance, record.sampler, record.width, record.height, record.detail)
+        loras[key] = one.lora
+        groups = orders.setdefault(one.studio.files, {})
+        groups.setdefault(key, []).append(Piece(record=record, file=one.file, missing=not one.file.exists()))
+    return [
+        PaintOrder(
+            base=files.base, unet=files.unet, vae=files.vae,
+            batches=tuple((loras[key], tuple(pieces)) for key, pieces in groups.items()),
+        )
+        for files, groups in orders.items()
+    ]  # fmt: skip
+
+
+# --- the worker's side ------------------------------------------------------------------------------------------------
+def paint_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
+    """Paint an order, each picture written as soon as its batch is done; what does not fit the memory is painted slower."""
+    order = PaintOrder.model_validate(facts)
+    files = ModelFiles(order.base, order.unet, order.vae)
+    first = order.batches[0][1][0].record
+    name = f"{first.unet or first.base} ({(first.unet_digest or first.base_digest)[:8]}{first.vae_digest[:4]})"
+    loads = shelf.loads
+    if not any(name == loaded.name for loaded in shelf.loaded()):
+        mouth.note("loading", model=first.unet or first.base)
+    session = shelf.take(name, lambda: Session(files))
+    if session.begun_with and shelf.loads > loads:
+        mouth.note(session.begun_with.value)
+    easel = _Easel(session, mouth, batch_size(first.width * first.height))
+    batches = [(lora, some) for lora, pieces in order.batches for some in easel.batches(pieces)]
+    easel.total = sum(piece.record.steps * len(some) for _lora, some in batches for piece in some[:1])
+    try:
+        for lora, some in batches:
+            easel.paint(lora, some)
+    except OutOfMemory:
+        shelf.drop(name)  # half of it may lie anywhere
+        raise
+    return {"painted": easel.written, "loads": shelf.loads - loads}
+
+
+def batch_size(pixels: int) -> int:
+    """How many pictures this machine paints at once: by its whole memory, not by what is free, so that it stays the same."""
+    gpus = find_gpus()
+    if not gpus:
+        return CPU_BATCH if pixels <= SMALL_PX else 1
+    if pixels <= SMALL_PX:
+        return MAX_BATCH
+    room = max(gpu.total_gb for gpu in gpus) - SDXL_GB
+    return max(1, min(MAX_BATCH, int(room / (GB_A_MEGAPIXEL * pixels / 1e6))))
+
+
+class _Easel:
+    """Paints the batches of one order and counts their steps."""
+
+    def __init__(self, session: Session, mouth: Mouth, size: int) -> None:
+        self._session = session
+        self._mouth = mouth
+        self._size = size
+        self._done = 0
+        self.total = 0
+        self.written = 0
+
+    def batches(self, pieces: Sequence[Piece]) -> list[tuple[Piece, ...]]:
+        """The pieces in batches, those left out of which nothing is missing."""
+        cut = [tuple(pieces[start : start + self._size]) for start in range(0, len(pieces), self._size)]
+        return [some for some in cut if any(piece.missing for piece in some)]
+
+    def paint(self, lora: Path | None, pieces: Sequence[Piece]) -> None:
+        """One batch: paint, write what is missing, say so."""
+        self._session.wear(lora, pieces[0].record.weight)
+        pictures = self._within_memory([piece.record.stroke() for piece in pieces])
+        for piece, picture in zip(pieces, pictures, strict=True):
+            if not piece.missing:
+                continue
+            finished = self._refined(picture, piece.record) if piece.record.detail else picture
+            write_portrait(piece.file, finished, piece.record)
+            self.written += 1
+            self._mouth.item(file=str(piece.file), seed=piece.record.seed)
+        self._done += pieces[0].record.steps * len(pieces)
+        self._mouth.progress(self._done, self.total, pieces[-1].file.name)
+
+    def _within_memory(self, strokes: Sequence[Stroke]) -> list[Image.Image]:
+        """The pictures; where memory runs out, first one by one, then rung by rung, each said. Raises OutOfMemory at the end."""
+        while True:
+            size = min(self._size, len(strokes))
+            try:
+                parts = [strokes[start : start + size] for start in range(0, len(strokes), size)]
+                return [picture for part in parts for picture in self._session.paint_batch(part, self._on_step(len(strokes)))]
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+            self._give_up_something()
+
+    def _give_up_something(self) -> None:
+        if self._size > 1:
+            self._size = 1
+            self._mouth.note("one_by_one")
+        else:
+            self._mouth.note(self._session.climb().value)
+
+    def _on_step(self, pictures: int) -> Callable[[int], None]:
+        return lambda step: self._mouth.progress(self._done + step * min(pictures, self._size), self.total)
+
+    def _refined(self, picture: Image.Image, record: PortraitRecord) -> Image.Image:
+        """The picture painted over at a larger size, which gives small faces their detail."""
+        from PIL import Image
+
+        unit = 8
+        size = (round(record.width * DETAIL_SCALE / unit) * unit, round(record.height * DETAIL_SCALE / unit) * unit)
+        larger = picture.resize(size, Image.Resampling.LANCZOS)
+        return self._session.refine(larger, record.stroke(), record.detail)

@@ -1,0 +1,93 @@
+"""What is to be seen in portraits: prompts out of files, transcripts or a request, with what magic and a style make of them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from client_folder.client import Client
+from client_folder.recommended_prompts import default_prompts
+from locales.language import _
+from machine.errors import PromptsMissing
+from portraits.clip_tokens import counter_for
+from portraits.magic_prompt import MagicPrompt, enhance, styled
+from portraits.portrait import Wording
+from portraits.recipes import Recipe, Studio
+from portraits.styles import style_named
+from utils import BrokenFile, FolderMissing
+
+PROMPT_FILE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What is to be seen: prompts as the user gave them, what magic and a style make of them, what must not be seen."""
+
+    prompts: tuple[str, ...] = ()
+    negative: str = ""
+    style: str = ""
+    magic: bool = False
+
+
+def read_prompts(path: Path) -> tuple[str, ...]:
+    """The prompts of a file: one a line, `#` begins a remark; or a JSON list.
+
+    Raises FolderMissing, BrokenFile or PromptsMissing.
+    """
+    if not path.is_file():
+        raise FolderMissing(path=path)
+    if path.stat().st_size > PROMPT_FILE_BYTES:
+        raise BrokenFile(path=path, line=1, reason=_("too large for a file of prompts"))
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        lines = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
+    except UnicodeDecodeError as error:
+        raise BrokenFile(path=path, line=1, reason=str(error)) from error
+    except json.JSONDecodeError as error:
+        raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
+    if not (isinstance(lines, list) and all(isinstance(line, str) for line in lines)):
+        raise BrokenFile(path=path, line=1, reason=_("a list of texts is wanted"))
+    prompts = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    if not prompts:
+        raise PromptsMissing(path=path)
+    return prompts
+
+
+def read_transcript(client: Client, name: str) -> str:
+    """What was said in a recording, as one prompt; raises FolderMissing."""
+    here = {path.stem: path for path in client.transcripts.glob("*.txt")}
+    if name.removesuffix(".txt") not in here:
+        raise FolderMissing(path=client.transcripts / f"{name.removesuffix('.txt')}.txt")
+    return " ".join(here[name.removesuffix(".txt")].read_text(encoding="utf-8").split())
+
+
+def settle_prompts(client: Client, studio: Studio, words: Words) -> tuple[MagicPrompt, ...]:
+    """Every prompt with what magic or a style makes of it; without prompts, the recommended ones of the client."""
+    base = studio.base
+    class_word = client.state().class_word
+    given = [_filled(prompt, client.id, class_word) for prompt in words.prompts if prompt.strip()]
+    wanted = given or default_prompts(client.id, class_word, base.practice)
+    style, count = style_named(client.home, words.style), counter_for(studio.files.base)
+    if words.magic:
+        return tuple(enhance(one, client.id, class_word, count, style=style, embedded=base.practice) for one in wanted)
+    return tuple(styled(one, style, count) for one in wanted)
+
+
+def _filled(prompt: str, trigger: str, class_word: str) -> str:
+    """A prompt written for any client, in the words of this one."""
+    return _one_line(prompt).replace("{trigger}", trigger).replace("{class_word}", class_word)
+
+
+def _one_line(text: str) -> str:
+    """Without line breaks, control characters and halves of letters, none of which a picture's texts can hold."""
+    whole = text.encode("utf-8", "replace").decode("utf-8")
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in whole).split())
+
+
+def wording_of(prompt: MagicPrompt, words: Words, recipe: Recipe) -> Wording:
+    """A prompt as it is painted and recorded; where the recipe cannot use a negative prompt, there is none."""
+    parts = [_one_line(words.negative), prompt.negative] if recipe.negative else []
+    negative = ", ".join(part for part in parts if part)
+    original = prompt.original if prompt.original != prompt.prompt else ""
+    return Wording(prompt.prompt, negative, original, words.style if words.style != "none" else "")

@@ -1,0 +1,275 @@
+"""Events and steps in, what rich draws out: progress, the guided screen, errors. Asks nothing and prints nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from actions.journey import State, Step
+from client_folder.client import Client
+from client_folder.reasons import Rejection
+from locales.language import N_, _, ngettext
+from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
+
+Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
+TITLE = "Avatar Pipeline"
+_NAMES_ITS_STEPS = frozenset({"trainer"})  # stages whose pieces take minutes, and are worth naming
+ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
+_LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
+_STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
+
+
+# What a stage is doing, by the code that it yields.
+STAGES = {
+    "setup": N_("Setting up"),
+    "sample": N_("Drawing the sample client"),
+    "client": N_("Creating the client"),
+    "client-export": N_("Packing the client (MB)"),
+    "client-check": N_("Reading it back (MB)"),
+    "import-mj": N_("Importing MidJourney images"),
+    "import-photos": N_("Importing photos"),
+    "process": N_("Finding and cropping faces"),
+    "verdicts": N_("Putting the pictures where they belong"),
+    "describe": N_("Describing the photos"),
+    "dataset": N_("Building the dataset"),
+    "regularisation": N_("Drawing other people"),
+    "trainer": N_("Setting up sd-scripts"),
+    "doctor": N_("Examining this machine"),
+    "checkpoints": N_("Reading the LoRAs"),
+    "export": N_("Exporting the LoRA"),
+    "tensorboard": N_("Starting TensorBoard"),
+    "train": N_("Training the LoRA"),
+    "generate": N_("Painting portraits"),
+    "likeness": N_("Measuring the likeness"),
+    "upscale": N_("Enlarging portraits"),
+    "swap": N_("Swapping faces"),
+    "transcribe": N_("Listening"),
+    "preload": N_("Downloading models"),
+}
+# What came out of a step of a journey, by the name of the value.
+OUTCOMES = {
+    "checks": N_("{value} checks"),
+    "midjourney": N_("{value} MidJourney images"),
+    "photos": N_("{value} photos"),
+    "client": N_("trigger word {value}"),
+    "added": N_("new: {value}"),
+    "here": N_("{value} here"),
+    "duplicates": N_("duplicates: {value}"),
+    "refused": N_("refused: {value}"),
+    "accepted": N_("accepted: {value}"),
+    "rejected": N_("rejected: {value}"),
+    "images": N_("{value} pictures"),
+    "share_real": N_("{value:.0%} real"),
+    "steps": N_("{value} steps"),
+    "lora": N_("{value}"),
+    "closed": N_("{value:.0%} of the way to the client"),
+}
+
+
+# --- progress ---------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class BarState:
+    """A stage as a bar or a line shows it."""
+
+    stage: str
+    label: str
+    done: int
+    total: int
+    note: str
+
+
+def stage_label(name: str) -> str:
+    """What a stage is doing, in the user's language."""
+    return _(STAGES[name])
+
+
+def outcome(values: Mapping[str, int | float | str]) -> str:
+    """What came out of a step, as one short line."""
+    return ", ".join(_(OUTCOMES[name]).format(value=value) for name, value in values.items())
+
+
+def progress_columns() -> tuple[ProgressColumn, ...]:
+    """The parts of a bar, made for 80 columns."""
+    return (
+        TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[note]}"),
+    )  # fmt: skip
+
+
+class _Rate(ProgressColumn):
+    """How fast it goes; slow work is told in seconds a piece."""
+
+    def render(self, task: Task) -> Text:
+        """The rate of the last half minute."""
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s", style="progress.data.speed")
+
+
+def bar_state(event: Event) -> BarState:
+    """An event as a bar shows it."""
+    if isinstance(event, TrainingTick):
+        return BarState("train", stage_label("train"), event.step, event.total, _training_note(event))
+    if isinstance(event, Notice):
+        return BarState("", "", 0, 0, "")
+    if isinstance(event, StepStarted | StepFinished):
+        return BarState(event.name, stage_label(event.name), 0, 0, "")
+    note = event.item if event.stage in _NAMES_ITS_STEPS else ""
+    return BarState(event.stage, stage_label(event.stage), event.done, event.total, note)
+
+
+def _training_note(tick: TrainingTick) -> str:
+    """What a line says of a training beside its steps."""
+    parts = [] if tick.loss is None else [_("loss {loss:.3f}").format(loss=tick.loss)]
+    if tick.vram_gb is not None and tick.vram_total_gb:
+        parts.append(_("{used:.1f}/{total:.0f} GB of video memory").format(used=tick.vram_gb, total=tick.vram_total_gb))
+    return ", ".join(parts)
+
+
+class TrainingView:
+    """Below the bar of a training: the loss as a small curve, speed and memory, the last checkpoint and the last sample."""
+
+    def __init__(self) -> None:
+        self._losses: dict[int, float] = {}
+        self._tick: TrainingTick | None = None
+        self._checkpoint = self._sample = ""
+
+    def take(self, event: Event) -> None:
+        """Remember what an event tells; anything but a training leaves the view as it is."""
+        if not isinstance(event, TrainingTick):
+            return
+        if self._tick and event.step < self._tick.step:
+            self._losses.clear()  # another training of the same evening
+        self._tick = event
+        if event.loss is not None:
+            self._losses[event.step] = event.loss
+        self._checkpoint = Path(event.checkpoint).name or self._checkpoint
+        self._sample = Path(event.sample).name or self._sample
+
+    def __rich__(self) -> RenderableType:
+        """Two or three lines, or nothing where no training runs."""
+        tick = self._tick
+        if tick is None:
+            return Text("")
+        rate = _("{seconds:.2f} s a step").format(seconds=tick.seconds_per_step) if tick.seconds_per_step else ""
+        silent = _("silent for {minutes:.0f} min").format(minutes=tick.silent_seconds / 60) if tick.silent_seconds else ""
+        first = [sparkline(list(self._losses.values())), _training_note(tick), rate, silent]
+        last = [
+            _("checkpoint {name}").format(name=self._checkpoint) if self._checkpoint else "",
+            _("sample {name}").format(name=self._sample) if self._sample else "",
+        ]
+        lines = ("  ".join(part for part in parts if part) for parts in (first, last))
+        return Group(*(Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in lines if line))
+
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_CURVE_WIDTH = 24
+
+
+def sparkline(values: list[float], width: int = _CURVE_WIDTH) -> str:
+    """A curve in one line: the mean of each stretch, from the lowest block to the highest."""
+    if not values:
+        return ""
+    stretch = max(1, -(-len(values) // width))
+    means = [sum(part) / len(part) for at in range(0, len(values), stretch) if (part := values[at : at + stretch])]
+    low, high = min(means), max(means)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((mean - low) * scale)] for mean in means)
+
+
+def heading(event: Event) -> RenderableType | None:
+    """The line that a step of a journey begins or ends with, or a notice; None for any other event."""
+    if isinstance(event, Notice):
+        return Text(_(event.message).format(**event.facts), style="bold yellow")
+    if isinstance(event, StepStarted):
+        return Text(f"[{event.number}/{event.total}] {stage_label(event.name)}", style="bold")
+    if isinstance(event, StepFinished):
+        return Text(f"      {outcome(event.outcome)} ({event.seconds:.1f} s)", style="green")
+    return None
+
+
+def plain_line(state: BarState, seconds: float) -> Text:
+    """Where a stage is, for a log: how much of it, at what rate, and how long it will take."""
+    counted = f"{state.done}/{state.total}" if state.total else str(state.done or "...")
+    parts = [f"{state.label}: {counted}"]
+    if state.done and seconds > 0:
+        rate = state.done / seconds
+        parts.append(_("{rate:.1f} a second").format(rate=rate))
+        if state.total > state.done:
+            parts.append(_("{seconds:.0f} s left").format(seconds=(state.total - state.done) / rate))
+    return Text(", ".join([*parts, state.note] if state.note else parts))
+
+
+# --- the guided screens -----------------------------------------------------------------------------------------------
+def welcome(home: Path, clients: tuple[Client, ...], first_time: bool) -> RenderableType:
+    """What stands above the first question."""
+    count = ngettext("{count} client", "{count} clients", len(clients)).format(count=len(clients))
+    lines = [Text.assemble((TITLE, "bold"), f"  {count}  ", (str(home), "dim"))]
+    if first_time:
+        lines.append(Text(_("First time here? The sample client shows the whole path in a few minutes.")))
+    return Group("", *lines)
+
+
+def headline(client: Client) -> RenderableType:
+    """What stands above the steps of a client in the menu."""
+    return Group("", Text.assemble((client.id, "bold"), "  ", (str(client.root), "dim"), overflow="ellipsis", no_wrap=True))
+
+
+def step_row(step: Step) -> str:
+    """A step as a row of the menu; what it waits for is said by the menu itself."""
+    label = f"{_STATE_LOOKS[step.state][0]} {_(step.label)}"
+    if step.state is State.WAITING:
+        return label
+    note = _(step.note).format(count=step.count) if step.note else step.state.label
+    return f"{label:<{_LABEL_WIDTH}} {note}"
+
+
+def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
+    """A client's eight steps with their state."""
+    rows = table(Text.assemble((client.id, "bold"), "  ", (str(client.root), "dim")))
+    for number, step in enumerate(steps, 1):
+        sign, style = _STATE_LOOKS[step.state]
+        note = _(step.note).format(count=step.count) if step.note else ""
+        rows.add_row(str(number), sign, _(step.label), step.state.label, note, style=style)
+    return Group("", rows)
+
+
+def failure(error: PipelineError) -> RenderableType:
+    """What happened and what to do."""
+    return Group(Text(error.text(), style="bold red"), Text(error.cure()))
+
+
+def table(title: Text | str = "", *columns: str) -> Table:
+    """A table as all our screens draw it; without columns it has no header."""
+    drawn = Table(title=title or None, title_justify="left", box=box.SIMPLE, show_header=bool(columns), pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    return drawn
+
+
+# --- parts of plans and reports: the files view_... draw them whole ------------------------------------------------------
+def printable(name: str) -> str:
+    """A line with a name of somebody else's choosing, without what would move the cursor or break the line."""
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
+    """A line a refused picture; where there are too many for a screen, the rest counted by reason."""
+    refused = list(refused)
+    lines: list[RenderableType] = [Text(printable(f"  {item.source}: {item.sentence}")) for item in refused[:ROWS]]
+    if len(refused) > ROWS:
+        counts = Counter(item.reason for item in refused)
+        summary = ", ".join(f"{reason.label} {count}" for reason, count in counts.most_common())
+        lines.append(Text(_("  ... and {more} more: {summary}").format(more=len(refused) - ROWS, summary=summary)))
+    return lines

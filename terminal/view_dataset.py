@@ -1,0 +1,72 @@
+"""How the dataset looks: its folders and balance, its captions, what the dataset doctor found, what is in quarantine."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from actions.review import Captions, Quarantined
+from data_preprocessor import DatasetPlan, DatasetReport
+from dataset.doctor import Examination
+from dataset.signs import Level, Symptom
+from locales.language import _
+from terminal.screens import Views, table
+
+
+def _dataset(report: DatasetReport) -> RenderableType:
+    findings = [Text(f"  {finding.sentence}") for finding in report.findings]
+    return Group(_balance(report), *findings, Text(report.verdict.label, style="bold"))
+
+
+def _balance(record: DatasetPlan | DatasetReport) -> RenderableType:
+    rows = table("", _("folder"), _("pictures"), _("repeats"))
+    for folder in record.folders:
+        rows.add_row(folder.name, str(folder.images), str(folder.repeats))
+    share = _("Of what the LoRA sees, {share:.1%} is real photos.").format(share=record.share_real)
+    return Group(rows, Text(share))
+
+
+def _examination(report: Examination) -> RenderableType:
+    """The findings, the worst first, and the verdict with its reason."""
+    symptoms = sorted(report.symptoms, key=lambda symptom: -symptom.level)
+    lines = [line for symptom in symptoms for line in _symptom(symptom, report)]
+    counts = _("{images} pictures, {effective} really different; {share:.1%} of what is seen is real.").format(
+        images=report.images, effective=report.effective, share=report.share_real
+    )
+    spread = _("Spread: pose {pose:.3f}, light {light:.1f}, background {background:.0f}, framing {framing:.3f}").format(
+        pose=report.spread.pose, light=report.spread.light, background=report.spread.background, framing=report.spread.framing
+    )
+    verdict = report.verdict.label + (f": {report.reason.sentence}" if report.reason else "")
+    return Group(Text(counts), Text(spread), *lines, Text(verdict, style="bold"))
+
+
+def _symptom(symptom: Symptom, report: Examination) -> list[RenderableType]:
+    sign, style = {Level.NOTE: ("·", "dim"), Level.WARNING: ("!", "yellow"), Level.NO_GO: ("✗", "bold red")}[symptom.level]
+    names = [report.names.get(stem, stem) for stem in symptom.pictures]
+    shown = ", ".join(names[:4]) + (_(" and {more} more").format(more=len(names) - 4) if len(names) > 4 else "")
+    lines = [Text(f"{sign} {symptom.sentence}", style=style)]
+    return [*lines, *([Text(f"    {shown}")] if shown else []), Text(f"    -> {symptom.sign.remedy}", style="cyan")]
+
+
+def _captions(report: Captions) -> RenderableType:
+    if not report.rows:
+        return Text(_("There is no caption yet: build the dataset."))
+    rows = table("", _("picture"), _("caption"))
+    for row in report.rows:
+        rows.add_row(report.names.get(row.picture, row.picture) + (" *" if row.edited else ""), row.text)
+    return Group(rows, Text(_("* written by you; it stays when the dataset is built again.")))
+
+
+def _quarantined(report: Quarantined) -> RenderableType:
+    moved = _("{taken} taken out of training, {returned} put back.").format(taken=len(report.taken), returned=len(report.returned))
+    listed = _("In quarantine: {names}").format(names=", ".join(report.pictures) or "-")
+    return Group(Text(moved, style="bold"), Text(listed))
+
+
+VIEWS: Views = {
+    DatasetPlan: _balance,
+    DatasetReport: _dataset,
+    Examination: _examination,
+    Captions: _captions,
+    Quarantined: _quarantined,
+}

@@ -1,0 +1,44 @@
+"""How transcripts look, planned and written."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from locales.language import _
+from media.transcription import TranscriptPlan, TranscriptReport
+from terminal.screens import Views
+
+ROWS = 8  # recordings named one by one
+EXCERPT = 400  # letters of a transcript that are shown
+
+
+def _transcript_plan(plan: TranscriptPlan) -> RenderableType:
+    sentence = _("{count} recordings, {missing} to listen to, with faster-whisper {model}.")
+    return Text(sentence.format(count=len(plan.recordings), missing=plan.missing, model=plan.model))
+
+
+def _transcripts(report: TranscriptReport) -> RenderableType:
+    lines: list[RenderableType] = []
+    for one in report.transcripts[:ROWS]:
+        told = _("  {recording}: {seconds:.0f} s, {language}, {words} words, computed on {device} -> {file}")
+        lines.append(
+            Text(
+                told.format(
+                    recording=one.recording,
+                    seconds=one.seconds,
+                    language=one.language,
+                    words=one.words,
+                    device=one.device,
+                    file=one.file,
+                )
+            )
+        )
+    if len(report.transcripts) == 1:
+        text = report.transcripts[0].file.read_text(encoding="utf-8").strip()
+        lines.append(Text((text[:EXCERPT] + ("..." if len(text) > EXCERPT else "")) or _("Nothing was said.")))
+    made = _("{made} transcripts written, {here} were there").format(made=report.made, here=len(report.transcripts) - report.made)
+    return Group(Text(made, style="bold"), *lines)
+
+
+VIEWS: Views = {TranscriptPlan: _transcript_plan, TranscriptReport: _transcripts}

@@ -1,0 +1,92 @@
+"""How portraits and face swaps look, planned and made."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from generation import PortraitPlan, PortraitReport, SwapPlan, SwapReport
+from locales.language import _
+from portraits.magic_prompt import MagicPrompt
+from portraits.recipes import NOTE_NO_NEGATIVE
+from terminal.screens import Views, refusals, table
+
+ROWS = 8  # prompts or pictures named one by one; each may take several lines
+
+
+def _portrait_plan(plan: PortraitPlan) -> RenderableType:
+    sentence = _("{missing} portraits to paint, {done} are on disk. Base: {base}; LoRA: {lora}")
+    loras = ", ".join(lora.name for lora in plan.loras) or "-"
+    counted = sentence.format(missing=plan.missing, done=plan.total - plan.missing, base=plan.base.name, lora=loras)
+    recipe = plan.recipe
+    walked = _("{kind}: {steps} steps, {sampler}, CFG {guidance:g}, {width} x {height} px").format(
+        kind=recipe.kind.value,
+        steps=recipe.steps,
+        sampler=recipe.sampler.value,
+        guidance=recipe.guidance,
+        width=plan.size[0],
+        height=plan.size[1],
+    )
+    notes = [Text(_(NOTE_NO_NEGATIVE), style="yellow")] if plan.negative_ignored else []
+    return Group(*_told(plan.prompts, recipe.negative), Text(counted), Text(walked), *notes)
+
+
+def _told(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[RenderableType]:
+    """Every prompt as it will be painted, beside what the user wrote where that differs."""
+    rows = table()
+    for prompt in prompts[:ROWS]:
+        if prompt.original != prompt.prompt:
+            rows.add_row(_("yours"), prompt.original, style="dim")
+        rows.add_row(_("painted"), prompt.prompt)
+        if prompt.negative and negative:
+            rows.add_row(_("not"), prompt.negative)
+        if prompt.cut:
+            rows.add_row(
+                _("cut"),
+                _("{tokens} of 75 tokens; not read: {words}").format(tokens=prompt.tokens, words=prompt.cut),
+                style="yellow",
+            )
+    more = [Text(_("  ... and {more} more").format(more=len(prompts) - ROWS))] if len(prompts) > ROWS else []
+    return [rows, *more]
+
+
+def _portraits(report: PortraitReport) -> RenderableType:
+    sentence = _("{painted} portraits painted, {done} were there. Look at them: {sheet}")
+    done = len(report.images) - report.painted
+    told = sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet)
+    enlarged = [Text(_("{count} enlarged").format(count=len(report.enlarged)))] if report.enlarged else []
+    return Group(Text(told), *enlarged)
+
+
+def _swap_plan(plan: SwapPlan) -> RenderableType:
+    sentence = _("{count} pictures, {missing} of them without a result; the face comes from {sources} of the client's crops.")
+    counted = sentence.format(count=len(plan.order.targets), missing=plan.missing, sources=len(plan.order.sources))
+    gate = _("InsightFace: {use}. Consent: {by}").format(use=plan.use.label, by=plan.consent.by)
+    return Group(Text(counted), Text(gate))
+
+
+def _swapped(report: SwapReport) -> RenderableType:
+    lines: list[RenderableType] = []
+    for one in report.images[:ROWS]:
+        numbers = ", ".join(map(str, one.replaced))
+        soft = _("  soft: the face is enlarged {times:.1f} times from 128 px").format(times=one.enlarged) if one.soft else ""
+        lines.append(
+            Text(
+                _("  {target}: face {numbers} -> {file}{soft}").format(target=one.target, numbers=numbers, file=one.file, soft=soft)
+            )
+        )
+    for preview in report.previews[:ROWS]:
+        count = _("  {target}: {count} faces, numbered in {file}")
+        lines.append(Text(count.format(target=preview.target, count=len(preview.faces), file=preview.file)))
+    made = _("{made} pictures made, {here} were there, {refused} refused").format(
+        made=report.made, here=len(report.images) - report.made, refused=len(report.refused)
+    )
+    return Group(Text(made, style="bold"), *lines, *refusals(report.refused))
+
+
+VIEWS: Views = {
+    PortraitPlan: _portrait_plan,
+    PortraitReport: _portraits,
+    SwapPlan: _swap_plan,
+    SwapReport: _swapped,
+}

@@ -1,0 +1,41 @@
+"""How the reports about clients as a whole look."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from actions.clients import ClientErased, ClientList, ClientView
+from client_folder.export import MB, ExportedClient
+from locales.language import _
+from terminal.screens import ROWS, Views, guided, printable
+
+
+def _clients(report: ClientList) -> RenderableType:
+    return Text("\n".join(client.id for client in report.clients) or _("There is no client yet."))
+
+
+def _client(report: ClientView) -> RenderableType:
+    return guided(report.client, report.steps)
+
+
+def _erased(report: ClientErased) -> RenderableType:
+    erased = Text(_("{client} is erased, {files} files in all.").format(client=report.client, files=report.files))
+    return Group(_client_exported(report.exported), erased) if report.exported else erased
+
+
+def _client_exported(report: ExportedClient) -> RenderableType:
+    sentence = _("{client}: {files} files, {size:.1f} MB. Unpacked in the folder clients of another machine, it works there.")
+    told = Text(sentence.format(client=report.client, files=report.files, size=report.bytes / MB), style="bold")
+    left_out = [Text(printable(f"  {name}")) for name in report.left_out[:ROWS]]
+    if report.left_out:
+        left_out.insert(0, Text(_("Links and odd files were left out: {count}").format(count=len(report.left_out)), style="yellow"))
+    return Group(*left_out, told, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
+
+
+VIEWS: Views = {
+    ClientList: _clients,
+    ClientView: _client,
+    ClientErased: _erased,
+    ExportedClient: _client_exported,
+}

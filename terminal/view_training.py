@@ -1,0 +1,146 @@
+"""How trainings look: the plan beside the original plan, what was trained, checkpoints, exports, curves, the queue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from locales.language import _, ngettext
+from lora_trainer import PreparedTraining, TrainingReport
+from machine.base_models import BaseKind
+from terminal.screens import Views, table
+from training.cost import estimate, explain, find_refusals
+from training.exports import TITLES, App, Exported
+from training.lora_files import LoraFiles, Stripped
+from training.plan import TrainingPlan
+from training.queue import QueueReport
+from training.tensorboard_server import Curves
+
+
+def _training_plan(prepared: PreparedTraining) -> RenderableType:
+    plan, cost, original = prepared.plan, prepared.estimate, prepared.original
+    beside = original if original and not plan.insisted else None
+    rows = table(_("The plan"), "", _("this plan"), *([_("the original plan")] if beside else []))
+    columns = [_plan_column(plan), _plan_column(beside) if beside else {}]
+    for label, value in columns[0].items():
+        rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
+    lines: list[RenderableType] = [rows, Text(cost.verdict.label, style="bold")]
+    lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
+    if plan.insisted:
+        lines.append(
+            Text(_("These are the original plan's values. They are tried, and stopped early if they fail."), style="yellow")
+        )
+    if plan.changes:
+        lines.append(Text(_("Changed because memory was full: {changes}").format(changes="; ".join(plan.changes))))
+    if beside and (told := [explain(beside, refusal) for refusal in find_refusals(beside)]):
+        warning = _("The original plan's values (--values original) are likely to fail: {why}")
+        lines.append(Text(warning.format(why=" ".join(reason for reason, _cure in told)), style="yellow"))
+    return Group(*lines)
+
+
+def _plan_column(plan: TrainingPlan) -> dict[str, str]:
+    """A plan and its cost, a line each."""
+    cost = estimate(plan)
+    column = {
+        _("GPU"): plan.gpu.name,
+        _("base model"): plan.base,
+        _("steps"): f"{plan.steps} ({plan.preset}), " + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
+        _("rank, alpha"): f"{plan.dim}, {plan.alpha:g}",
+        _("resolution, batch"): f"{plan.resolution} px, {plan.batch} x {plan.accumulation}",
+        _("optimizer"): f"{plan.optimizer}, {plan.learning_rate:g}, {plan.scheduler}",
+        _("precision"): plan.precision + (", fp8" if plan.fp8 else ""),
+    }
+    if plan.gpu.vram_gb:
+        parts = ", ".join(f"{part.part.label} {part.gb:.1f}" for part in cost.vram_parts if part.gb >= 0.05)
+        column[_("video memory")] = f"{cost.vram_gb:.1f} / {plan.gpu.vram_gb:.0f} GB ({parts})"
+    column[_("time")] = _duration(cost.seconds)
+    column[_("disk")] = _("{count} checkpoints of {size:.0f} MB, {total:.1f} GB with states").format(
+        count=cost.checkpoints, size=cost.checkpoint_mb, total=cost.disk_gb
+    )
+    return column
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 5400:
+        return _("about {minutes:.0f} min").format(minutes=max(1, seconds / 60))
+    return _("about {hours:.1f} h").format(hours=seconds / 3600)
+
+
+def _training(report: TrainingReport) -> RenderableType:
+    sentence = _("{steps} steps, {lora}").format(steps=report.steps, lora=report.lora.name)
+    return Group(Text(sentence + _how_it_began(report), style="bold"), *_samples_to_look_at(report.samples))
+
+
+def _samples_to_look_at(*sheets: Path | None) -> list[Text]:
+    return [Text(_("The samples side by side: {sheet}").format(sheet=sheet)) for sheet in sheets if sheet]
+
+
+def _how_it_began(report: TrainingReport) -> str:
+    if report.resumed_from == report.steps:
+        return _("  It was trained already.")
+    return _("  It went on from step {step}.").format(step=report.resumed_from) if report.resumed_from else ""
+
+
+def _lora_files(report: LoraFiles) -> RenderableType:
+    if not report.files:
+        return Text(_("Nothing was trained yet."))
+    rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
+    for file in report.files:
+        checkpoint = file.checkpoint
+        practice = checkpoint.base_kind is BaseKind.EMBEDDED
+        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice base") if practice else "")
+        state = ", ".join(filter(None, (*states, _("holds captions") if file.captions else "")))
+        loss = "" if file.loss is None else f"{file.loss:.3f}"
+        size = f"{checkpoint.size / 1e6:.1f} MB"
+        rows.add_row(checkpoint.path.stem, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
+    return Group(rows, *_samples_to_look_at(*report.sheets))
+
+
+def _stripped(report: Stripped) -> RenderableType:
+    count = ngettext("{count} file lost its captions.", "{count} files lost their captions.", len(report.files))
+    return Text(count.format(count=len(report.files)))
+
+
+def _exported(report: Exported) -> RenderableType:
+    sentence = _("{lora}: trigger word {trigger}, weight {low} to {high}, SHA-256 {digest}").format(
+        lora=report.lora.name, trigger=report.trigger, low=report.weights[0], high=report.weights[1], digest=report.sha256[:16]
+    )
+    rows = table("", _("for"), _("file"))
+    for app, file in report.files.items():
+        rows.add_row(TITLES[App(app)], str(Path("...", *file.parts[-4:])))
+    for file in report.installed:
+        rows.add_row(_("installed"), str(file))
+    notes = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
+    if report.left_out:
+        apps = ", ".join(TITLES[app] for app in report.left_out)
+        notes.append(Text(_("Left out: {apps}. A LoRA of the practice base fits no SDXL model.").format(apps=apps)))
+    return Group(rows, *notes, Text(sentence, style="bold"))
+
+
+def _curves(report: Curves) -> RenderableType:
+    return Text(_("TensorBoard: {address}").format(address=report.address) if report.address else _("TensorBoard does not run."))
+
+
+def _queue(report: QueueReport) -> RenderableType:
+    if not report.rows:
+        return Text(_("There was no queue yet."))
+    rows = table(_("The queue"), _("client"), "", _("steps"), _("loss"), _("time"), _("what came out"))
+    for row in report.rows:
+        came = row.lora or row.error
+        came += f" ({'; '.join(row.changes)})" if row.changes else ""
+        loss = "" if row.loss is None else f"{row.loss:.3f}"
+        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, _duration(row.seconds), came)
+    return rows
+
+
+VIEWS: Views = {
+    PreparedTraining: _training_plan,
+    TrainingReport: _training,
+    LoraFiles: _lora_files,
+    Stripped: _stripped,
+    Exported: _exported,
+    Curves: _curves,
+    QueueReport: _queue,
+}

@@ -1,0 +1,132 @@
+"""The whole path on the sample client, by the real program: what comes out, how like the client it is, and what a kill costs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import program
+from PIL import Image
+from safetensors.numpy import load_file
+
+from client_folder.client import Client
+from client_folder.reasons import Reason
+
+pytestmark = pytest.mark.timeout(2400)
+STEPS = ["setup", "sample", "client", "import-mj", "import-photos", "process", "dataset", "train", "generate"]
+
+
+def test_it_walks_every_step_and_says_how_long_each_took(demo):
+    assert [step["name"] for step in demo.answer["steps"]] == STEPS
+    assert all(step["seconds"] >= 0 for step in demo.answer["steps"])
+
+
+def test_the_sample_is_what_a_client_brings(demo):
+    client = Client(demo.client)
+    pictures = client.pictures()
+    assert sum(picture.source == "mj" for picture in pictures) + sum(picture.source == "real" for picture in pictures) == 19
+    reasons = {face.rejection.reason for face in client.faces() if face.rejection}
+    assert reasons >= {Reason.BLURRED, Reason.TOO_DARK, Reason.NO_FACE}
+    prompts = json.loads(client.midjourney_file.read_text(encoding="utf-8"))["images"]
+    assert all(record["prompt"] and record["uuid"] for record in prompts)
+
+
+def test_the_lora_closes_half_of_the_gap_and_leaves_others_alone(demo):
+    likeness = demo.answer["likeness"]
+    closed = (likeness["base"] - likeness["lora"]) / (likeness["base"] - likeness["crops"])
+    assert closed == pytest.approx(likeness["closed"])
+    assert closed >= 0.5
+    assert abs(likeness["others_moved"]) < closed / 4
+
+
+def test_the_contact_sheet_shows_crops_base_and_lora(demo):
+    sheet = Path(demo.answer["contact_sheet"])
+    assert sheet == demo.client / "output" / "contact_sheet.png"
+    with Image.open(sheet) as image:
+        assert image.width >= 800
+        assert image.height >= 400
+        assert len(set(image.convert("RGB").resize((64, 64)).get_flattened_data())) > 500
+
+
+def files_of(home):
+    """Every file with the moment it was written; the lock is touched by every run."""
+    return {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file() and path.name != ".lock"}
+
+
+def test_a_second_run_does_only_what_is_missing(demo):
+    before = files_of(demo.home)
+    again = subprocess.run(program(demo.home, "demo", "--json"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert again.returncode == 0, again.stderr
+    after = files_of(demo.home)
+    assert set(after) == set(before)
+    written = {
+        path.name
+        for path in after
+        if after[path] != before[path] and path.suffix in (".png", ".safetensors", ".jpg", ".dng", ".txt")
+    }
+    assert written <= {"contact_sheet.png"}
+    assert json.loads(again.stdout)["likeness"] == demo.answer["likeness"]
+
+
+@pytest.mark.parametrize("weight", [0.7, 1.0])
+def test_portraits_can_be_asked_for_at_any_weight_and_come_from_disk_the_second_time(demo, weight):
+    words = (
+        "generate",
+        "--client",
+        "demo",
+        "--prompt",
+        "portrait of demo woman, beach background",
+        "--weight",
+        weight,
+        "--seed",
+        3,
+        "--json",
+    )
+    answers = []
+    for _time in range(2):
+        finished = subprocess.run(program(demo.home, *words), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert finished.returncode == 0, finished.stderr
+        answers.append(json.loads(finished.stdout))
+    (image,) = answers[0]["images"]
+    assert (image["seed"], image["weight"]) == (3, weight)
+    assert Path(image["file"]).is_file()
+    assert answers[0]["images"] == answers[1]["images"]
+
+
+def steps_seen(child, wanted):
+    """Read the child's lines until the heading of a step stands there."""
+    number = STEPS.index(wanted) + 1
+    return any(line.startswith(f"[{number}/{len(STEPS)}]") for line in child.stdout)
+
+
+def stable_files(client):
+    """What must be the same bytes whatever happened on the way: everything but clocks, logs and what hangs on a LoRA's own file."""
+    folders = ("raw_mj", "raw_real", "processed", "rejected", "training_data", "metadata")
+    paths = [path for folder in folders for path in (client / folder).rglob("*") if path.is_file()]
+    return {path.relative_to(client): path.read_bytes() for path in paths}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_once_in_every_step_it_ends_as_if_undisturbed(demo, tmp_path):
+    for number, step in enumerate(STEPS):
+        child = subprocess.Popen(
+            program(tmp_path, "demo"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, text=True
+        )
+        assert steps_seen(child, step), f"never came to {step}"
+        time.sleep(0.1 + 0.35 * (number % 4) + (12 if step == "train" else 0))
+        os.kill(child.pid, signal.SIGKILL)
+        child.communicate()
+    finished = subprocess.run(program(tmp_path, "demo", "--json"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert finished.returncode == 0, finished.stderr
+    client = tmp_path / "clients" / "demo"
+    assert list(tmp_path.rglob("*.part")) == []
+    assert stable_files(client) == stable_files(demo.client)
+    assert {path.name for path in (client / "models").iterdir()} == {path.name for path in (demo.client / "models").iterdir()}
+    ours, theirs = (load_file(next(folder.glob("models/*v1.safetensors"))) for folder in (client, demo.client))
+    assert ours.keys() == theirs.keys()
+    likeness = json.loads(finished.stdout)["likeness"]
+    assert likeness["closed"] == pytest.approx(demo.answer["likeness"]["closed"], abs=0.05)

@@ -1,0 +1,220 @@
+"""Real photos through the whole step: each person's crop or a reason a person would agree with, and spoilt copies refused for it.
+
+The photos are not part of the repository; without them these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import program
+from PIL import Image, ImageFilter
+from pseudo_terminal import Terminal
+
+from client_folder.client import Client, create_client
+from client_folder.reasons import Reason
+from client_folder.records import Verdict
+from config import Settings
+from data_preprocessor import import_midjourney, import_photos
+from faces.decisions import point_at
+from faces.detector import MtcnnDetector
+from faces.identity import FaceRecogniser
+from image_processor import process_faces
+
+SHARED = next((path for parent in Path(__file__).resolve().parents if (path := parent / "shared" / "photos").is_dir()), None)
+pytestmark = pytest.mark.skipif(SHARED is None, reason="the folder of real photos is not part of the repository")
+SETTINGS = Settings()
+PEOPLE = {"person1": 5, "person2": 2, "person3": 3, "person4": 1, "person5": 1}  # good photos of each
+
+
+@pytest.fixture(scope="module")
+def detector() -> MtcnnDetector:
+    return MtcnnDetector()
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> FaceRecogniser:
+    return FaceRecogniser()
+
+
+def real(*names: str) -> list[Path]:
+    assert SHARED is not None
+    return [path for path in sorted((SHARED / "real").iterdir()) if not names or path.name.startswith(names)]
+
+
+def judged(client: Client, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Verdict]:
+    for _event in process_faces(client, SETTINGS, detector, recogniser):
+        pass
+    return {face.file: face for face in client.faces()}
+
+
+def client_of(home: Path, photos: Iterable[Path]) -> Client:
+    client = create_client(home, "ana")
+    for _event in import_photos(client, list(photos)):
+        pass
+    return client
+
+
+def reasons(faces: dict[str, Verdict]) -> dict[str, Reason]:
+    return {name: face.rejection.reason for name, face in faces.items() if face.rejection}
+
+
+@pytest.fixture(scope="module")
+def everybody(tmp_path_factory: pytest.TempPathFactory, detector: MtcnnDetector, recogniser: FaceRecogniser) -> dict[str, Verdict]:
+    """All photos given for one client: the one whom most of them show."""
+    return judged(client_of(tmp_path_factory.mktemp("all"), real()), detector, recogniser)
+
+
+def test_the_person_most_photos_show_is_cut_out_and_the_others_are_someone_else(everybody: dict[str, Verdict]) -> None:
+    found = reasons(everybody)
+    assert {name for name in everybody if name not in found} == {
+        "person1_a.jpg", "person1_b.jpg", "person1_c.jpg", "person1_d.jpg", "person1_e.jpg", "person1_partial.jpg",
+        "person1_and_person2.jpg",
+    }  # fmt: skip
+    assert found.pop("no_face.jpg") is Reason.NO_FACE
+    assert found.pop("person1_small.jpg") is Reason.FACE_TOO_SMALL
+    assert set(found.values()) == {Reason.SOMEONE_ELSE}
+
+
+def test_the_group_photo_gives_the_client_and_not_the_largest_face(
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Verdict]
+) -> None:
+    """Person 1 has the largest face, on the right."""
+    photos = real("person2", "person1_and_person2")
+    second = judged(client_of(tmp_path, photos), detector, recogniser)["person1_and_person2.jpg"]
+    for face, left in ((everybody["person1_and_person2.jpg"], 1152), (second, 768)):
+        assert face.box is not None and face.distance is not None
+        assert face.box[0] == pytest.approx(left, abs=30)
+        assert face.distance < 0.45 and face.bystanders == 2
+
+
+@pytest.mark.parametrize("person", ["person2", "person3", "person4", "person5"])
+def test_every_good_photo_of_a_person_passes(
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, person: str
+) -> None:
+    faces = judged(client_of(tmp_path, real(person)), detector, recogniser)
+    assert len(faces) == PEOPLE[person]
+    assert reasons(faces) == {}
+
+
+def test_whoever_is_pointed_at_once_is_the_client(tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser) -> None:
+    client = client_of(tmp_path, real("person1_and_person2"))
+    assert reasons(judged(client, detector, recogniser)) == {"person1_and_person2.jpg": Reason.SEVERAL_FACES}
+    point_at(client, ["person1_and_person2.jpg:2"])
+    face = judged(client, detector, recogniser)["person1_and_person2.jpg"]
+    assert face.box is not None and face.box[0] > 1100 and face.rejection is None
+
+
+def spoilt(image: Image.Image, face_px: int) -> dict[Reason, Image.Image]:
+    """A copy for each thing that can be wrong with a photo."""
+    pixels, rng = np.asarray(image, dtype=np.float32), np.random.default_rng(1)
+    small = 70 / face_px
+    return {
+        Reason.BLURRED: image.filter(ImageFilter.GaussianBlur(max(2.0, 0.02 * face_px))),
+        Reason.TOO_DARK: Image.fromarray((pixels * 0.22).astype(np.uint8)),
+        Reason.BURNT: Image.fromarray(np.clip(pixels * 2.2, 0, 255).astype(np.uint8)),
+        Reason.FACE_TOO_SMALL: image.resize((round(image.width * small), round(image.height * small)), Image.Resampling.LANCZOS),
+        Reason.NOISY: Image.fromarray(np.clip(pixels + rng.normal(0, 25, pixels.shape), 0, 255).astype(np.uint8)),
+    }
+
+
+def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Verdict]
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    expected: dict[str, Reason] = {}
+    for path in real("person1_b", "person1_e", "person2_a", "person2_b", "person5_a"):
+        box = everybody[path.name].box
+        assert box is not None
+        with Image.open(path) as image:
+            for reason, copy in spoilt(image.convert("RGB"), max(box[2:])).items():
+                name = f"{path.stem}_{reason.value}.png"
+                copy.save(given / name, compress_level=1)
+                expected[name] = reason
+    faces = judged(client_of(tmp_path, [given]), detector, recogniser)
+    assert reasons(faces) == expected
+
+
+def test_at_least_92_in_100_good_pictures_pass(tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser) -> None:
+    """Of all that show one person large enough: 160 px fill a crop when enlarged four times."""
+    assert SHARED is not None
+    client = create_client(tmp_path, "ana")
+    photos = [path for path in real("person") if "small" not in path.name and "and" not in path.name]
+    for _event in import_midjourney(client, [*photos, *sorted((SHARED / "generated").iterdir())]):
+        pass
+    faces = judged(client, detector, recogniser)
+    large = [face for face in faces.values() if face.measures["face_px"] >= 160]
+    assert len(large) >= 25
+    assert sum(face.rejection is None for face in large) >= 0.92 * len(large)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_photo_on_its_side_without_a_word_in_its_exif_is_levelled(
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, quarters: int
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    with Image.open(real("person1_a")[0]) as image:
+        upright = image.convert("RGB")
+    upright.save(given / "upright.png")
+    Image.fromarray(np.ascontiguousarray(np.rot90(np.asarray(upright), quarters))).save(given / "lying.png")
+    client = client_of(tmp_path, [given])
+    faces = judged(client, detector, recogniser)
+    assert reasons(faces) == {}
+    assert abs(abs(faces["lying.png"].angle) - {1: 90, 2: 180, 3: 90}[quarters]) < 8
+    crops = [np.asarray(Image.open(client.processed / faces[name].crop).convert("L").resize((32, 32)), float) for name in faces]
+    assert np.corrcoef(crops[0].ravel(), crops[1].ravel())[0, 1] > 0.85
+
+
+# --- the program itself -----------------------------------------------------------------------------------------------
+def answer(home: Path, *words: object) -> dict[str, object]:
+    done = subprocess.run(program(home, *words, "--json"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+def test_the_command_line_gives_crops_and_explained_rejections(tmp_path: Path) -> None:
+    create_client(tmp_path, "ana")
+    answer(tmp_path, "import-photos", "--client", "ana", *real("person1", "no_face", "person2_b"))
+    found = answer(tmp_path, "process", "--client", "ana")
+    assert isinstance(found["accepted"], list) and isinstance(found["rejected"], list)
+    assert len(found["accepted"]) == 7
+    told = {refused["source"]: refused for refused in found["rejected"]}
+    assert {name: refused["reason"] for name, refused in told.items()} == {
+        "no_face.jpg": "no_face", "person1_small.jpg": "face_too_small", "person2_b.jpg": "someone_else",
+    }  # fmt: skip
+    assert told["person2_b.jpg"]["measured"] > told["person2_b.jpg"]["limit"] == SETTINGS.quality.max_distance
+    moved = answer(tmp_path, "limits", "--client", "ana", "max_upscale=10", "--plan")
+    assert (moved["accepted_before"], moved["accepted_after"]) == (7, 8)
+    accepted = answer(tmp_path, "accept", "--client", "ana", "person1_small.jpg")
+    assert isinstance(accepted["accepted"], list) and len(accepted["accepted"]) == 8
+    assert answer(tmp_path, "rejected", "--client", "ana")["by_hand"] == ["person1_small.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
+def test_the_menu_asks_once_who_the_client_is_and_shows_what_was_rejected(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text("{}")
+    client_of(tmp_path, real("person1_and_person2", "no_face"))
+    with Terminal(tmp_path) as terminal:
+        terminal.wait_for("What shall we work on?")
+        terminal.press("enter")
+        terminal.wait_for("Next for ana:")
+        terminal.press("5", "enter")
+        terminal.wait_for("Go ahead?")
+        terminal.press("enter")
+        terminal.wait_for("Which face is the client?", "person1_and_person2.jpg: 1 / 3", seconds=180)
+        terminal.press("enter")
+        terminal.wait_for("1 accepted, 1 rejected", "no_face.jpg: no face was found", "Next for ana:", seconds=180)
+        row = next(line for line in terminal.screen().splitlines() if "dataset doctor" in line)
+        terminal.press(row.strip(" >")[0], "enter")
+        terminal.wait_for("Look at what was rejected")
+        terminal.press("1", "enter")
+        terminal.wait_for("no face: 1", "Use a picture that shows the whole face")

@@ -1,0 +1,227 @@
+"""The worker as a real process: started once, asked, given up, killed, ended; and who may hold the video memory."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+from stages import finish, run
+
+from machine.errors import OutOfMemory, WorkerDied
+from machine.model_process import NOTICES, WORKER, Workshop, relay
+from machine.vram import RAM_KEPT_FREE_GB, Shelf, dropped
+from machine.worker import TASKS
+from machine.worker_tasks import Order
+from portraits.painter import CPU_BATCH, batch_size
+from utils import Notice, ProgramFault, Progress
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def shop(tmp_path):
+    with Workshop(tmp_path / "worker.log") as workshop:
+        yield workshop
+
+
+def test_a_worker_starts_when_it_is_asked_and_ends_with_its_program(shop):
+    assert shop.pid is None and not shop.status().running, "asking for its status starts none"
+    assert finish(shop.ask("status")) == {"loaded": [], "allocated_gb": 0.0, "reserved_gb": 0.0}
+    pid = shop.pid
+    finish(shop.ask("status"))
+    assert (shop.pid, shop.starts) == (pid, 1)
+    shop.close()
+    assert shop.pid is None and not psutil.pid_exists(pid)
+
+
+def test_a_fault_in_the_worker_is_told_and_the_worker_lives_on(shop, tmp_path):
+    with pytest.raises(ProgramFault, match="KeyError"):
+        finish(shop.ask("nonesuch"))
+    assert "KeyError" in (tmp_path / "worker.log").read_text()
+    assert finish(shop.ask("status"))["loaded"] == []
+    assert shop.starts == 1
+
+
+def test_a_killed_worker_is_told_and_the_next_order_starts_another(shop):
+    finish(shop.ask("status"))
+    os.kill(shop.pid, signal.SIGKILL)
+    with pytest.raises(WorkerDied):
+        finish(shop.ask("status"))
+        finish(shop.ask("status"))
+    assert finish(shop.ask("status"))["loaded"] == []
+    assert shop.starts == 2
+
+
+def test_a_worker_ends_when_its_program_is_killed(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from machine.model_process import Workshop\n"
+        "shop = Workshop(Path(sys.argv[1])); shop.status(); list(shop.ask('status')); print(shop.pid, flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "log")], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as program:
+        worker = int(program.stdout.readline())
+        assert psutil.pid_exists(worker)
+        program.kill()
+    end = time.monotonic() + 10
+    while psutil.pid_exists(worker) and psutil.Process(worker).status() != psutil.STATUS_ZOMBIE and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE
+
+
+def test_whatever_libraries_print_stays_out_of_the_answers(tmp_path):
+    """Also what C code writes to file descriptor 1: it goes to the log."""
+    (tmp_path / "noisy.py").write_text(
+        "import os\ndef shout(facts, shelf, mouth):\n    print('hello')\n    os.write(1, b'raw\\n')\n    return {'ok': True}\n"
+    )
+    code = (
+        f"import sys; sys.path.append({str(tmp_path)!r}); from machine import worker\n"
+        "worker.TASKS['noise'] = 'noisy:shout'; worker.main()"
+    )
+    answer, said = ordered([sys.executable, "-c", code], Order(number=1, task="noise"), tmp_path / "log")
+    assert answer == {"order": 1, "kind": "done", "facts": {"ok": True}}
+    assert "hello" in said and "raw" in said
+
+
+def ordered(words, order, log):
+    """Give one order to a worker started with those words: its last answer, and all that it wrote to stderr."""
+    pipe = subprocess.PIPE
+    with log.open("w") as said, subprocess.Popen(words, cwd=ROOT, stdin=pipe, stdout=pipe, stderr=said, text=True) as child:
+        patience = threading.Timer(120, child.kill)
+        patience.start()
+        child.stdin.write(order.model_dump_json() + "\n")
+        child.stdin.flush()
+        answers = (json.loads(line) for line in child.stdout)
+        answer = next(one for one in answers if one["kind"] in ("done", "failed"))
+        child.stdin.close()
+        child.wait()
+        patience.cancel()
+    return answer, log.read_text()
+
+
+def test_a_task_brings_its_own_modules_and_no_others(tmp_path):
+    """Who only listens to recordings neither waits for the painter nor needs its packages. Python says what it imported."""
+    (tmp_path / "mute.wav").write_bytes(b"no sound")
+    order = Order(number=1, task="transcribe", facts={"model": str(tmp_path), "file": str(tmp_path / "mute.wav")})
+    answer, said = ordered([sys.executable, "-v", *WORKER], order, tmp_path / "log")
+    assert answer["kind"] == "failed"
+    imported = set(re.findall(r"^import '([\w.]+)' #", said, re.MULTILINE))
+    assert {"media.speech_to_text", "machine.vram"} <= imported
+    assert not imported & {
+        "portraits.painter",
+        "portraits.swapper",
+        "portraits.upscaler",
+        "portraits.sdxl",
+        "portraits.portrait",
+        "diffusers",
+        "insightface",
+        "spandrel",
+    }
+
+
+def test_only_tasks_of_the_table_are_done_and_each_of_them_is_there(shop):
+    for name, path in TASKS.items():
+        module, _colon, function = path.partition(":")
+        assert callable(getattr(importlib.import_module(module), function)), name
+    for path in ("os:getcwd", "portraits.painter:paint_order", "vram", ""):
+        with pytest.raises(ProgramFault, match="KeyError"):
+            finish(shop.ask(path))
+
+
+def test_answers_become_events_and_items_are_kept():
+    from machine.worker_tasks import Answer
+
+    def answers():
+        yield Answer(order=1, kind="waiting")
+        yield Answer(order=1, kind="note", facts={"code": "loading", "model": "x"})
+        yield Answer(order=1, kind="progress", facts={"done": 1.5, "total": 3, "item": "a"})
+        yield Answer(order=1, kind="item", facts={"file": "a"})
+        return {"ok": 1}
+
+    items = []
+    events, report = run(relay(answers(), "swap", items))
+    assert report == {"ok": 1}
+    assert items == [{"file": "a"}]
+    assert events == [
+        Progress("swap", 0, 0),
+        Notice(NOTICES["loading"], {"model": "x"}),
+        Progress("swap", 1, 3, "a"),
+        Progress("swap", 1, 3, "a"),
+    ]
+
+
+# --- who holds the memory ---------------------------------------------------------------------------------------------
+@dataclass
+class Weights:
+    """A model that only remembers where it is."""
+
+    gb: float
+    movable: bool = True
+    where: str = "gpu"
+
+    def to_ram(self):
+        self.where = "ram" if self.movable else self.where
+        return self.movable
+
+    def to_gpu(self):
+        self.where = "gpu"
+
+
+def test_one_model_is_on_the_gpu_and_the_others_wait_in_ram():
+    shelf = Shelf(ram_free_gb=lambda: 64)
+    first, second = Weights(7), Weights(2)
+    assert shelf.take("sdxl", lambda: first) is first
+    assert shelf.take("whisper", lambda: second) is second
+    assert (first.where, second.where) == ("ram", "gpu")
+    assert shelf.take("sdxl", lambda: Weights(99)) is first, "not loaded again"
+    assert (first.where, second.where, shelf.loads) == ("gpu", "ram", 2)
+    assert [model.name for model in shelf.loaded()] == ["sdxl", "whisper"]
+
+
+def test_what_cannot_move_or_does_not_fit_is_dropped():
+    shelf = Shelf(ram_free_gb=lambda: 64)
+    shelf.take("swap", lambda: Weights(1, movable=False))
+    shelf.take("sdxl", lambda: Weights(7))
+    assert [model.name for model in shelf.loaded()] == ["sdxl"]
+    tight = Shelf(ram_free_gb=lambda: RAM_KEPT_FREE_GB - 1)
+    tight.take("sdxl", lambda: Weights(7))
+    tight.take("whisper", lambda: Weights(2))
+    assert [model.name for model in tight.loaded()] == ["whisper"]
+    assert tight.clear() == ("whisper",) and tight.loaded() == ()
+
+
+def test_the_longest_unused_goes_first_and_no_more_than_must():
+    waiting = [("a", 3.0), ("b", 1.0), ("c", 5.0)]
+    assert dropped(waiting, RAM_KEPT_FREE_GB) == ()
+    assert dropped(waiting, RAM_KEPT_FREE_GB - 2) == ("a",)
+    assert dropped(waiting, RAM_KEPT_FREE_GB - 3.5) == ("a", "b")
+    assert dropped(waiting, -100) == ("a", "b", "c")
+
+
+def test_without_a_gpu_small_pictures_come_in_batches_and_large_ones_alone():
+    from machine.gpu import find_gpus
+
+    if find_gpus():
+        pytest.skip("there is a GPU here")
+    assert batch_size(96 * 96) == CPU_BATCH
+    assert batch_size(1024 * 1024) == 1
+
+
+def test_errors_of_the_worker_come_back_as_they_were(shop, tmp_path):
+    order = {"base": str(tmp_path / "nowhere"), "batches": []}
+    from machine.model_process import _error_of
+
+    error = _error_of({"error": "OutOfMemory", "facts": {"model": "sdxl"}}, tmp_path)
+    assert isinstance(error, OutOfMemory) and "sdxl" in error.text()
+    assert order["batches"] == []

@@ -1,0 +1,191 @@
+"""What a training is made from, read from disk: the trainer, the base model, the dataset as the trainer will see it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+
+from client_folder.client import Client
+from config import PROGRAM, SDXL_ID, Settings
+from locales.language import N_, _
+from machine.base_models import INDEX, SDXL_MODEL, BaseKind, base_of
+from machine.models import find
+from training.plan import BaseFacts, DatasetFacts, TrainerKind
+from utils import ModelMissing, NotReady, SettingRefused, TrainerMissing, known_sha256
+
+SCRIPT = "sdxl_train_network.py"
+EMBEDDED_SCRIPT = PROGRAM / "embedded" / SCRIPT
+TRAINING = N_("The training")
+NO_DATASET = N_("there is no dataset yet.")
+EMPTY_CAPTION = N_("the caption {file} has no words in its first line, or is no UTF-8 text.")
+NO_FOLDER = N_("no folder in {folder} is named REPEATS_NAME, as in 8_{client}: sd-scripts would find 0 images.")
+NO_ACCELERATE_FILE = N_("there is no such file; make one with: accelerate config")
+_PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})  # what sd-scripts reads, in either case
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """The program that trains: its Python, its script, whose it is, and the words of our own that it needs first."""
+
+    python: Path
+    script: Path
+    kind: TrainerKind
+    own_words: tuple[str, ...] = ()
+
+
+def find_trainer(home: Path, settings: Settings, base: Path) -> Trainer:
+    """The trainer that fits a base model: ours for a diffusers folder; for a checkpoint of one file sd-scripts, else ours.
+
+    Raises ModelMissing or TrainerMissing.
+    """
+    if not base.exists():
+        raise ModelMissing(model=base)
+    ours = Trainer(Path(sys.executable), EMBEDDED_SCRIPT, TrainerKind.EMBEDDED)
+    if base.is_dir():
+        return ours
+    if not settings.sd_scripts:
+        return replace(ours, own_words=("--model_config_dir", str(_find_configuration(home, settings, base))))
+    python = Path(settings.sd_scripts_python or sys.executable).expanduser()
+    trainer = Trainer(python, Path(settings.sd_scripts).expanduser() / SCRIPT, TrainerKind.SD_SCRIPTS)
+    if not (trainer.script.is_file() and shutil.which(trainer.python)):
+        raise TrainerMissing(base=base)
+    return trainer
+
+
+def _find_configuration(home: Path, settings: Settings, checkpoint: Path) -> Path:
+    """The folder of SDXL's configuration and tokenizers for a checkpoint of one file, which holds neither.
+
+    They lie beside it, or where those of SDXL itself were preloaded to. Raises TrainerMissing.
+    """
+    if (checkpoint.parent / INDEX).is_file():
+        return checkpoint.parent
+    sdxl = find(SDXL_MODEL, home, settings)
+    parts = [file.path for file in sdxl.model.files if not file.path.endswith(".safetensors")]
+    folder = sdxl.files[INDEX].parent if INDEX in sdxl.files else sdxl.place
+    if not all((folder / part).is_file() for part in parts):
+        raise TrainerMissing(base=checkpoint)
+    return folder
+
+
+def launch_words(settings: Settings, trainer: Trainer) -> tuple[str, ...]:
+    """What stands before the options: Python and the script, and for sd-scripts `accelerate launch` where the user configured it.
+
+    Ours trains on one GPU. Raises SettingRefused where the configuration is not there.
+    """
+    if not settings.accelerate_config or trainer.kind is TrainerKind.EMBEDDED:
+        return str(trainer.python), str(trainer.script), *trainer.own_words
+    file = accelerate_file(settings)
+    return str(trainer.python), "-m", "accelerate.commands.launch", "--config_file", str(file), str(trainer.script)
+
+
+def accelerate_file(settings: Settings) -> Path:
+    """The user's own accelerate configuration; raises SettingRefused."""
+    file = Path(settings.accelerate_config).expanduser()
+    if not file.is_file():
+        raise SettingRefused(name="accelerate_config", problem=_(NO_ACCELERATE_FILE))
+    return file
+
+
+def count_processes(settings: Settings) -> int:
+    """How many GPUs train together: what the accelerate configuration says, else 1."""
+    if not settings.accelerate_config:
+        return 1
+    import yaml  # accelerate's own format, and it brings the library along
+
+    try:
+        said = yaml.safe_load(accelerate_file(settings).read_text(encoding="utf-8"))
+        return max(1, int(said["num_processes"]))
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, UnicodeDecodeError) as error:
+        raise SettingRefused(name="accelerate_config", problem=str(error)) from error
+
+
+# --- what lies on disk ------------------------------------------------------------------------------------------------
+def read_base(client: Client, settings: Settings, name: str = "") -> BaseFacts:
+    """The facts of the named base model, else of the client's; raises ModelMissing, NotSdxl, TrainerMissing or BrokenFile.
+
+    SDXL itself can be planned for by its name, before it or sd-scripts are on this machine.
+    """
+    base = base_of(client, settings, name)
+    if base.preload:
+        return BaseFacts(base.kind, Path(SDXL_ID), TrainerKind.SD_SCRIPTS)
+    path = base.require()
+    trainer = find_trainer(client.home, settings, path)
+    return BaseFacts(base.kind, path, trainer.kind, base.native_px, base.weights_digest)
+
+
+def read_dataset(client: Client, kind: BaseKind) -> DatasetFacts:
+    """The dataset as the trainer will see it: `{repeats}_{name}/` folders, pictures, captions. Raises NotReady.
+
+    Regularisation pictures of the embedded base are drawn by code and so no part of the digest; others are.
+    """
+    folders = [(folder, _repeats(folder)) for folder in _subfolders(client.training_data)]
+    pictures = {folder: _pictures(folder) for folder, repeats in folders if repeats}
+    images = sum(len(found) for found in pictures.values())
+    if not images:
+        # Pictures in a folder of another name: the commonest way to "0 images", and worth its own words.
+        stray = any(_pictures(folder) for folder, repeats in folders if not repeats) or _pictures_in(client.training_data)
+        reason = _(NO_FOLDER).format(folder=client.training_data, client=client.id) if stray else _(NO_DATASET)
+        raise NotReady(step=_(TRAINING), reason=reason)
+    brought = [] if kind is BaseKind.EMBEDDED else [p for folder in _subfolders(client.regularisation) for p in _pictures(folder)]
+    files = [file for picture in chain(*pictures.values(), brought) for file in _with_caption(picture)]
+    return DatasetFacts(
+        images=images,
+        samples_per_epoch=sum(repeats * len(pictures[folder]) for folder, repeats in folders if repeats),
+        digest=_digest_of_files(client, files),
+        regularised=kind is BaseKind.EMBEDDED or bool(brought),
+    )
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def _repeats(folder: Path) -> int:
+    """How often an epoch shows the pictures of a folder, by its name; 0 where sd-scripts would pass it over."""
+    number = folder.name.split("_")[0]
+    return int(number) if number.isdecimal() else 0
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return _pictures(folder) if folder.is_dir() else []
+
+
+def _with_caption(picture: Path) -> list[Path]:
+    """A picture and, where there is one, its caption; raises NotReady for an empty one, at which sd-scripts would die."""
+    caption = picture.with_suffix(".txt")
+    if not caption.exists():
+        return [picture]
+    if not _is_caption(caption):
+        raise NotReady(step=_(TRAINING), reason=_(EMPTY_CAPTION).format(file=caption))
+    return [picture, caption]
+
+
+def _is_caption(file: Path) -> bool:
+    """Whether there are words where the trainers look: in the first line, as UTF-8."""
+    try:
+        return bool(file.read_text(encoding="utf-8").partition("\n")[0].strip())
+    except UnicodeDecodeError:
+        return False
+
+
+def _digest_of_files(client: Client, files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(client.root).as_posix()}\0{known_sha256(file)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def forget_caches(client: Client) -> None:
+    """Remove cached latents and text outputs: sd-scripts looks at their size only, and would train on a picture long replaced."""
+    for folder in (*_subfolders(client.training_data), *_subfolders(client.regularisation)):
+        for cache in folder.glob("*.npz"):
+            cache.unlink()

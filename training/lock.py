@@ -1,0 +1,49 @@
+"""One training at a time on a GPU, in whatever client or home: a lock of the system, freed when its holder dies.
+
+Beside the lock lies who trains, so that a trainer left behind by a killed program is found and ended before the next one begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+import platformdirs
+
+from machine.processes import end_orphan
+from training.errors import GPUBusy
+from utils import write_text
+
+
+def locks_folder() -> Path:
+    """Where locks lie: the same for every home of a user."""
+    return Path(platformdirs.user_cache_dir("avatar-pipeline", appauthor=False)) / "locks"
+
+
+@contextmanager
+def hold_gpu(uuid: str, name: str, client: str, folder: Path | None = None) -> Iterator[tuple[Path, ...]]:
+    """Hold a GPU for one training and hand out the files that are to name its trainer; raises GPUBusy at once.
+
+    `uuid` is the card's own; without one (no GPU) nothing is held and nothing needs to be named.
+    """
+    place = (folder or locks_folder()) / f"{uuid or 'cpu'}.lock"
+    trainer = place.with_suffix(".json")
+    if not uuid:
+        yield ()
+        return
+    place.parent.mkdir(parents=True, exist_ok=True)
+    lock, holder = filelock.FileLock(place), place.with_suffix(".txt")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout as error:
+        who = holder.read_text(encoding="utf-8").strip() if holder.is_file() else "?"
+        raise GPUBusy(gpu=name, client=who) from error
+    try:
+        end_orphan(trainer)  # we hold the lock, so whoever started it is gone
+        write_text(holder, client)
+        yield (trainer,)
+    finally:
+        trainer.unlink(missing_ok=True)
+        lock.release()

@@ -1,0 +1,90 @@
+"""The record of each run of a trainer, `training/runs/*.json`: what was asked, how it went, the loss at each checkpoint.
+
+A record is written when a run begins and again at each checkpoint, so that a crash leaves what was known by then.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from client_folder.client import Client
+from training.plan import TrainingPlan
+from utils import BrokenFile, Record, TrainingTick, read_record, write_record
+
+_CURVE_POINTS = 200  # of the loss, evenly spread over the run
+
+
+class RunRecord(Record):
+    """One run. `probe` is what its first steps cost; the loss is sd-scripts' moving average."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    schema_: Literal[1] = Field(default=1, alias="schema")
+    started: str
+    ended: str = ""
+    outcome: str = "running"  # "done", a cause of `diagnosis`, or "running" where it was cut off
+    evidence: str = ""
+    version: int
+    lora: str  # name of the LoRA's files
+    begun: int  # the step it began at
+    steps: int  # the last step it came to
+    total: int
+    changes: tuple[str, ...] = ()  # rungs taken before it
+    argv: tuple[str, ...] = ()
+    probe_seconds_per_step: float | None = None
+    probe_vram_gb: float | None = None
+    peak_vram_gb: float | None = None
+    seconds_per_step: float | None = None
+    losses: dict[int, float] = {}  # by checkpoint
+    curve: dict[int, float] = {}  # a thinned one of all steps
+
+
+def begin_run(client: Client, plan: TrainingPlan, argv: tuple[str, ...], begun: int) -> tuple[Path, RunRecord]:
+    """A new record on disk, and where it lies. `argv` must not hold secrets; it never does."""
+    now = datetime.now(UTC)
+    run = RunRecord(
+        started=now.isoformat(timespec="seconds"), version=plan.version, lora=plan.output_name(client), begun=begun, steps=begun,
+        total=plan.steps, changes=plan.changes, argv=argv,
+    )  # fmt: skip
+    file = client.runs / f"{now:%Y%m%d-%H%M%S-%f}.json"
+    write_record(file, run)
+    return file, run
+
+
+def note_tick(run: RunRecord, tick: TrainingTick) -> None:
+    """Keep what a tick tells; the file is written elsewhere, at checkpoints."""
+    run.steps = max(run.steps, tick.step)
+    run.seconds_per_step = tick.seconds_per_step or run.seconds_per_step
+    if tick.vram_gb is not None:
+        run.peak_vram_gb = max(run.peak_vram_gb or 0.0, tick.vram_gb)
+    every = max(1, run.total // _CURVE_POINTS)
+    if tick.loss is not None and tick.step % every == 0:
+        run.curve[tick.step] = tick.loss
+    if tick.checkpoint and tick.loss is not None:
+        run.losses[tick.step] = tick.loss
+
+
+def end_run(file: Path, run: RunRecord, outcome: str, evidence: str = "") -> None:
+    """Write how a run ended."""
+    run.outcome, run.evidence, run.ended = outcome, evidence, datetime.now(UTC).isoformat(timespec="seconds")
+    write_record(file, run)
+
+
+def read_runs(client: Client) -> tuple[RunRecord, ...]:
+    """Every run on record, oldest first; one that cannot be read is passed over, for nothing depends on it."""
+    runs = []
+    for file in sorted(client.runs.glob("*.json")) if client.runs.is_dir() else ():
+        try:
+            runs.append(read_record(file, RunRecord))
+        except BrokenFile:
+            continue
+    return tuple(runs)
+
+
+def losses_of(runs: tuple[RunRecord, ...], version: int) -> dict[int, float]:
+    """The loss at each checkpoint of one version, by step; a later run counts."""
+    return {step: loss for run in runs if run.version == version for step, loss in run.losses.items()}

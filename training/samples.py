@@ -1,0 +1,84 @@
+"""Pictures painted while training: the fixed prompts, and gathering what sd-scripts paints into the client's `samples/`.
+
+sd-scripts paints into `models/sample/` and nowhere else, under `NAME_000250_00_20260101120000_42.png`: the step, the number of the
+prompt, the time, the seed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from client_folder.client import Client
+from client_folder.recommended_prompts import default_prompts
+from machine.base_models import BaseKind
+from training.plan import TrainingPlan, run_name
+from utils import write_text
+
+_SAMPLES = 2  # of the recommended prompts: each costs a picture at every checkpoint
+_NEGATIVE = "blurry, deformed, watermark"
+_SEED = 42  # the same at every step: only the LoRA differs from one sample to the next
+_NAME = re.compile(r"(?P<run>.+)_(?P<when>e?\d{6})_(?P<prompt>\d{2})_\d{14}(?:_\d+)?")
+_GATHERED = re.compile(r"(?P<lora>.+)-step(?P<step>\d{8})-(?P<prompt>\d+)")
+_BEGUN = re.compile(r"-from(\d{8})$")
+_PNG_END = b"IEND\xaeB`\x82"
+
+
+def write_prompts(client: Client, plan: TrainingPlan) -> None:
+    """Write the prompts file that the trainer paints from; sd-scripts would paint 512 px unless told."""
+    embedded = plan.base_kind is BaseKind.EMBEDDED
+    side = f"--w {plan.resolution} --h {plan.resolution} --d {_SEED}"
+    how = f"{side} --l 2 --s 8" if embedded else f"--n {_NEGATIVE} {side} --l 7 --s 24"
+    prompts = default_prompts(client.id, client.state().class_word, embedded)[:_SAMPLES]
+    write_text(client.sample_prompts, "".join(f"{prompt} {how}\n" for prompt in prompts))
+
+
+def prompts_of(client: Client) -> tuple[str, ...]:
+    """The words that were last painted from, by their number in a sample's name."""
+    if not client.sample_prompts.is_file():
+        return ()
+    return tuple(line.split(" --", 1)[0] for line in client.sample_prompts.read_text(encoding="utf-8").splitlines())
+
+
+def gather_samples(client: Client, plan: TrainingPlan) -> list[Path]:
+    """Move finished pictures into `samples/`, named `LORA-step00000250-0.png`; those still being written stay for the next time."""
+    if not client.trainer_samples.is_dir():
+        return []
+    gathered = []
+    for picture in sorted(client.trainer_samples.glob("*.png")):
+        named = _NAME.fullmatch(picture.stem)
+        if named and _is_finished(picture):
+            gathered.append(client.samples / _name_of(named, client, plan))
+            client.samples.mkdir(parents=True, exist_ok=True)
+            os.replace(picture, gathered[-1])
+    return gathered
+
+
+def _name_of(named: re.Match[str], client: Client, plan: TrainingPlan) -> str:
+    begun = _BEGUN.search(named["run"])
+    if named["when"].startswith("e"):
+        step = int(named["when"][1:]) * plan.steps_per_epoch()
+    else:
+        step = int(named["when"]) + (int(begun[1]) if begun else 0)
+    lora = _BEGUN.sub("", named["run"]) or run_name(plan, client)
+    return f"{lora}-step{step:08d}-{int(named['prompt'])}.png"
+
+
+def _is_finished(picture: Path) -> bool:
+    """Whether the last chunk of the PNG is there."""
+    with picture.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - len(_PNG_END)))
+        return file.read() == _PNG_END
+
+
+def samples_of(client: Client, lora: str, step: int) -> tuple[Path, ...]:
+    """The gathered samples of one checkpoint."""
+    return tuple(sorted(client.samples.glob(f"{lora}-step{step:08d}-*.png"))) if client.samples.is_dir() else ()
+
+
+def samples_by_step(client: Client, lora: str) -> dict[tuple[int, int], Path]:
+    """The gathered samples of a LoRA, by step and number of the prompt."""
+    named = {path: _GATHERED.fullmatch(path.stem) for path in client.samples.glob("*.png")}
+    return {(int(name["step"]), int(name["prompt"])): path for path, name in named.items() if name and name["lora"] == lora}
