@@ -37,7 +37,7 @@ ROWS = (
     Row("grids", N_("Split grids of four"), "actions.imports", "terminal.view_pictures"),
     Row("prompts", N_("Prompts: the master, and what is missing"), "actions.imports", "terminal.view_pictures", more=True),
     Row("gpu", N_("Show the GPU"), "actions.machine", "terminal.view_machine", tool=True),
-    Row("settings", N_("Show or change the settings"), "actions.settings", "terminal.view_program", tool=True),
+    Row("settings", N_("Show or change the settings"), "actions.settings", "terminal.view_settings", tool=True),
     Row(
         "doctor", N_("Examine this machine, or a client's dataset"), "actions.doctor", "terminal.view_doctor", tool=True, more=True
     ),

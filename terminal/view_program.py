@@ -1,4 +1,4 @@
-"""How the program's own reports look: clients as a whole, and the settings."""
+"""How the reports about clients as a whole look."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from rich.text import Text
 
 from actions.clients import ClientErased, ClientList, ClientView
 from client_folder.export import MB, ExportedClient
-from config import Settings
 from locales.language import _
-from terminal.screens import ROWS, Views, guided, printable, table
+from terminal.screens import ROWS, Views, guided, printable
 
 
 def _clients(report: ClientList) -> RenderableType:
@@ -34,21 +33,9 @@ def _client_exported(report: ExportedClient) -> RenderableType:
     return Group(*left_out, told, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
 
 
-def _settings(settings: Settings) -> RenderableType:
-    rows = table(_("Settings"))
-    for name, value in settings.model_dump(by_alias=True).items():
-        if isinstance(value, dict):
-            for key, part in value.items():
-                rows.add_row(f"{name}.{key}", str(part))
-        else:
-            rows.add_row(name, str(value))
-    return rows
-
-
 VIEWS: Views = {
     ClientList: _clients,
     ClientView: _client,
     ClientErased: _erased,
     ExportedClient: _client_exported,
-    Settings: _settings,
 }

@@ -268,6 +268,15 @@ def test_training_without_the_base_model_says_that_it_is_missing(ready, tmp_path
     assert "stable-diffusion-xl-base-1.0 is not here" in told["error"]
 
 
+def test_not_to_be_asked_overrules_no_doctor(ready, tmp_path):
+    words = ("train", "--client", "ana", "--base", "sdxl", "--gpu", "RTX 3060 12GB", "--yes")
+    told, code = answer(tmp_path, *words)
+    assert code == FAILED
+    assert "The dataset doctor says no-go" in told["error"]
+    assert "--anyway" in told["hint"]
+    assert "no-go" not in answer(tmp_path, *words, "--anyway")[0]["error"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX pipe")
 def test_a_reader_that_has_enough_ends_nothing_with_a_traceback(tmp_path):
     reader, writer = os.pipe()

@@ -99,7 +99,7 @@ def merged(shapes):
 def alike(seen, recorded):
     """Whether a shape is the one on record; what holds nothing on this machine may hold anything."""
     if isinstance(seen, dict) and isinstance(recorded, dict):
-        return list(seen) == list(recorded) and all(alike(seen[key], recorded[key]) for key in seen)
+        return set(seen) == set(recorded) and all(alike(seen[key], recorded[key]) for key in seen)
     if isinstance(seen, list) and isinstance(recorded, list):
         return None in (*seen, *recorded) or alike(seen[0], recorded[0])
     return seen == recorded or "null" in (seen, recorded) or None in (seen, recorded)
