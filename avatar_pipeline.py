@@ -32,7 +32,7 @@ from actions.table import ROWS, action_named, row_named
 from client_folder.client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 from terminal import screens
 from terminal.command_line import build_parser, read_request
 from terminal.watch import Watch, drive
@@ -78,7 +78,7 @@ class Program:
 
     home: Path
     language: str | None
-    workshop: Workshop
+    model_process: ModelProcess
     console: Console
 
     def session(self) -> Session:
@@ -86,14 +86,14 @@ class Program:
         settings = load_settings(self.home)
         if not self.language:
             speak(settings.language)
-        return Session(self.home, settings, self.workshop)
+        return Session(self.home, settings, self.model_process)
 
 
 # --- running one action -----------------------------------------------------------------------------------------------
 def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool = False) -> Any:
     """Run one action for its client, held for this program alone where it changes something; hand back its report."""
     if action.whole_gpu:
-        job.session.workshop.close()
+        job.session.model_process.close()
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
     with held, Watch(console, quiet) as watch:
         return drive(action.run(job), watch)
@@ -125,8 +125,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     answering = bool(options.action and options.json)
     console = Console(stderr=answering, highlight=False)
     # The models that one action loads are there for the next; they leave with the program.
-    with Workshop(home / "logs" / "worker.log") as workshop:
-        program = Program(home, options.language, workshop, console)
+    with ModelProcess(home / "logs" / "worker.log") as model_process:
+        program = Program(home, options.language, model_process, console)
         if options.action:
             return guarded(lambda: _run_action(program, options), console, home, answering)
         return guarded(lambda: open_menu(program), console, home)

@@ -35,9 +35,9 @@ from dataset.kohya_folders import (
 )
 from dataset.photo_captions import describe
 from pictures.import_plan import ImportPlan, plan_import
-from pictures.import_run import Duplicate, ImportRun, Note, Removal, Sorting, Wishes, read_ahead, take_away, write_tables
+from pictures.import_run import Duplicate, ImportOptions, ImportRun, Note, Removal, Sorting, read_ahead, take_away, write_tables
 from pictures.originals import Originals
-from pictures.user_notes import read_told
+from pictures.user_notes import read_user_notes
 from utils import Event, Progress, sweep_parts
 
 _STAGES = {Source.MIDJOURNEY: "import-mj", Source.REAL: "import-photos"}
@@ -62,22 +62,22 @@ def import_midjourney(
 ) -> Generator[Event, None, ImportReport]:  # fmt: skip
     """Import MidJourney's pictures and what their names, embedded texts and the lists beside them tell.
 
-    Raises FolderMissing, NoPictures or BrokenFile. The wishes are those of `Wishes`.
+    Raises FolderMissing, NoPictures or BrokenFile. The wishes are those of `ImportOptions`.
     """
-    wishes = Wishes(usernames, master_prompt, split_grids, move)
-    return (yield from _import(client, plan_import(given, move=move), Source.MIDJOURNEY, wishes))
+    options = ImportOptions(usernames, master_prompt, split_grids, move)
+    return (yield from _import(client, plan_import(given, move=move), Source.MIDJOURNEY, options))
 
 
 def import_photos(client: Client, given: Sequence[Path], *, move: bool = False) -> Generator[Event, None, ImportReport]:
     """Import photos of the real person; raises FolderMissing, NoPictures or BrokenFile."""
-    return (yield from _import(client, plan_import(given, move=move), Source.REAL, Wishes(move=move)))
+    return (yield from _import(client, plan_import(given, move=move), Source.REAL, ImportOptions(move=move)))
 
 
-def _import(client: Client, plan: ImportPlan, source: Source, wishes: Wishes) -> Generator[Event, None, ImportReport]:
+def _import(client: Client, plan: ImportPlan, source: Source, options: ImportOptions) -> Generator[Event, None, ImportReport]:
     for folder in (client.metadata, client.raw_mj, client.raw_real):
         sweep_parts(folder)
     originals = Originals(client)
-    read_told(client)  # a broken one is named now, not when all is copied
+    read_user_notes(client)  # a broken one is named now, not when all is copied
     stage, total = _STAGES[source], len(plan.pictures)
     for path in originals.hash_strays():
         yield Progress(stage, 0, total, path.name)
@@ -89,7 +89,7 @@ def _import(client: Client, plan: ImportPlan, source: Source, wishes: Wishes) ->
                 sorting.sort(reading)
                 originals.save_now_and_then()
                 yield Progress(stage, done, total, reading.path.name)
-        if wishes.split_grids:
+        if options.split_grids:
             for path in sorting.split_grids():
                 yield Progress(stage, total, total, path.name)
         originals.adopt_strays()
@@ -98,15 +98,15 @@ def _import(client: Client, plan: ImportPlan, source: Source, wishes: Wishes) ->
         sweep_parts(client.raw(source))
         if originals.changed:
             originals.save()
-    told = write_tables(run, wishes, sorting.hashes, sorting.texts)
+    notes_read = write_tables(run, options, sorting.hashes, sorting.texts)
     removals: list[Removal] = []
-    for removal in take_away(run, sorting.sources) if wishes.move else ():
+    for removal in take_away(run, sorting.sources) if options.move else ():
         removals.append(removal)
         yield Progress(stage, total, total, removal.path.name)
     return ImportReport(
-        tuple(sorting.added), tuple(sorting.duplicates), (*sorting.refused, *told.refused),
+        tuple(sorting.added), tuple(sorting.duplicates), (*sorting.refused, *notes_read.refused),
         (*sorting.notes, *(note for removal in removals for note in removal.notes)),
-        tuple(run.place(grid) for grid in originals.unsplit_grids()), told.prompts, sum(removal.moved for removal in removals),
+        tuple(run.place(grid) for grid in originals.unsplit_grids()), notes_read.prompts, sum(one.moved for one in removals),
     )  # fmt: skip
 
 
@@ -125,7 +125,7 @@ def plan_grids(client: Client) -> GridPlan:
 def split_grids(client: Client) -> Generator[Event, None, ImportReport]:
     """Make pictures of their own of the parts of each grid; the grids stay. Raises BrokenFile."""
     nothing = ImportPlan(client.raw_mj, (), (), 0, 0, {}, ())
-    return (yield from _import(client, nothing, Source.MIDJOURNEY, Wishes(split_grids=True)))
+    return (yield from _import(client, nothing, Source.MIDJOURNEY, ImportOptions(split_grids=True)))
 
 
 # --- the Kohya dataset ------------------------------------------------------------------------------------------------

@@ -23,26 +23,26 @@ from config import Settings
 from locales.language import _
 from machine.errors import NoTargetFace, RecipeRefused
 from machine.licence import Use, check_licence
-from machine.model_process import Workshop, relay
+from machine.model_process import ModelProcess, relay
 from machine.models import Found, find
 from pictures.contact_sheet import contact_sheet
 from pictures.picture_file import list_pictures
 from portraits.magic_prompt import MagicPrompt
 from portraits.painter import paint_missing
-from portraits.portrait import Commission, Portrait, PortraitRequest, commission
-from portraits.prompts import Words, settle_prompts, wording_of
+from portraits.portrait import Portrait, PortraitJob, PortraitRequest, portrait_jobs
+from portraits.prompts import PromptOptions, prompt_text_of, settle_prompts
 from portraits.recipes import (
     DEFAULT_SEEDS,
     DEFAULT_WEIGHT,
+    PipelineSetup,
     Recipe,
-    Studio,
-    Wish,
+    RecipeChoice,
     check_weight,
+    setup_of,
     size_of,
-    studio_of,
 )
 from portraits.sheet import SHEET_CELL_PX, sheet_rows
-from portraits.swapper import FaceFiles, SeenFace, SwapOrder, SwapRecord, Target
+from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
 from training.checkpoints import choose_lora
 from utils import Event, FolderMissing, ModelMissing, NotReady, Progress, known_sha256, read_record, sweep_parts
@@ -57,7 +57,7 @@ MAX_PORTRAITS = 2000  # of one request: more is a slip of the finger
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ImageOptions:
     """How the portraits are to look: size and after-steps. `aspect` as in `recipes.SIZES`, `side` in pixels of its square."""
 
     aspect: str = "1:1"
@@ -70,7 +70,7 @@ class Look:
 class PortraitPlan:
     """What `generate` is about to do: `missing` of `total` portraits have to be painted, the others are on disk."""
 
-    studio: Studio
+    setup: PipelineSetup
     loras: tuple[Path, ...]
     requests: tuple[PortraitRequest, ...]
     prompts: tuple[MagicPrompt, ...]
@@ -83,16 +83,16 @@ class PortraitPlan:
     @property
     def base(self) -> Path:
         """The base model."""
-        return self.studio.files.base
+        return self.setup.files.base
 
     @property
     def recipe(self) -> Recipe:
         """How it is walked."""
-        return self.studio.recipe
+        return self.setup.recipe
 
     @property
     def lora(self) -> Path | None:
-        """The first LoRA that is worn."""
+        """The first LoRA that is loaded."""
         return self.loras[0] if self.loras else None
 
 
@@ -110,51 +110,51 @@ def plan_portraits(
     client: Client,
     settings: Settings,
     *,
-    words: Words = Words(),  # noqa: B008 - frozen
+    prompt_options: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
     seeds: Sequence[int] = DEFAULT_SEEDS,
     loras: Sequence[str] = (),
     weights: Sequence[float] = (DEFAULT_WEIGHT,),
-    wish: Wish = Wish(),  # noqa: B008 - frozen
-    look: Look = Look(),
+    choice: RecipeChoice = RecipeChoice(),  # noqa: B008 - frozen
+    image_options: ImageOptions = ImageOptions(),
 ) -> PortraitPlan:
     """Settle a request for every LoRA and weight, with the same prompts and seeds; a weight of 0 is the base alone, for comparison.
 
     Raises NotReady where a LoRA is wanted and none was trained, NoCheckpoint or TornCheckpoint where the named one cannot be used,
     ModelMissing where a model is not there, RecipeRefused for what cannot work.
     """
-    studio = studio_of(client, settings, wish)
+    setup = setup_of(client, settings, choice)
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
-    size = size_of(look.aspect, studio.base.native_px, look.side)
-    _check(seeds, look)
-    prompts = settle_prompts(client, studio, words)
-    wordings = tuple(dict.fromkeys(wording_of(prompt, words, studio.recipe) for prompt in prompts))
+    size = size_of(image_options.aspect, setup.base.native_px, image_options.side)
+    _check(seeds, image_options)
+    prompts = settle_prompts(client, setup, prompt_options)
+    prompt_texts = tuple(dict.fromkeys(prompt_text_of(prompt, prompt_options, setup.recipe) for prompt in prompts))
     files = tuple(choose_lora(client, name).path for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
-    worn: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
-    worn += [(file, weight) for file in files for weight in weights if weight]
+    weighted: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
+    weighted += [(file, weight) for file in files for weight in weights if weight]
     seeds = tuple(dict.fromkeys(seeds))
-    requests = tuple(PortraitRequest(wordings, seeds, file, weight, size, look.detail) for file, weight in worn)
-    pieces = _commissions(client, studio, requests)
+    requests = tuple(PortraitRequest(prompt_texts, seeds, file, weight, size, image_options.detail) for file, weight in weighted)
+    pieces = _portrait_jobs(client, setup, requests)
     if len(pieces) > MAX_PORTRAITS:
         raise RecipeRefused(
             problem=_("{count} portraits at once.").format(count=len(pieces)), cure=_("Ask for fewer prompts, seeds or weights.")
         )
     return PortraitPlan(
-        studio, files, requests, prompts, size, len(pieces), sum(not piece.file.exists() for piece in pieces),
-        negative_ignored=not studio.recipe.negative and bool(words.negative),
-        upscaler=choose_upscaler(client.home, settings, look.upscaler) if look.upscaler else None,
+        setup, files, requests, prompts, size, len(pieces), sum(not piece.file.exists() for piece in pieces),
+        negative_ignored=not setup.recipe.negative and bool(prompt_options.negative),
+        upscaler=choose_upscaler(client.home, settings, image_options.upscaler) if image_options.upscaler else None,
     )  # fmt: skip
 
 
 def generate(
-    client: Client, _settings: Settings, plan: PortraitPlan, workshop: Workshop | None = None
+    client: Client, _settings: Settings, plan: PortraitPlan, model_process: ModelProcess | None = None
 ) -> Generator[Event, None, PortraitReport]:
     """Paint what is missing of a plan into the client's output, and lay all of it out on the contact sheet."""
-    pieces = _commissions(client, plan.studio, plan.requests)
+    pieces = _portrait_jobs(client, plan.setup, plan.requests)
     painted = sum(not piece.file.exists() for piece in pieces)
     with contextlib.ExitStack() as owned:
-        shop = workshop or owned.enter_context(Workshop())
-        images = yield from paint_missing(client.output, pieces, STAGE, shop)
-        enlarged = yield from _enlarge(plan.upscaler, images, shop)
+        model_process = model_process or owned.enter_context(ModelProcess())
+        images = yield from paint_missing(client.output, pieces, STAGE, model_process)
+        enlarged = yield from _enlarge(plan.upscaler, images, model_process)
     contact_sheet(sheet_rows(client, images), client.portraits_sheet, cell_px=SHEET_CELL_PX)
     return PortraitReport(images, painted, client.portraits_sheet, enlarged)
 
@@ -165,7 +165,7 @@ def random_seeds(count: int) -> tuple[int, ...]:
 
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
-def _check(seeds: Sequence[int], look: Look) -> None:
+def _check(seeds: Sequence[int], image_options: ImageOptions) -> None:
     """Raises RecipeRefused for what no model can take."""
     wrong = next((seed for seed in seeds if not 0 <= seed <= MAX_SEED), None)
     if wrong is not None:
@@ -173,25 +173,27 @@ def _check(seeds: Sequence[int], look: Look) -> None:
             problem=_("seed {seed}.").format(seed=wrong),
             cure=_("Seeds are whole numbers from 0 to {highest}.").format(highest=MAX_SEED),
         )
-    if not (look.detail == 0 or 0.05 <= look.detail <= 0.9):
+    if not (image_options.detail == 0 or 0.05 <= image_options.detail <= 0.9):
         raise RecipeRefused(
-            problem=_("detail pass of {share:g}.").format(share=look.detail), cure=_("From 0.05 to 0.9; 0.3 is usual.")
+            problem=_("detail pass of {share:g}.").format(share=image_options.detail), cure=_("From 0.05 to 0.9; 0.3 is usual.")
         )
 
 
-def _commissions(client: Client, studio: Studio, requests: Sequence[PortraitRequest]) -> list[Commission]:
-    pieces = (piece for request in requests for piece in commission(client.output, studio, request))
+def _portrait_jobs(client: Client, setup: PipelineSetup, requests: Sequence[PortraitRequest]) -> list[PortraitJob]:
+    pieces = (piece for request in requests for piece in portrait_jobs(client.output, setup, request))
     return list({piece.file: piece for piece in pieces}.values())
 
 
-def _enlarge(model: Path | None, images: Sequence[Portrait], shop: Workshop) -> Generator[Event, None, tuple[Path, ...]]:
+def _enlarge(
+    model: Path | None, images: Sequence[Portrait], model_process: ModelProcess
+) -> Generator[Event, None, tuple[Path, ...]]:
     """The enlargements of the portraits, those that are missing made now."""
     if model is None:
         return ()
     files = [image.file for image in images]
     order = missing_order(model, files)
     if order.files:
-        yield from relay(shop.ask("upscale", order), "upscale")
+        yield from relay(model_process.ask("upscale", order), "upscale")
     return tuple(enlarged_name(file, model) for file in files)
 
 
@@ -200,7 +202,7 @@ def _enlarge(model: Path | None, images: Sequence[Portrait], shop: Workshop) -> 
 
 # --- face swap --------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Choice:
+class FaceChoice:
     """Which face of a target is replaced: `client`, `like` (a reference photo), `all`, or `numbers`."""
 
     mode: str = "client"
@@ -241,7 +243,7 @@ class Previewed:
 
     target: str
     file: Path
-    faces: tuple[SeenFace, ...]
+    faces: tuple[TargetFace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,23 +258,23 @@ class SwapReport:
     preview: bool = False  # only the faces were to be shown
 
 
-def read_choice(text: str, reference: Path | None) -> Choice:
+def read_choice(text: str, reference: Path | None) -> FaceChoice:
     """`client`, `all`, or numbers as `1,3`; a reference photo means the face that is like it. Raises RecipeRefused."""
     if reference is not None:
         if not reference.is_file():
             raise FolderMissing(path=reference)
-        return Choice("like", reference=reference)
+        return FaceChoice("like", reference=reference)
     if text in ("client", "all"):
-        return Choice(text)
+        return FaceChoice(text)
     if re.fullmatch(r"\s*\d{1,3}(\s*,\s*\d{1,3})*\s*", text) and "0" not in [number.strip() for number in text.split(",")]:
-        return Choice("numbers", tuple(dict.fromkeys(int(number) for number in text.split(","))))
+        return FaceChoice("numbers", tuple(dict.fromkeys(int(number) for number in text.split(","))))
     raise RecipeRefused(
         problem=_('"{text}" names no face.').format(text=text), cure=_("client, all, or numbers from the preview such as 1,3")
     )
 
 
 def plan_swap(
-    client: Client, settings: Settings, targets: Sequence[Path], choice: Choice, *, preview: bool = False
+    client: Client, settings: Settings, targets: Sequence[Path], choice: FaceChoice, *, preview: bool = False
 ) -> SwapPlan:  # fmt: skip
     """Raises LicenceRefused or ConsentMissing first, then ModelMissing, NotReady, FolderMissing, NoTargetFace."""
     use, consent = check_licence(settings), check_consent(client, What.FACE_SWAP)
@@ -297,7 +299,7 @@ def plan_swap(
 
 
 def swap_faces(
-    client: Client, _settings: Settings, plan: SwapPlan, workshop: Workshop | None = None
+    client: Client, _settings: Settings, plan: SwapPlan, model_process: ModelProcess | None = None
 ) -> Generator[Event, None, SwapReport]:  # fmt: skip
     """Put the client's face into every target that has no result yet, or only show the faces where the plan is a preview."""
     client.swaps.mkdir(parents=True, exist_ok=True)
@@ -308,9 +310,9 @@ def swap_faces(
     device = ""
     if missing:
         with contextlib.ExitStack() as owned:
-            shop = workshop or owned.enter_context(Workshop())
+            model_process = model_process or owned.enter_context(ModelProcess())
             order = plan.order.model_copy(update={"targets": missing})
-            end = yield from relay(shop.ask("faces" if plan.preview else "swap", order), SWAP_STAGE, items)
+            end = yield from relay(model_process.ask("faces" if plan.preview else "swap", order), SWAP_STAGE, items)
         if end.get("no_source"):
             raise NoTargetFace(path=client.processed, problem=_("InsightFace finds no face in the client's crops."))
         device = str(end.get("device", ""))
@@ -351,7 +353,7 @@ def _pictures_of(target: Path) -> tuple[Path, ...]:
     return (path,) if path.is_file() else list_pictures(path)
 
 
-def _target(client: Client, picture: Path, choice: Choice, facts: dict[str, Any], files: FaceFiles) -> Target:
+def _target(client: Client, picture: Path, choice: FaceChoice, facts: dict[str, Any], files: FaceFiles) -> Target:
     """A target with the names of what comes of it, which follow from all that its pixels depend on."""
     own = known_sha256(picture)
     reference = known_sha256(choice.reference) if choice.reference else ""
@@ -375,7 +377,9 @@ def _report(here: Sequence[Target], items: Sequence[dict[str, Any]], device: str
         if "refused" in item
     )
     previews = tuple(
-        Previewed(Path(item["source"]).name, Path(item["preview"]), tuple(SeenFace.model_validate(face) for face in item["faces"]))
+        Previewed(
+            Path(item["source"]).name, Path(item["preview"]), tuple(TargetFace.model_validate(face) for face in item["faces"])
+        )
         for item in items
         if "preview" in item
     )

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from client_folder.client import Client
-from client_folder.lookup import read_look
+from client_folder.lookup import read_detected_faces
 from client_folder.reasons import Rejection
-from client_folder.records import Decisions, Faces, IdentityState, Look, Picture, Pictures, Verdict
+from client_folder.records import Decisions, DetectedFaces, Faces, IdentityState, Picture, Pictures, Verdict
 from client_folder.spreadsheet import write_spreadsheet
 from config import QualityControlConfig, Settings, client_limits
 from faces.crops import Disk, write_sheets
@@ -138,8 +138,8 @@ def _report(judged: Faces, new: int) -> FaceReport:
 
 
 def _is_seen(client: Client, picture: Picture, method: str) -> bool:
-    look = read_look(client, picture)
-    return look is not None and (look.method, look.sha256, look.file) == (method, picture.sha256, picture.file)
+    detected = read_detected_faces(client, picture)
+    return detected is not None and (detected.method, detected.sha256, detected.file) == (method, picture.sha256, picture.file)
 
 
 def _look_at(
@@ -154,13 +154,13 @@ def _look_at(
         written: Future[None] | None = None
         try:
             for number, (picture, image) in enumerate(pictures):
-                look = examiner.look(picture, image)
+                detected = examiner.detected(picture, image)
                 # A verdict without knowing who the client is: in most cases it stays, and the crop need not be cut again.
-                face = decide(look, picture, _place(client, picture), quality, Identity(), decisions)
+                face = decide(detected, picture, _place(client, picture), quality, Identity(), decisions)
                 if written:
                     written.result()
                     yield Progress("process", number, len(waiting), waiting[number - 1].original)
-                written = pool.submit(disk.keep, look, face, None if isinstance(image, UnreadablePicture) else image)
+                written = pool.submit(disk.keep, detected, face, None if isinstance(image, UnreadablePicture) else image)
             if written:
                 written.result()
                 yield Progress("process", len(waiting), len(waiting), waiting[-1].original)
@@ -189,7 +189,7 @@ def _open(client: Client, picture: Picture) -> Image.Image | UnreadablePicture:
 def _settle(client: Client, originals: Sequence[Picture], faces: Sequence[Verdict]) -> Generator[Event, None, None]:
     """Bring the pictures on disk in line with the verdicts: few change once it is known who the client is."""
     disk = Disk(client)
-    looks = {picture.stem: look for picture, look in _seen(client, originals)}
+    looks = {picture.stem: detected for picture, detected in _seen(client, originals)}
     changing = [face for face in faces if not disk.agrees(looks[face.stem], face)]
     if changing:
         client.remove_sheets()
@@ -222,19 +222,19 @@ def _place(client: Client, picture: Picture) -> str:
     return f"{client.raw(picture.source).name}/{picture.file}"
 
 
-def _seen(client: Client, originals: Iterable[Picture]) -> Iterator[tuple[Picture, Look]]:
+def _seen(client: Client, originals: Iterable[Picture]) -> Iterator[tuple[Picture, DetectedFaces]]:
     """The originals that were looked at, each with what was seen."""
     for picture in originals:
-        look = read_look(client, picture)
-        if look and look.sha256 == picture.sha256:
-            yield picture, look
+        detected = read_detected_faces(client, picture)
+        if detected and detected.sha256 == picture.sha256:
+            yield picture, detected
 
 
 def _judged(
-    client: Client, seen: Sequence[tuple[Picture, Look]], quality: QualityControlConfig, decisions: Decisions
+    client: Client, seen: Sequence[tuple[Picture, DetectedFaces]], quality: QualityControlConfig, decisions: Decisions
 ) -> tuple[tuple[Verdict, ...], Identity]:
-    identity = identity_of((look for _picture, look in seen), quality, decisions)
-    faces = (decide(look, picture, _place(client, picture), quality, identity, decisions) for picture, look in seen)
+    identity = identity_of((detected for _picture, detected in seen), quality, decisions)
+    faces = (decide(detected, picture, _place(client, picture), quality, identity, decisions) for picture, detected in seen)
     return tuple(faces), identity
 
 
@@ -267,7 +267,7 @@ def _table_row(face: Verdict) -> tuple[str | int | float, ...]:
 
 def _join_analyses(client: Client, originals: Sequence[Picture]) -> None:
     """Add what the pixels tell to the record of each original."""
-    looks = {picture.stem: look.analysis for picture, look in _seen(client, originals)}
+    looks = {picture.stem: detected.analysis for picture, detected in _seen(client, originals)}
     joined = tuple(picture.model_copy(update={"analysis": looks.get(picture.stem) or picture.analysis}) for picture in originals)
     if joined != tuple(originals):
         write_record(client.images_file, Pictures(images=joined))

@@ -33,7 +33,7 @@ from training.checkpoints import (
     newest_version,
     read_plan,
 )
-from training.cost import Estimate, estimate, next_rung, refuse, take_rung
+from training.cost import Estimate, estimate, next_smaller, refuse, take_smaller
 from training.diagnosis import Cause, diagnose
 from training.errors import MemoryFull
 from training.inputs import (
@@ -97,7 +97,7 @@ UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")
 NO_ORIGINAL = N_("the original plan names no values for {gpu}.")
 USE_RECOMMENDED = N_("Use the recommended values.")
-TAKING_RUNG = N_("{cause} Trying again with {rung}.")
+TAKING_SMALLER = N_("{cause} Trying again with {rung}.")
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -206,12 +206,12 @@ class TrainingReport:
 
 
 def train(
-    client: Client, settings: Settings, plan: TrainingPlan, *, take_rungs: bool = False
+    client: Client, settings: Settings, plan: TrainingPlan, *, take_smaller_plans: bool = False
 ) -> Generator[Event, None, TrainingReport]:
     """Train a plan to its end, or go on with it; a finished one is only reported. Stopping ends the trainer.
 
-    Where the GPU's memory is too little, `take_rungs` tries the next smaller plan, and so on; what changed is in the plan that is
-    saved. Raises PlanRefused, NotReady, GPUBusy, ModelMissing, TrainerMissing, MemoryFull, or TrainerFailed with the cause.
+    Where the GPU's memory is too little, `take_smaller_plans` tries the next smaller plan, and so on; what changed is in the plan
+    that is saved. Raises PlanRefused, NotReady, GPUBusy, ModelMissing, TrainerMissing, MemoryFull, or TrainerFailed with the cause.
     """
     started = time.monotonic()
     end_orphan(client.trainer_pid)
@@ -225,7 +225,7 @@ def train(
     if not is_whole(final_lora(client, plan)):
         if plan.base_kind is BaseKind.EMBEDDED:
             yield from _draw_other_people(client)
-        begun, plan = yield from _run_down_the_ladder(client, settings, plan, take_rungs)
+        begun, plan = yield from _run_or_take_smaller(client, settings, plan, take_smaller_plans)
     sheet = _lay_out_samples(client, plan, trained=begun < plan.steps)
     clear_up(client, plan)
     yield TrainingTick(plan.steps, plan.steps)
@@ -240,19 +240,19 @@ def _lay_out_samples(client: Client, plan: TrainingPlan, *, trained: bool) -> Pa
     return write_sample_sheet(client, plan.version) if trained or gathered or not sheet.is_file() else sheet
 
 
-def _run_down_the_ladder(
-    client: Client, settings: Settings, plan: TrainingPlan, take_rungs: bool
+def _run_or_take_smaller(
+    client: Client, settings: Settings, plan: TrainingPlan, take_smaller_plans: bool
 ) -> Generator[Event, None, tuple[int, TrainingPlan]]:
     """Run the plan, or where that is asked for the next smaller one that fits: the step it began at, and what was trained."""
     while True:
         try:
             return (yield from _run(client, settings, plan)), plan
         except MemoryFull as full:
-            rung = next_rung(plan)
-            if not take_rungs or rung is None:
+            cure = next_smaller(plan)
+            if not take_smaller_plans or cure is None:
                 raise
-            yield Notice(TAKING_RUNG, {"cause": full.facts["cause"], "rung": rung})
-            plan = _with_version(client, take_rung(plan, rung))
+            yield Notice(TAKING_SMALLER, {"cause": full.facts["cause"], "rung": cure})
+            plan = _with_version(client, take_smaller(plan, cure))
             refuse(plan)
 
 
@@ -374,7 +374,7 @@ def run_queue(
 def _train_one(client: Client, settings: Settings, preset: str | None) -> Generator[Event, None, QueueRow]:
     with client.lock():
         plan = plan_training(client, settings, preset=preset).plan
-        with closing(train(client, settings, plan, take_rungs=True)) as stage:
+        with closing(train(client, settings, plan, take_smaller_plans=True)) as stage:
             report: TrainingReport = yield from stage
     return QueueRow(
         client=client.id, outcome=Outcome.DONE, steps=report.steps, seconds=round(report.seconds, 1), loss=_last_loss(client),

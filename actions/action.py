@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 from actions.request import ClientRequest, Request
 from client_folder.client import Client
 from config import Settings
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 from utils import Event, PipelineError
 
 Stage = Generator[Event, None, Any]
@@ -46,7 +46,7 @@ class Session:
 
     home: Path
     settings: Settings
-    workshop: Workshop
+    model_process: ModelProcess
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
+class _StepState:
     """What the disk says of a step: is it done, how many pieces are there, and what it would need first."""
 
     done: bool
@@ -82,7 +82,7 @@ def next_step(steps: tuple[Step, ...]) -> str:
     return next((step.action for step in steps if step.state is State.NEXT), "generate")
 
 
-def _state(action: str, finding: _Finding, chosen: bool, imports_are_optional: bool) -> State:
+def _state(action: str, finding: _StepState, chosen: bool, imports_are_optional: bool) -> State:
     if finding.done:
         return State.DONE
     if action.startswith("import-") and imports_are_optional:
@@ -92,7 +92,7 @@ def _state(action: str, finding: _Finding, chosen: bool, imports_are_optional: b
     return State.NEXT
 
 
-def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Finding]:
+def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _StepState]:
     # Here, not above: the screens know the steps, and most of them are shown without asking a stage.
     from dataset.kohya_folders import dataset_is_current
     from image_processor import plan_process
@@ -107,16 +107,16 @@ def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Find
     checkpoints = list_checkpoints(client)
     portraits = sum(1 for _portrait in client.output.glob("portrait_*.png"))
     return {
-        "setup": _Finding(settings_file(home).exists()),
-        "client": _Finding(client.state_file.exists()),
-        "import-mj": _Finding(by_source[Source.MIDJOURNEY] > 0, by_source[Source.MIDJOURNEY]),
-        "import-photos": _Finding(by_source[Source.REAL] > 0, by_source[Source.REAL]),
-        "process": _Finding(
+        "setup": _StepState(settings_file(home).exists()),
+        "client": _StepState(client.state_file.exists()),
+        "import-mj": _StepState(by_source[Source.MIDJOURNEY] > 0, by_source[Source.MIDJOURNEY]),
+        "import-photos": _StepState(by_source[Source.REAL] > 0, by_source[Source.REAL]),
+        "process": _StepState(
             bool(pictures) and plan_process(client, settings).new == 0, crops, "" if pictures else N_("import pictures first")
         ),
-        "dataset": _Finding(
+        "dataset": _StepState(
             dataset > 0 and dataset_is_current(client, settings), dataset, "" if crops else N_("no crop has passed yet")
         ),
-        "train": _Finding(trained_lora(client) is not None, len(checkpoints), "" if dataset else N_("build the dataset first")),
-        "generate": _Finding(portraits > 0, portraits, "" if checkpoints else N_("train the LoRA first")),
+        "train": _StepState(trained_lora(client) is not None, len(checkpoints), "" if dataset else N_("build the dataset first")),
+        "generate": _StepState(portraits > 0, portraits, "" if checkpoints else N_("train the LoRA first")),
     }

@@ -64,7 +64,7 @@ class LimitsReport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class _LimitsTarget:
     """What both places will hold: the client's own limits, and the program's settings."""
 
     own: dict[str, float]
@@ -94,7 +94,7 @@ def move_limits(
     return LimitsReport(move, (yield from process_faces(client, target.settings)))
 
 
-def _target(state: ClientState, settings: Settings, changes: Sequence[str], everywhere: bool) -> _Target:
+def _target(state: ClientState, settings: Settings, changes: Sequence[str], everywhere: bool) -> _LimitsTarget:
     """Both places after the changes; raises SettingRefused."""
     defaults, wanted = values_of(QualityControlConfig()), dict[str, str | None]()  # None: given back
     for change in changes:
@@ -104,14 +104,14 @@ def _target(state: ClientState, settings: Settings, changes: Sequence[str], ever
         wanted[name] = None if change.startswith(BACK) else value
     if everywhere:
         words = [f"quality.{name}={defaults[name] if value is None else value}" for name, value in wanted.items()]
-        return _Target(state.limits, with_changes(settings, words))
+        return _LimitsTarget(state.limits, with_changes(settings, words))
     moved = {name: value for name, value in wanted.items() if value is not None}
     checked = values_of(with_changes(settings, [f"quality.{name}={value}" for name, value in moved.items()]).quality)
     kept = {name: value for name, value in state.limits.items() if name not in wanted}
-    return _Target(kept | {name: checked[name] for name in moved}, settings)
+    return _LimitsTarget(kept | {name: checked[name] for name in moved}, settings)
 
 
-def _move(client: Client, own: Mapping[str, float], settings: Settings, target: _Target, everywhere: bool) -> LimitsMove:
+def _move(client: Client, own: Mapping[str, float], settings: Settings, target: _LimitsTarget, everywhere: bool) -> LimitsMove:
     """The record of a move, from how things stand and how they will."""
     program, then = values_of(settings.quality), values_of(target.settings.quality)
     old, new = values_of(client_limits(settings, own)), values_of(client_limits(target.settings, target.own))

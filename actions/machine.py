@@ -13,7 +13,7 @@ from machine import downloads
 from machine.downloads import PreloadPlan, PreloadReport
 from machine.gpu import GPUState, find_gpus
 from machine.licence import LICENCE_QUESTION, Use, check_licence, record_licence
-from machine.model_process import WorkshopStatus
+from machine.model_process import ModelProcessStatus
 from machine.models import USUAL, Allows, Found, ModelFile, list_models, model_named
 
 _NAMES_HELP = N_("Models to download (empty: the usual ones):")
@@ -78,8 +78,8 @@ def models(job: Job[ModelsRequest]) -> Stage:
     if job.request.verb == "preload":
         return (yield from downloads.preload(job.plan))
     if job.request.verb == "free":
-        running = job.session.workshop.pid is not None
-        return Freed(job.session.workshop.close(), running)
+        running = job.session.model_process.pid is not None
+        return Freed(job.session.model_process.close(), running)
     return ModelList(list_models(job.home, job.settings))
 
 
@@ -173,19 +173,19 @@ class GPUs:
     """The GPUs of this machine, none is an answer too, with every process on them; what this program's own worker holds."""
 
     gpus: tuple[GPUState, ...]
-    worker: WorkshopStatus
+    worker: ModelProcessStatus
 
 
 def find(job: Job[Request]) -> GPUs:
     """Look at the GPUs, and ask the worker."""
-    return GPUs(find_gpus(), job.session.workshop.status())
+    return GPUs(find_gpus(), job.session.model_process.status())
 
 
 class GPUsAnswer(Answer):
     """The GPUs, what our worker holds, and what works without a GPU where there is none."""
 
     gpus: tuple[GPUState, ...]
-    worker: WorkshopStatus
+    worker: ModelProcessStatus
     works_without: tuple[str, ...]
     note: str
 

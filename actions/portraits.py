@@ -17,15 +17,15 @@ from generation import PortraitPlan
 from locales.language import N_, _, spoken
 from machine.base_models import base_of
 from portraits.magic_prompt import MagicPrompt
-from portraits.prompts import Words, read_prompts, read_transcript
+from portraits.prompts import PromptOptions, read_prompts, read_transcript
 from portraits.recipes import (
     BASE_SAMPLERS,
     DEFAULT_SEEDS,
     DEFAULT_WEIGHT,
     RECIPES,
     SIZES,
-    Kind,
-    Wish,
+    RecipeChoice,
+    RecipeKind,
 )
 from portraits.sdxl import Sampler
 from portraits.styles import load_styles
@@ -169,25 +169,25 @@ def _loras(job: Job[GenerateRequest]) -> tuple[str, ...]:
 def plan_portraits(job: Job[GenerateRequest]) -> PortraitPlan:
     """What would be painted."""
     request = job.request
-    words = Words(_prompts(job), request.negative, request.style, request.magic)
+    prompt_options = PromptOptions(_prompts(job), request.negative, request.style, request.magic)
     return generation.plan_portraits(
-        job.who, job.settings, words=words, seeds=request.seed or DEFAULT_SEEDS, loras=_loras(job),
+        job.who, job.settings, prompt_options=prompt_options, seeds=request.seed or DEFAULT_SEEDS, loras=_loras(job),
         weights=request.weight or (DEFAULT_WEIGHT,),
-        wish=Wish(request.recipe, request.steps, request.cfg, request.sampler or ""),
-        look=generation.Look(request.aspect, request.side, request.detail, request.upscale),
+        choice=RecipeChoice(request.recipe, request.steps, request.cfg, request.sampler or ""),
+        image_options=generation.ImageOptions(request.aspect, request.side, request.detail, request.upscale),
     )  # fmt: skip
 
 
 def generate(job: Job[GenerateRequest]) -> Stage:
     """Paint what was planned."""
-    return generation.generate(job.who, job.settings, job.plan, job.session.workshop)
+    return generation.generate(job.who, job.settings, job.plan, job.session.model_process)
 
 
 # --- what is answered -------------------------------------------------------------------------------------------------
 class RecipeAnswer(Answer):
     """How the model is walked from noise to picture; `unet` is the few-step model where one is used."""
 
-    kind: Kind
+    kind: RecipeKind
     steps: int
     guidance: float
     sampler: Sampler
@@ -211,7 +211,7 @@ class PortraitPlanAnswer(Answer):
         """The plan."""
         return cls(
             base=plan.base, lora=plan.lora, total=plan.total, missing=plan.missing,
-            recipe=RecipeAnswer(**asdict(plan.recipe), unet=plan.studio.files.unet),
+            recipe=RecipeAnswer(**asdict(plan.recipe), unet=plan.setup.files.unet),
             width=plan.size[0], height=plan.size[1], prompts=plan.prompts,
         )  # fmt: skip
 

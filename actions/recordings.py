@@ -37,7 +37,7 @@ def plan_transcripts(job: Job[TranscribeRequest]) -> TranscriptPlan:
 
 def transcribe(job: Job[TranscribeRequest]) -> Stage:
     """Write down what was planned."""
-    return transcription.transcribe(job.who, job.settings, job.plan, job.session.workshop)
+    return transcription.transcribe(job.who, job.settings, job.plan, job.session.model_process)
 
 
 class TranscriptPlanAnswer(Answer):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client_folder.client import Client
-from client_folder.lookup import find_picture, names_of, read_look
+from client_folder.lookup import find_picture, names_of, read_detected_faces
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
@@ -100,7 +100,7 @@ def can_be_pointed_at(client: Client) -> Offer:
     """Every face of the photos that show several people."""
     rows: Offer = []
     for picture in client.pictures():
-        look = read_look(client, picture) if picture.source is Source.REAL else None
+        look = read_detected_faces(client, picture) if picture.source is Source.REAL else None
         faces = left_to_right(look) if look else []
         if len(faces) > 1:
             place = f"{client.raw(picture.source).name}/{picture.file}"

@@ -15,7 +15,7 @@ from generation import SwapPlan, SwapReport
 from locales.language import N_, _
 from machine.errors import NoTargetFace
 from machine.licence import LICENCE_QUESTION, Use, record_licence
-from portraits.swapper import SeenFace
+from portraits.swapper import TargetFace
 from utils import PipelineError
 
 _USE_LABELS = {use.value: use.english_label for use in Use}
@@ -69,7 +69,7 @@ def plan_swap(job: Job[SwapRequest]) -> SwapPlan:
 
 def swap(job: Job[SwapRequest]) -> Stage:
     """Swap what was planned."""
-    return generation.swap_faces(job.who, job.settings, job.plan, job.session.workshop)
+    return generation.swap_faces(job.who, job.settings, job.plan, job.session.model_process)
 
 
 def nothing_swapped(report: SwapReport) -> PipelineError | None:
@@ -121,7 +121,7 @@ class PreviewAnswer(Answer):
 
     target: str
     file: Path
-    faces: tuple[SeenFace, ...]
+    faces: tuple[TargetFace, ...]
 
 
 class SwapAnswer(Answer):

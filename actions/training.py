@@ -19,7 +19,7 @@ from lora_trainer import PreparedTraining
 from machine.gpu import largest_gpu
 from training import installation, tensorboard_server
 from training.arguments import read_extra
-from training.cost import Cure, Part, Refusal, estimate
+from training.cost import Cure, MemoryPart, PlanRefusal, estimate
 from training.errors import MemoryFull, QueueFailed
 from training.machine_doctor import Check
 from training.plan import Fit, Overrides, TrainingPlan
@@ -170,7 +170,7 @@ def train(job: Job[TrainRequest]) -> Stage:
         if not job.request.anyway:
             raise refused
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
-    return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_rungs=job.unattended))
+    return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_smaller_plans=job.unattended))
 
 
 def _keep_consent(job: Job[TrainRequest]) -> Generator[Notice, None, None]:
@@ -184,9 +184,9 @@ def _keep_consent(job: Job[TrainRequest]) -> Generator[Notice, None, None]:
 def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
     """After a refusal: all the same. After a failure: a smaller plan where memory was full, else on from the last checkpoint."""
     if isinstance(error, MemoryFull):
-        rung = error.facts["rung"]
-        assert isinstance(rung, Cure)
-        return Retry(_(SMALLER).format(rung=rung), request.model_copy(update={rung.setting: rung.value}))
+        cure = error.facts["rung"]
+        assert isinstance(cure, Cure)
+        return Retry(_(SMALLER).format(cure=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
         return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}))
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None
@@ -221,10 +221,10 @@ class TrainingPlanAnswer(Answer):
     vram_gb: Rounded2
     hours: Rounded3
     steps: int
-    vram_parts: dict[Part, Rounded2]
+    vram_parts: dict[MemoryPart, Rounded2]
     epochs: Rounded2
     disk_gb: Rounded2
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[PlanRefusal, ...]
     cures: dict[str, str | int | bool]
     insisted: bool
     original: OriginalAnswer | None

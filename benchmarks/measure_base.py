@@ -21,7 +21,7 @@ from PIL import Image
 
 from embedded.drawing.painting import draw
 from embedded.drawing.palette import BACKGROUNDS, HAIR, SCENES
-from embedded.drawing.portraits import Picture, Portrait, random_portrait
+from embedded.drawing.portraits import DrawnPortrait, Picture, random_portrait
 from embedded.making.base_model import PICTURE_SIDE, load_base
 from faces.detector import load_tensorflow
 
@@ -42,7 +42,7 @@ HIGH_ROWS, LOW_ROWS = slice(2, 20), slice(24, 44)
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class BaseRecipe:
     """How a picture is painted."""
 
     name: str
@@ -80,7 +80,7 @@ class Figures:
     seconds_per_picture: float
 
 
-RECIPES = (Recipe("8 steps, guidance 2", 8, 2.0), Recipe("4 steps, no guidance", 4, 0.0))
+RECIPES = (BaseRecipe("8 steps, guidance 2", 8, 2.0), BaseRecipe("4 steps, no guidance", 4, 0.0))
 CASES = (
     Case("woman", "long", "red", "smiling", "beach"),
     Case("man", "short", "black", "serious", "white"),
@@ -167,14 +167,14 @@ def _nearest(colour: npt.NDArray[np.float64], looks: Mapping[str, npt.NDArray[np
     return min(looks, key=lambda name: float(np.linalg.norm(looks[name] - colour)))
 
 
-def drawn_cases() -> list[Portrait]:
+def drawn_cases() -> list[DrawnPortrait]:
     """The cases as drawn portraits: the control that the measure itself must pass."""
     rng = random.Random(SEED + 1)
     fixed = [{field.name: getattr(case, field.name) for field in fields(case)} for case in CASES]
     return [random_portrait(rng, light="studio lighting", beard=False, glasses=False, **each) for each in fixed]
 
 
-def paint_cases(pipeline: StableDiffusionXLPipeline, recipe: Recipe) -> list[Picture]:
+def paint_cases(pipeline: StableDiffusionXLPipeline, recipe: BaseRecipe) -> list[Picture]:
     """Paint the fixed prompts with a fixed seed."""
     import torch
 
@@ -189,7 +189,7 @@ def paint_cases(pipeline: StableDiffusionXLPipeline, recipe: Recipe) -> list[Pic
     return [np.asarray(image) for image in painted.images]
 
 
-def measure(pipeline: StableDiffusionXLPipeline, recipe: Recipe, judge: Judge) -> Figures:
+def measure(pipeline: StableDiffusionXLPipeline, recipe: BaseRecipe, judge: Judge) -> Figures:
     """Paint the fixed prompts in this recipe and judge them."""
     start = time.monotonic()
     pictures = paint_cases(pipeline, recipe)

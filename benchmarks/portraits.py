@@ -18,11 +18,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings
 from generation import generate, plan_portraits
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 from portraits.painter import batch_size
-from portraits.prompts import Words
+from portraits.prompts import PromptOptions
 from portraits.recipes import EMBEDDED_RECIPE
-from portraits.sdxl import Session, Stroke
+from portraits.sdxl import ImageRequest, SdxlPipeline
 
 ROUNDS, PORTRAITS, SIDE = 5, 16, 96
 PROMPT = "portrait of a woman, smiling, blue background, studio lighting"
@@ -34,16 +34,16 @@ def timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def stroke(seed: int) -> Stroke:
+def image_request(seed: int) -> ImageRequest:
     recipe = EMBEDDED_RECIPE
-    return Stroke(PROMPT, "", seed, recipe.steps, recipe.guidance, recipe.sampler, SIDE, SIDE)
+    return ImageRequest(PROMPT, "", seed, recipe.steps, recipe.guidance, recipe.sampler, SIDE, SIDE)
 
 
-def compare(session: Session) -> None:
+def compare(pipeline: SdxlPipeline) -> None:
     """Seconds a round of: the bare pipeline, our session, our session in batches."""
     import torch
 
-    pipe, size = session._pipe, batch_size(SIDE * SIDE)
+    pipe, size = pipeline._pipe, batch_size(SIDE * SIDE)
     recipe = EMBEDDED_RECIPE
 
     def bare() -> None:
@@ -55,11 +55,11 @@ def compare(session: Session) -> None:
 
     def ours() -> None:
         for seed in range(PORTRAITS):
-            session.paint(stroke(seed))
+            pipeline.paint(image_request(seed))
 
     def batches() -> None:
         for start in range(0, PORTRAITS, size):
-            session.paint_batch([stroke(seed) for seed in range(start, start + size)])
+            pipeline.paint_batch([image_request(seed) for seed in range(start, start + size)])
 
     bare()  # the first run allocates
     rounds = [(timed(bare), timed(ours), timed(batches)) for _ in range(ROUNDS)]
@@ -70,15 +70,15 @@ def compare(session: Session) -> None:
 
 
 def requests(home: Path) -> None:
-    """The first and the second request of a workshop, through files and the worker."""
+    """The first and the second request of a model process, through files and the worker."""
     client, settings = create_client(home, "bench", "woman"), Settings()
 
     def paint(seed: int) -> None:
-        plan = plan_portraits(client, settings, words=Words((PROMPT,)), seeds=(seed,), weights=(0.0,))
+        plan = plan_portraits(client, settings, prompt_options=PromptOptions((PROMPT,)), seeds=(seed,), weights=(0.0,))
         for _event in generate(client, settings, plan, shop):
             pass
 
-    with Workshop(home / "worker.log") as shop:
+    with ModelProcess(home / "worker.log") as shop:
         first, second = timed(lambda: paint(1)), timed(lambda: paint(2))
         again = timed(lambda: paint(2))
         print(
@@ -87,16 +87,16 @@ def requests(home: Path) -> None:
         print(f"the same request again, from disk: {again:.3f} s; workers started: {shop.starts}")
 
 
-def switching(session: Session, home: Path) -> None:
+def switching(pipeline: SdxlPipeline, home: Path) -> None:
     """A LoRA's weight and the LoRA itself, against loading the base anew."""
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
     from embedded_lora import make_embedded_lora
 
     loras = [make_embedded_lora(home / f"{name}.safetensors", seed) for seed, name in enumerate(("one", "two"))]
-    session.wear(loras[0], 1.0)
-    weight = timed(lambda: session.wear(loras[0], 0.7))
-    other = timed(lambda: session.wear(loras[1], 1.0))
-    anew = timed(lambda: Session(session.files))
+    pipeline.load_lora(loras[0], 1.0)
+    weight = timed(lambda: pipeline.load_lora(loras[0], 0.7))
+    other = timed(lambda: pipeline.load_lora(loras[1], 1.0))
+    anew = timed(lambda: SdxlPipeline(pipeline.files))
     print(
         f"switching: weight {weight * 1000:.1f} ms, another LoRA {other * 1000:.0f} ms, loading the base anew {anew * 1000:.0f} ms"
     )
@@ -104,7 +104,7 @@ def switching(session: Session, home: Path) -> None:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
-        loaded = Session(EMBEDDED_FOLDER)
+        loaded = SdxlPipeline(EMBEDDED_FOLDER)
         compare(loaded)
         switching(loaded, Path(folder))
         requests(Path(folder))

@@ -247,7 +247,7 @@ class Client:
         return self.metadata / "midjourney.json"
 
     @property
-    def told_file(self) -> Path:
+    def user_notes_file(self) -> Path:
         """What the user told of MidJourney's pictures: prompts, user names, the master prompt."""
         return self.metadata / "told.json"
 

@@ -49,7 +49,7 @@ class ExportedClient:
 
 
 @dataclass(frozen=True, slots=True)
-class _Contents:
+class _ExportContents:
     """What lies in a client's folder."""
 
     files: tuple[Path, ...]
@@ -105,7 +105,7 @@ def _sweep(client: Client) -> None:
         part.unlink(missing_ok=True)
 
 
-def _check_room(client: Client, contents: _Contents, target: Path) -> None:
+def _check_room(client: Client, contents: _ExportContents, target: Path) -> None:
     """Raise NoRoom where the archive could not be written whole, whatever the texts shrink to."""
     names = sum(len(str(path.relative_to(client.root)).encode()) for path in (*contents.files, *contents.empty))
     needed = contents.bytes + 2 * names + _ENTRY_BYTES * (len(contents.files) + len(contents.empty))
@@ -115,7 +115,7 @@ def _check_room(client: Client, contents: _Contents, target: Path) -> None:
 
 
 # --- what goes in -----------------------------------------------------------------------------------------------------
-def _look(client: Client) -> _Contents:
+def _look(client: Client) -> _ExportContents:
     """Every file and empty folder, by name."""
     files, empty, left_out = [], [], []
     for folder, inside in _walk(client.root):
@@ -126,7 +126,7 @@ def _look(client: Client) -> _Contents:
                 left_out.append(path.relative_to(client.root).as_posix())
             elif path.is_file() and not _is_of_this_machine(client, path) and not _can_be_made_again(client, path):
                 files.append(path)
-    return _Contents(tuple(files), tuple(empty), tuple(left_out), sum(path.stat().st_size for path in files))
+    return _ExportContents(tuple(files), tuple(empty), tuple(left_out), sum(path.stat().st_size for path in files))
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
@@ -161,7 +161,7 @@ def _can_be_made_again(client: Client, path: Path) -> bool:
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
-def _pack(client: Client, contents: _Contents, part: Path) -> Generator[Event, None, None]:
+def _pack(client: Client, contents: _ExportContents, part: Path) -> Generator[Event, None, None]:
     done = 0
     with part.open("wb") as file:
         with zipfile.ZipFile(file, "w") as archive:  # goes over to ZIP64 by itself where a file or the whole needs it

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from client_folder.client import Client
-from client_folder.records import Look, Picture
+from client_folder.records import DetectedFaces, Picture
 from utils import BrokenFile, PictureMissing, read_record
 
 
@@ -42,8 +42,8 @@ def _named(client: Client, pictures: Sequence[Picture], name: str) -> Picture:
     raise PictureMissing(name=name, client=client.id)
 
 
-def read_look(client: Client, picture: Picture) -> Look | None:
+def read_detected_faces(client: Client, picture: Picture) -> DetectedFaces | None:
     """What was seen in an original; what cannot be read counts as nothing, for it can be seen again."""
     with contextlib.suppress(BrokenFile, FileNotFoundError):
-        return read_record(client.looks / f"{picture.stem}.json", Look)
+        return read_record(client.looks / f"{picture.stem}.json", DetectedFaces)
     return None

@@ -92,7 +92,7 @@ class Face(Record):
     identity: tuple[float, ...] = ()  # dlib's 128 numbers
 
 
-class Look(Record):
+class DetectedFaces(Record):
     """What was seen in one original, a file of its own written the moment it is known."""
 
     model_config = ConfigDict(frozen=True)

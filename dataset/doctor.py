@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import fmean, median, pstdev
 
 from client_folder.client import Client
-from client_folder.lookup import names_of, read_look
+from client_folder.lookup import names_of, read_detected_faces
 from client_folder.records import Face, IdentityState, Source, Verdict
 from config import Settings, client_limits
 from dataset.captions import FACE_WORDS, fold
@@ -227,8 +227,8 @@ def _second_faces(client: Client, samples: list[_Sample]) -> Iterator[Symptom]:
     seen = []
     for sample in samples:
         if sample.face and sample.face.bystanders and sample.stem in pictures:
-            look = read_look(client, pictures[sample.stem])
-            others = [other for other in (look.faces if look else ()) if other.box != sample.face.box]
+            detected = read_detected_faces(client, pictures[sample.stem])
+            others = [other for other in (detected.faces if detected else ()) if other.box != sample.face.box]
             if any(_inside(other, sample.face) > SECOND_FACE for other in others):
                 seen.append(sample.stem)
     if seen:

@@ -47,7 +47,7 @@ class DatasetFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class DatasetEntry:
     """One picture of the dataset: where it comes from, where it goes, and the caption made for it."""
 
     stem: str
@@ -132,7 +132,7 @@ def _findings(seen: list[Verdict], found: Balance, settings: Settings, own: Mapp
 
 
 # --- entries ----------------------------------------------------------------------------------------------------------
-def entries_of(client: Client, choice: Selection, settings: Settings) -> list[Entry]:
+def entries_of(client: Client, choice: Selection, settings: Settings) -> list[DatasetEntry]:
     """Every picture of the dataset with its caption."""
     class_word, said = client.state().class_word, details(client, choice.faces, settings, descriptions(client, settings))
     entries = []
@@ -141,7 +141,7 @@ def entries_of(client: Client, choice: Selection, settings: Settings) -> list[En
         if repeats:
             text = caption(settings.caption, client.id, class_word, said[face.sha256], settings.caption_order)
             entries.append(
-                Entry(
+                DatasetEntry(
                     stem=Path(face.crop).stem, crop=client.processed / face.crop, folder=client.dataset_folder(repeats),
                     picture=digest(f"{face.sha256} {face.square} {face.angle or ''}"), caption=text,
                 )
@@ -165,7 +165,7 @@ def dataset_is_current(client: Client, settings: Settings) -> bool:
     return all(_is_current(entry, known[entry.folder].get(entry.stem), edited) for entry in entries)
 
 
-def _is_current(entry: Entry, item: Item | None, edited: Mapping[str, str]) -> bool:
+def _is_current(entry: DatasetEntry, item: Item | None, edited: Mapping[str, str]) -> bool:
     """Whether a picture and its caption lie there as they should."""
     if item is None or not (entry.folder / f"{entry.stem}.png").is_file():
         return False
@@ -174,12 +174,12 @@ def _is_current(entry: Entry, item: Item | None, edited: Mapping[str, str]) -> b
     return same_text and item == item_of(entry, text)
 
 
-def item_of(entry: Entry, text: str) -> Item:
+def item_of(entry: DatasetEntry, text: str) -> Item:
     """What the record says of a picture that is in place with this caption."""
     return Item(file=f"{entry.stem}.png", picture=entry.picture, caption=digest(text), generated=(digest(entry.caption),))
 
 
-def _strays(client: Client, entries: Iterable[Entry]) -> Generator[Path, None, None]:
+def _strays(client: Client, entries: Iterable[DatasetEntry]) -> Generator[Path, None, None]:
     """What we once wrote and no longer want: pictures, captions, caches, and the record of a folder that has no picture left."""
     wanted: dict[Path, set[str]] = {}
     for entry in entries:
@@ -202,7 +202,9 @@ def expel(client: Client, exam: Exam) -> None:
                 path.unlink(missing_ok=True)
 
 
-def announce(client: Client, repeats: int, folder: Path, entries: Iterable[Entry], edited: Mapping[str, str]) -> dict[str, Item]:
+def announce(
+    client: Client, repeats: int, folder: Path, entries: Iterable[DatasetEntry], edited: Mapping[str, str]
+) -> dict[str, Item]:
     """Record what is about to be written: if we are killed, neither old nor new captions of ours are taken for the user's."""
     known = read_items(client, folder)
     items = {}
@@ -224,7 +226,7 @@ def record_folder(client_id: str, repeats: int, folder: Path, items: Iterable[It
         write_record(path, info)
 
 
-def place(entry: Entry, item: Item, text: str) -> None:
+def place(entry: DatasetEntry, item: Item, text: str) -> None:
     """Put a picture and its caption in place, after removing what the trainer cached of the old ones."""
     if item.picture == entry.picture and item.caption == digest(text):
         return
@@ -239,7 +241,7 @@ def place(entry: Entry, item: Item, text: str) -> None:
         write_text(entry.folder / f"{entry.stem}.txt", f"{text}\n")
 
 
-def remove_strays(client: Client, entries: Iterable[Entry]) -> None:
+def remove_strays(client: Client, entries: Iterable[DatasetEntry]) -> None:
     """Remove what is no longer wanted; a folder goes when nothing of the user's is left in it."""
     for path in tuple(_strays(client, entries)):
         path.unlink()

@@ -25,11 +25,11 @@ from client_folder.recommended_prompts import default_prompts
 from config import Settings
 from locales.language import _
 from machine.base_models import BaseModel
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 from pictures.contact_sheet import Cell, contact_sheet
 from portraits.painter import paint_missing
-from portraits.portrait import Portrait, PortraitRequest, Wording, commission
-from portraits.recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, Studio, studio_of
+from portraits.portrait import Portrait, PortraitRequest, PromptText, portrait_jobs
+from portraits.recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, PipelineSetup, setup_of
 from portraits.sdxl import latents_of
 from training.checkpoints import choose_lora
 from utils import Event, NotReady, Progress, Record, read_record, sha256_file, write_record
@@ -105,36 +105,38 @@ class _Sets:
 
 
 def measure_likeness(
-    client: Client, settings: Settings, lora: str = "", weight: float = DEFAULT_WEIGHT, workshop: Workshop | None = None
+    client: Client, settings: Settings, lora: str = "", weight: float = DEFAULT_WEIGHT, model_process: ModelProcess | None = None
 ) -> Generator[Event, None, LikenessReport]:
     """Paint client and others with and without the LoRA, measure, and lay crops, base and LoRA out on the contact sheet.
 
     What is on disk is neither painted nor measured again. The client's portraits are those that `generate` paints by default.
     Raises NotReady with fewer than two crops or without a LoRA, NoCheckpoint, TornCheckpoint, ModelMissing, BrokenFile.
     """
-    studio, file = studio_of(client, settings), choose_lora(client, lora).path
+    setup, file = setup_of(client, settings), choose_lora(client, lora).path
     crops = [client.processed / face.crop for face in client.crops()]
     if len(crops) < 2:
         raise NotReady(step=_("Likeness"), reason=_("no crop has passed yet"))
     with contextlib.ExitStack() as owned:
-        shop = workshop or owned.enter_context(Workshop())
-        sets = yield from _paint_sets(client, studio, file, weight, shop)
+        model_process = model_process or owned.enter_context(ModelProcess())
+        sets = yield from _paint_sets(client, setup, file, weight, model_process)
     yield Progress(STAGE, 0, 1)
-    likeness = _measured(client.likeness_file, studio.base, sets, crops)
+    likeness = _measured(client.likeness_file, setup.base, sets, crops)
     sheet = client.portraits_sheet
     _lay_out(sheet, crops, sets)
     yield Progress(STAGE, 1, 1)
     return LikenessReport(likeness, len(sets.base) + len(sets.lora), sheet)
 
 
-def _paint_sets(client: Client, studio: Studio, lora: Path, weight: float, shop: Workshop) -> Generator[Event, None, _Sets]:
+def _paint_sets(
+    client: Client, setup: PipelineSetup, lora: Path, weight: float, model_process: ModelProcess
+) -> Generator[Event, None, _Sets]:
     """The four sets, the client's among her portraits and the others' apart; without a LoRA first, so that it is put on once."""
-    own = default_prompts(client.id, client.state().class_word, studio.base.practice)
+    own = default_prompts(client.id, client.state().class_word, setup.base.practice)
     painted = []
-    for worn in (None, lora):
+    for file in (None, lora):
         for folder, prompts in ((client.output, own), (client.likeness, OTHERS_PROMPTS)):
-            request = PortraitRequest(tuple(map(Wording, prompts)), DEFAULT_SEEDS, worn, weight)
-            painted.append((yield from paint_missing(folder, commission(folder, studio, request), STAGE, shop)))
+            request = PortraitRequest(tuple(map(PromptText, prompts)), DEFAULT_SEEDS, file, weight)
+            painted.append((yield from paint_missing(folder, portrait_jobs(folder, setup, request), STAGE, model_process)))
     return _Sets(base=painted[0], others_base=painted[1], lora=painted[2], others_lora=painted[3])
 
 

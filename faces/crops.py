@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from client_folder.client import Client
 from client_folder.reasons import Rejection
-from client_folder.records import Look, Picture, Verdict
+from client_folder.records import DetectedFaces, Picture, Verdict
 from faces.geometry import CROP_PX, Square, cut
 from faces.quality import WARNINGS
 from faces.verdicts import left_to_right
@@ -44,35 +44,35 @@ class Disk:
             return (self.client.processed / face.crop).is_file() or (self.client.quarantine / face.crop).is_file()
         return self._sidecar(face).is_file()
 
-    def keep(self, look: Look, face: Verdict, image: Image.Image | None) -> None:
+    def keep(self, detected: DetectedFaces, face: Verdict, image: Image.Image | None) -> None:
         """Write what follows from a verdict, given the original's pixels, and then what was seen."""
         if face.crop:
             if not (self.client.quarantine / face.crop).is_file():
                 assert image is not None
                 _save(cut(image, _square(face)), self.client.processed / face.crop)
-            look = look.model_copy(update={"cut": _cut_of(face), "shown": ""})
+            detected = detected.model_copy(update={"cut": _cut_of(face), "shown": ""})
             stale = [self._preview(face), self._sidecar(face)]
         else:
-            shown = _shown(look, face)
-            _save(_picture_of(look, face, image) if image else None, self._preview(face), PREVIEW_PX)
+            shown = _shown(detected, face)
+            _save(_picture_of(detected, face, image) if image else None, self._preview(face), PREVIEW_PX)
             write_record(self._sidecar(face), face)
-            look = look.model_copy(update={"cut": None, "shown": shown})
+            detected = detected.model_copy(update={"cut": None, "shown": shown})
             stale = [self.client.processed / f"{face.stem}.png"]
-        write_record(self.client.looks / f"{face.stem}.json", look)
+        write_record(self.client.looks / f"{face.stem}.json", detected)
         for path in stale:
             path.unlink(missing_ok=True)
 
-    def agrees(self, look: Look, face: Verdict) -> bool:
+    def agrees(self, detected: DetectedFaces, face: Verdict) -> bool:
         """Whether the pictures that follow from a verdict lie there, and no other."""
         if face.crop:
-            return self.holds(face) and look.cut == _cut_of(face) and not self._sidecar(face).exists()
-        if look.shown != _shown(look, face) or look.cut is not None:
+            return self.holds(face) and detected.cut == _cut_of(face) and not self._sidecar(face).exists()
+        if detected.shown != _shown(detected, face) or detected.cut is not None:
             return False
-        return bool(look.unreadable) or self._preview(face).is_file()
+        return bool(detected.unreadable) or self._preview(face).is_file()
 
-    def change(self, look: Look, face: Verdict) -> None:
+    def change(self, detected: DetectedFaces, face: Verdict) -> None:
         """Bring the pictures in line with a verdict that has changed; raises UnreadablePicture where the original went bad."""
-        self.keep(look, face, None if look.unreadable else decode(self.client.raw(face.source) / face.file))
+        self.keep(detected, face, None if detected.unreadable else decode(self.client.raw(face.source) / face.file))
 
     def explain(self, face: Verdict) -> None:
         """Bring the reason beside a refused picture up to date."""
@@ -99,22 +99,22 @@ def _cut_of(face: Verdict) -> tuple[int, int, int, float]:
     return (*face.square, face.angle)
 
 
-def _shown(look: Look, face: Verdict) -> str:
+def _shown(detected: DetectedFaces, face: Verdict) -> str:
     """What is kept of a refused picture: the crop where one face was meant, else all of it with its faces numbered."""
-    if look.unreadable:
+    if detected.unreadable:
         return "nothing"
-    if face.square and len(look.faces) == 1:
+    if face.square and len(detected.faces) == 1:
         return f"crop {face.square} {face.angle}"
-    return f"faces {len(look.faces)}"
+    return f"faces {len(detected.faces)}"
 
 
-def _picture_of(look: Look, face: Verdict, image: Image.Image) -> Image.Image:
-    if _shown(look, face).startswith("crop"):
+def _picture_of(detected: DetectedFaces, face: Verdict, image: Image.Image) -> Image.Image:
+    if _shown(detected, face).startswith("crop"):
         return cut(image, _square(face))
-    return _numbered(image, look)
+    return _numbered(image, detected)
 
 
-def _numbered(image: Image.Image, look: Look) -> Image.Image:
+def _numbered(image: Image.Image, detected: DetectedFaces) -> Image.Image:
     """The whole picture in small, each face in a frame with the number by which a person can point at it."""
     from PIL import ImageDraw, ImageFont
 
@@ -122,7 +122,7 @@ def _numbered(image: Image.Image, look: Look) -> Image.Image:
     small.thumbnail((PREVIEW_PX, PREVIEW_PX), reducing_gap=3.0)
     scale = small.width / image.width
     draw, font = ImageDraw.Draw(small), ImageFont.load_default(18)
-    for number, face in enumerate(left_to_right(look), 1):
+    for number, face in enumerate(left_to_right(detected), 1):
         left, top, width, height = (edge * scale for edge in face.box)
         draw.rectangle((left, top, left + width, top + height), outline=_FRAME, width=2)
         draw.text((left + 3, max(0, top - 22)), str(number), fill=_FRAME, font=font, stroke_width=2, stroke_fill=(0, 0, 0))

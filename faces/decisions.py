@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from client_folder.client import Client
-from client_folder.lookup import find_pictures, read_look
+from client_folder.lookup import find_pictures, read_detected_faces
 from client_folder.records import Decisions
 from faces.verdicts import left_to_right
 from utils import FaceMissing, write_record
@@ -18,8 +18,8 @@ def point_at(client: Client, words: Sequence[str]) -> Decisions:
     split = [word.rpartition(":") if ":" in word else (word, ":", "1") for word in words]
     pictures = find_pictures(client, [name for name, _colon, _number in split])
     for picture, (_name, _colon, number) in zip(pictures, split, strict=True):
-        look = read_look(client, picture)
-        faces = left_to_right(look) if look else []
+        detected = read_detected_faces(client, picture)
+        faces = left_to_right(detected) if detected else []
         if not number.strip().isdigit() or not 1 <= int(number) <= len(faces):
             raise FaceMissing(name=picture.original, number=number, faces=len(faces))
         pointed[picture.sha256] = faces[int(number) - 1].box
@@ -30,8 +30,8 @@ def accept(client: Client, names: Sequence[str]) -> Decisions:
     """Remember that pictures are good enough whatever the limits say; raises PictureMissing, or FaceMissing without a face."""
     pictures = find_pictures(client, names)
     for picture in pictures:
-        look = read_look(client, picture)
-        if not look or not look.faces:
+        detected = read_detected_faces(client, picture)
+        if not detected or not detected.faces:
             raise FaceMissing(name=picture.original, number=1, faces=0)
     decisions = client.decisions()
     accepted = {*decisions.accepted, *(picture.sha256 for picture in pictures)}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from client_folder.records import Face, Look, Picture
+from client_folder.records import DetectedFaces, Face, Picture
 from config import QualityControlConfig
 from faces.detector import LOOK_PX, Detection, Detector
 from faces.geometry import Box, crop_square, cut, levelling, take, turn_of, upright_box
@@ -31,16 +31,16 @@ class Examiner:
     detector: Detector
     recogniser: FaceRecogniser
 
-    def look(self, picture: Picture, image: Image.Image | UnreadablePicture) -> Look:
+    def detected(self, picture: Picture, image: Image.Image | UnreadablePicture) -> DetectedFaces:
         """What is seen in an original, given its pixels or why they could not be had."""
         raw = Path(picture.file).suffix.lower() in RAW_ENDINGS
-        look = Look(file=picture.file, sha256=picture.sha256, source=picture.source, method=self.method, raw=raw)
+        detected = DetectedFaces(file=picture.file, sha256=picture.sha256, source=picture.source, method=self.method, raw=raw)
         if isinstance(image, UnreadablePicture):
-            return look.model_copy(update={"unreadable": image.reason})
+            return detected.model_copy(update={"unreadable": image.reason})
         view = _reduced(image)
         found = self._find(image, view)[:MOST_FACES]
         faces = tuple(self._seen(image, face) for face in found)
-        return look.model_copy(update={"faces": faces, "analysis": analyse(view, image.size, len(found), picture.taken)})
+        return detected.model_copy(update={"faces": faces, "analysis": analyse(view, image.size, len(found), picture.taken)})
 
     def _find(self, image: Image.Image, view: Image.Image) -> tuple[Detection, ...]:
         """The faces, in the original's pixels; the detector is shown no more pixels than it looks at."""

@@ -30,7 +30,7 @@ LAPLACIAN_GAIN = 20.0  # the variance that white noise of variance 1 has after t
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class QualityFailure:
     """Why a face is refused: what was measured and the limit it broke, in the same unit, and the limit's name."""
 
     reason: Reason
@@ -49,13 +49,13 @@ class _Rule:
     at_least: bool
     needs: str = ""  # another limit: where that is switched off (0), so is this
 
-    def broken(self, measures: Mapping[str, float], limits: QualityLimits) -> Refusal | None:
+    def broken(self, measures: Mapping[str, float], limits: QualityLimits) -> QualityFailure | None:
         measured, limit = measures.get(self.measure), float(getattr(limits, self.limit))
         if measured is None or (self.needs and not getattr(limits, self.needs)):
             return None
         if measured >= limit if self.at_least else measured <= limit:
             return None
-        return Refusal(self.reason, measured, limit, self.limit)
+        return QualityFailure(self.reason, measured, limit, self.limit)
 
 
 # In the order in which a person would name them: a face that is too small is also blurred, a dark one also lacks contrast
@@ -84,7 +84,7 @@ _WARNINGS = (
 MEASURES = tuple(dict.fromkeys(rule.measure for rule in _RULES))
 
 
-def judge(measures: Mapping[str, float], limits: QualityLimits) -> Refusal | None:
+def judge(measures: Mapping[str, float], limits: QualityLimits) -> QualityFailure | None:
     """The first limit that a face breaks, None where it keeps them all; a measure that was not taken breaks none."""
     return next((refusal for rule in _RULES if (refusal := rule.broken(measures, limits))), None)
 

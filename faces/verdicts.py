@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from client_folder.reasons import Reason, Rejection
-from client_folder.records import Decisions, Face, Look, Picture, Source, Verdict
+from client_folder.records import Decisions, DetectedFaces, Face, Picture, Source, Verdict
 from config import QualityControlConfig, QualityLimits
 from faces.identity import Identity, identify
-from faces.quality import Refusal, judge, warnings
+from faces.quality import QualityFailure, judge, warnings
 
 METHOD = 2  # raised whenever the same picture may be measured or judged otherwise, so that all are looked at again
 RIVAL = 4  # a face of less than a quarter of the largest one's area is no rival where only size can tell
@@ -21,11 +21,11 @@ BACKGROUND = 16  # one of less than a sixteenth is somebody far behind, and leav
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _ChosenFace:
     """The face a picture is judged by, or why there is none; `distance` is to the references."""
 
     face: Face | None
-    refusal: Refusal | None = None
+    refusal: QualityFailure | None = None
     distance: float | None = None
 
 
@@ -49,9 +49,9 @@ def people(faces: Iterable[Face], limits: QualityLimits) -> list[Face]:
     return sorted(sure, key=lambda face: -_area(face))
 
 
-def left_to_right(look: Look) -> list[Face]:
+def left_to_right(detected: DetectedFaces) -> list[Face]:
     """The faces as people count them: 1 is the leftmost."""
-    return sorted(look.faces, key=lambda face: (face.box[0], face.box[1]))
+    return sorted(detected.faces, key=lambda face: (face.box[0], face.box[1]))
 
 
 def _area(face: Face) -> int:
@@ -64,36 +64,36 @@ def _alone(sure: Sequence[Face], share: int) -> bool:
 
 
 # --- who the client is ------------------------------------------------------------------------------------------------
-def identity_of(looks: Iterable[Look], quality: QualityControlConfig, decisions: Decisions) -> Identity:
+def identity_of(looks: Iterable[DetectedFaces], quality: QualityControlConfig, decisions: Decisions) -> Identity:
     """The client, from photos that passed and show one person, and from the faces somebody pointed at."""
     photos, pointed = [], []
-    for look in looks:
-        limits = quality.profile(look.raw)
-        choice = _choose(look, limits, Identity(), decisions)
+    for detected in looks:
+        limits = quality.profile(detected.raw)
+        choice = _choose(detected, limits, Identity(), decisions)
         if choice.face is None or not choice.face.identity:
             continue
-        if look.sha256 in decisions.pointed:
+        if detected.sha256 in decisions.pointed:
             pointed.append(choice.face.identity)
             continue
-        alone = look.source is Source.REAL and _alone(people(look.faces, limits), BACKGROUND)
-        if alone and (look.sha256 in decisions.accepted or not judge(choice.face.measures, limits)):
+        alone = detected.source is Source.REAL and _alone(people(detected.faces, limits), BACKGROUND)
+        if alone and (detected.sha256 in decisions.accepted or not judge(choice.face.measures, limits)):
             photos.append(choice.face.identity)
     return identify(photos, pointed, quality.max_distance)
 
 
 # --- one picture ------------------------------------------------------------------------------------------------------
 def decide(
-    look: Look, picture: Picture, place: str, quality: QualityControlConfig, identity: Identity, decisions: Decisions
+    detected: DetectedFaces, picture: Picture, place: str, quality: QualityControlConfig, identity: Identity, decisions: Decisions
 ) -> Verdict:
     """The verdict on one original; `place` is its path relative to the client's folder."""
-    limits = quality.profile(look.raw)
-    choice = _choose(look, limits, identity, decisions)
-    by_hand = look.sha256 in decisions.accepted and choice.face is not None
-    refusal = choice.refusal or _refusal(look, choice, limits)
-    sure = people(look.faces, limits)
+    limits = quality.profile(detected.raw)
+    choice = _choose(detected, limits, identity, decisions)
+    by_hand = detected.sha256 in decisions.accepted and choice.face is not None
+    refusal = choice.refusal or _refusal(detected, choice, limits)
+    sure = people(detected.faces, limits)
     face = Verdict(
         file=picture.file, sha256=picture.sha256, source=picture.source, settings=rules_of(quality, decisions),
-        faces=len(look.faces), analysis=look.analysis, distance=choice.distance,
+        faces=len(detected.faces), analysis=detected.analysis, distance=choice.distance,
     )  # fmt: skip
     if choice.face:
         face = face.model_copy(update=_told(choice.face))
@@ -112,59 +112,59 @@ def decide(
     return face.model_copy(update=accepted)
 
 
-def _choose(look: Look, limits: QualityLimits, identity: Identity, decisions: Decisions) -> _Choice:
+def _choose(detected: DetectedFaces, limits: QualityLimits, identity: Identity, decisions: Decisions) -> _ChosenFace:
     """The client's face in a picture: the one pointed at, else by identity, and by size only where nothing else can tell."""
-    if look.unreadable:
-        return _Choice(None, Refusal(look.unreadable))
-    if not look.faces:
-        clipped = look.analysis.clipped if look.analysis else 0.0
+    if detected.unreadable:
+        return _ChosenFace(None, QualityFailure(detected.unreadable))
+    if not detected.faces:
+        clipped = detected.analysis.clipped if detected.analysis else 0.0
         if clipped > limits.max_clipped_picture:
-            return _Choice(None, Refusal(Reason.BURNT, clipped, limits.max_clipped_picture, "max_clipped_picture"))
-        return _Choice(None, Refusal(Reason.NO_FACE))
-    pointed = decisions.pointed.get(look.sha256)
-    for face in look.faces:
+            return _ChosenFace(None, QualityFailure(Reason.BURNT, clipped, limits.max_clipped_picture, "max_clipped_picture"))
+        return _ChosenFace(None, QualityFailure(Reason.NO_FACE))
+    pointed = decisions.pointed.get(detected.sha256)
+    for face in detected.faces:
         if face.box == pointed:
-            return _Choice(face, None, identity.distance(face.identity))
-    sure = people(look.faces, limits)
+            return _ChosenFace(face, None, identity.distance(face.identity))
+    sure = people(detected.faces, limits)
     if not sure:
-        best = max(look.faces, key=lambda face: face.confidence)
+        best = max(detected.faces, key=lambda face: face.confidence)
         threshold = limits.face_confidence_threshold
-        refusal = Refusal(Reason.LOW_CONFIDENCE, best.confidence, threshold, "face_confidence_threshold")
-        return _Choice(best, refusal, identity.distance(best.identity))
+        refusal = QualityFailure(Reason.LOW_CONFIDENCE, best.confidence, threshold, "face_confidence_threshold")
+        return _ChosenFace(best, refusal, identity.distance(best.identity))
     if len(sure) == 1:
-        return _Choice(sure[0], None, identity.distance(sure[0].identity))
-    return _nearest(look, sure, limits, identity) if identity.mean else _by_size(look, sure)
+        return _ChosenFace(sure[0], None, identity.distance(sure[0].identity))
+    return _nearest(detected, sure, limits, identity) if identity.mean else _by_size(detected, sure)
 
 
-def _nearest(look: Look, sure: list[Face], limits: QualityLimits, identity: Identity) -> _Choice:
+def _nearest(detected: DetectedFaces, sure: list[Face], limits: QualityLimits, identity: Identity) -> _ChosenFace:
     """Of several faces, the only one that can be the client by its distance; relatives and drawn faces may leave more than one."""
     ranked = sorted(((identity.distance(face.identity) or 0.0, face) for face in sure), key=lambda pair: pair[0])
     (best, face), (second, _rival) = ranked[:2]
     if best <= limits.max_distance < second:
-        return _Choice(face, None, best)
+        return _ChosenFace(face, None, best)
     if best <= limits.max_distance:
-        return _by_size(look, sure, best)
-    if look.source is Source.MIDJOURNEY:  # its faces drift away from the client; the doctor says how far
-        return _by_size(look, sure, best)
-    return _Choice(face, Refusal(Reason.SOMEONE_ELSE, best, limits.max_distance, "max_distance"), best)
+        return _by_size(detected, sure, best)
+    if detected.source is Source.MIDJOURNEY:  # its faces drift away from the client; the doctor says how far
+        return _by_size(detected, sure, best)
+    return _ChosenFace(face, QualityFailure(Reason.SOMEONE_ELSE, best, limits.max_distance, "max_distance"), best)
 
 
-def _by_size(look: Look, sure: list[Face], distance: float | None = None) -> _Choice:
+def _by_size(detected: DetectedFaces, sure: list[Face], distance: float | None = None) -> _ChosenFace:
     """The largest face, if nobody else can be meant: a photo may show its subject small, MidJourney's pictures do not."""
-    share = RIVAL if look.source is Source.MIDJOURNEY else BACKGROUND
+    share = RIVAL if detected.source is Source.MIDJOURNEY else BACKGROUND
     if _alone(sure, share):
-        return _Choice(sure[0], None, distance)
+        return _ChosenFace(sure[0], None, distance)
     rivals = sum(_area(face) * share > _area(sure[0]) for face in sure)
-    return _Choice(sure[0], Refusal(Reason.SEVERAL_FACES, rivals, 1), distance)
+    return _ChosenFace(sure[0], QualityFailure(Reason.SEVERAL_FACES, rivals, 1), distance)
 
 
-def _refusal(look: Look, choice: _Choice, limits: QualityLimits) -> Refusal | None:
+def _refusal(detected: DetectedFaces, choice: _ChosenFace, limits: QualityLimits) -> QualityFailure | None:
     """Why the chosen face is refused: its quality first, for of a bad picture nobody can tell who it shows."""
     assert choice.face is not None
     refusal = judge(choice.face.measures, limits)
-    if refusal or look.source is Source.MIDJOURNEY or choice.distance is None or choice.distance <= limits.max_distance:
+    if refusal or detected.source is Source.MIDJOURNEY or choice.distance is None or choice.distance <= limits.max_distance:
         return refusal
-    return Refusal(Reason.SOMEONE_ELSE, choice.distance, limits.max_distance, "max_distance")
+    return QualityFailure(Reason.SOMEONE_ELSE, choice.distance, limits.max_distance, "max_distance")
 
 
 def _told(face: Face) -> dict[str, object]:

@@ -49,7 +49,7 @@ class PreloadReport:
     checked: int
 
 
-class _Stopped(Exception):
+class _DownloadStopped(Exception):
     """The download is to stop; what has arrived stays."""
 
 
@@ -119,7 +119,7 @@ class _Meter:
             def update(self, n: float | None = 1) -> None:
                 meter.bytes += int(n or 0)
                 if meter.stop:
-                    raise _Stopped
+                    raise _DownloadStopped
 
         return Bar
 

@@ -25,7 +25,7 @@ from config import PROGRAM
 from locales.language import N_
 from machine import errors as studio_errors
 from machine.errors import WorkerDied
-from machine.worker_tasks import Answer, Order
+from machine.worker_tasks import Task, TaskEvent
 from utils import Event, Notice, PipelineError, ProgramFault, Progress
 
 WORKER = ("-m", "machine.worker")  # what Python is told to run, from the program's own folder
@@ -47,7 +47,7 @@ NOTICES = {
 
 
 @dataclass(frozen=True, slots=True)
-class WorkshopStatus:
+class ModelProcessStatus:
     """What this program's worker holds, in GB; nothing where it has none. The worker of another program is not asked."""
 
     running: bool
@@ -57,7 +57,7 @@ class WorkshopStatus:
     pid: int | None = None
 
 
-class Workshop:
+class ModelProcess:
     """Owns at most one worker. Not for several threads; close it, or use it as a context."""
 
     def __init__(self, log: Path | None = None) -> None:
@@ -68,7 +68,7 @@ class Workshop:
         self._number = 0
         self.starts = 0
 
-    def __enter__(self) -> Workshop:
+    def __enter__(self) -> ModelProcess:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -79,7 +79,7 @@ class Workshop:
         """The worker's process, None where none runs."""
         return self._child.pid if self._child and self._child.poll() is None else None
 
-    def ask(self, task: str, facts: BaseModel | None = None) -> Generator[Answer, None, dict[str, Any]]:
+    def ask(self, task: str, facts: BaseModel | None = None) -> Generator[TaskEvent, None, dict[str, Any]]:
         """Have something done: yields every answer, and twice a second that the worker is at it; returns the facts of the last.
 
         Closed before its end, the order is given up: the worker keeps its models. Raises what the worker met with, or WorkerDied.
@@ -103,12 +103,12 @@ class Workshop:
                 self._give_up(number)
         raise AssertionError("a worker's answers end with done, failed or its death")
 
-    def status(self) -> WorkshopStatus:
+    def status(self) -> ModelProcessStatus:
         """What the worker holds; none is started for it."""
         if self.pid is None:
-            return WorkshopStatus(False)
+            return ModelProcessStatus(False)
         facts = _result(self.ask("status"))
-        return WorkshopStatus(True, tuple(facts["loaded"]), facts["allocated_gb"], facts["reserved_gb"], self.pid)
+        return ModelProcessStatus(True, tuple(facts["loaded"]), facts["allocated_gb"], facts["reserved_gb"], self.pid)
 
     def close(self) -> tuple[str, ...]:
         """End the worker, and with it everything it holds; the names of the models it held."""
@@ -133,7 +133,7 @@ class Workshop:
         if self.pid is None:
             self._start()
         self._number += 1
-        order = Order(number=self._number, task=task, facts=facts)
+        order = Task(number=self._number, task=task, facts=facts)
         assert self._child is not None and self._child.stdin is not None
         try:
             self._child.stdin.write(order.model_dump_json() + "\n")
@@ -157,17 +157,17 @@ class Workshop:
         threading.Thread(target=_pump, args=(self._child, self._lines), daemon=True).start()
         self.starts += 1
 
-    def _answers(self, number: int) -> Iterator[Answer]:
+    def _answers(self, number: int) -> Iterator[TaskEvent]:
         """The answers to one order as they come; those of an order given up before are passed over."""
         while True:
             try:
                 line = self._lines.get(timeout=HEARTBEAT_SECONDS)
             except queue.Empty:
-                yield Answer(order=number, kind="waiting")
+                yield TaskEvent(order=number, kind="waiting")
                 continue
             if line is None:
                 raise self._died()
-            answer = Answer.model_validate_json(line)
+            answer = TaskEvent.model_validate_json(line)
             if answer.order == number:
                 yield answer
 
@@ -176,7 +176,7 @@ class Workshop:
         if self.pid is None or self._child is None or self._child.stdin is None:
             return
         with contextlib.suppress(OSError):
-            self._child.stdin.write(Order(number=number, task="cancel").model_dump_json() + "\n")
+            self._child.stdin.write(Task(number=number, task="cancel").model_dump_json() + "\n")
             self._child.stdin.flush()
         end = time.monotonic() + GRACE_SECONDS
         with contextlib.suppress(WorkerDied):
@@ -198,7 +198,7 @@ class Workshop:
 
 
 def relay(
-    answers: Generator[Answer, None, dict[str, Any]], stage: str, items: list[dict[str, Any]] | None = None
+    answers: Generator[TaskEvent, None, dict[str, Any]], stage: str, items: list[dict[str, Any]] | None = None
 ) -> Generator[Event, None, dict[str, Any]]:
     """A worker's answers as events of a stage; finished pieces are put into `items`. Returns the facts of the last answer.
 
@@ -230,7 +230,7 @@ def _pump(child: subprocess.Popen[str], lines: queue.SimpleQueue[str | None]) ->
     lines.put(None)
 
 
-def _result(answers: Generator[Answer, None, dict[str, Any]]) -> dict[str, Any]:
+def _result(answers: Generator[TaskEvent, None, dict[str, Any]]) -> dict[str, Any]:
     """Wait for the end of an order."""
     while True:
         try:

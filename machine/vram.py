@@ -13,12 +13,12 @@ from typing import Any, Protocol, TypeVar
 import psutil
 
 from machine.gpu import find_gpus
-from machine.worker_tasks import Mouth
+from machine.worker_tasks import TaskReporter
 
 RAM_KEPT_FREE_GB = 4.0  # for the system, the pictures and whatever else the user runs
 
 
-class Held(Protocol):
+class CachedModel(Protocol):
     """A model in memory."""
 
     @property
@@ -32,7 +32,7 @@ class Held(Protocol):
         """Come back."""
 
 
-Model = TypeVar("Model", bound=Held)
+Model = TypeVar("Model", bound=CachedModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def dropped(waiting: Sequence[tuple[str, float]], ram_free_gb: float) -> tuple[s
     return tuple(names)
 
 
-class Shelf:
+class ModelCache:
     """Every model of a worker. `take` hands one out, loaded only where it is not here; the last one taken is the one on the GPU."""
 
     def __init__(self, ram_free_gb: Callable[[], float] = lambda: psutil.virtual_memory().available / 1e9) -> None:
@@ -117,10 +117,10 @@ def video_memory() -> tuple[float, float]:
     return torch.cuda.memory_allocated() / 1e9, torch.cuda.memory_reserved() / 1e9
 
 
-def status_order(_facts: dict[str, Any], shelf: Shelf, _mouth: Mouth) -> dict[str, Any]:
+def status_order(_facts: dict[str, Any], models_in_memory: ModelCache, _reporter: TaskReporter) -> dict[str, Any]:
     """A worker's task: which models are loaded, and what torch holds of the GPU, in GB."""
     allocated, reserved = video_memory()
-    return {"loaded": [asdict(model) for model in shelf.loaded()], "allocated_gb": allocated, "reserved_gb": reserved}
+    return {"loaded": [asdict(model) for model in models_in_memory.loaded()], "allocated_gb": allocated, "reserved_gb": reserved}
 
 
 def _collect() -> None:

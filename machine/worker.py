@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from locales.language import speak, spoken
-from machine.vram import Shelf
-from machine.worker_tasks import Cancelled, Mouth, Order
+from machine.vram import ModelCache
+from machine.worker_tasks import Cancelled, Task, TaskReporter
 from utils import PipelineError, as_pipeline_error
 
-Task = Callable[[dict[str, Any], Shelf, Mouth], dict[str, Any]]
+TaskFunction = Callable[[dict[str, Any], ModelCache, TaskReporter], dict[str, Any]]
 
 # What a worker does, as module:function. A task's module is imported when it is first asked for, and nothing else ever is: an order
 # names a task of this table, so that no message can have other code run. A new kind of model is a line here.
@@ -35,11 +35,11 @@ TASKS = {
 }
 
 
-class Orders:
+class TaskQueue:
     """The orders as they come, and which of them were given up; read by a thread, so that giving up is heard while a task runs."""
 
     def __init__(self) -> None:
-        self.waiting: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self.waiting: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._cancelled: set[int] = set()
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -49,7 +49,7 @@ class Orders:
 
     def _listen(self) -> None:
         for line in sys.stdin:
-            order = Order.model_validate_json(line)
+            order = Task.model_validate_json(line)
             if order.task == "cancel":
                 self._cancelled.add(order.number)
             else:
@@ -62,10 +62,10 @@ def main() -> None:
     """Serve until the orders end."""
     speak(spoken())
     out = _own_stdout()
-    orders, shelf = Orders(), Shelf()
+    orders, models_in_memory = TaskQueue(), ModelCache()
     while True:
         order = orders.waiting.get()
-        _serve(order, shelf, Mouth(order.number, out, orders.is_cancelled))
+        _serve(order, models_in_memory, TaskReporter(order.number, out, orders.is_cancelled))
 
 
 def _own_stdout() -> TextIO:
@@ -76,28 +76,28 @@ def _own_stdout() -> TextIO:
     return out
 
 
-def _serve(order: Order, shelf: Shelf, mouth: Mouth) -> None:
+def _serve(order: Task, models_in_memory: ModelCache, reporter: TaskReporter) -> None:
     """Do one order; whatever happens, its end is said."""
     try:
-        module, _colon, function = TASKS[order.task].partition(":")
-        task: Task = getattr(importlib.import_module(module), function)
-        mouth.say("done", **task(order.facts, shelf, mouth))
+        module, _colon, name = TASKS[order.task].partition(":")
+        function: TaskFunction = getattr(importlib.import_module(module), name)
+        reporter.say("done", **function(order.facts, models_in_memory, reporter))
     except Cancelled:
-        mouth.say("done")
+        reporter.say("done")
     except PipelineError as error:
-        _say_error(mouth, error)
+        _say_error(reporter, error)
     except (OSError, ImportError) as error:
-        _say_error(mouth, as_pipeline_error(error) or error)
+        _say_error(reporter, as_pipeline_error(error) or error)
     except Exception as error:  # noqa: BLE001 - the program shows it; the worker lives on for the next order
-        _say_error(mouth, error)
+        _say_error(reporter, error)
 
 
-def _say_error(mouth: Mouth, error: Exception) -> None:
+def _say_error(reporter: TaskReporter, error: Exception) -> None:
     facts = error.facts if isinstance(error, PipelineError) else {}
     if not isinstance(error, PipelineError):
         traceback.print_exception(error)
     plain = {name: str(fact) if isinstance(fact, Path) else fact for name, fact in facts.items()}
-    mouth.say("failed", error=type(error).__name__, facts=plain)
+    reporter.say("failed", error=type(error).__name__, facts=plain)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pydantic import ConfigDict
 from utils import Record
 
 
-class Order(Record):
+class Task(Record):
     """One line to a worker. The task `cancel` gives up the order of the same number."""
 
     model_config = ConfigDict(frozen=True)
@@ -21,7 +21,7 @@ class Order(Record):
     facts: dict[str, Any] = {}
 
 
-class Answer(Record):
+class TaskEvent(Record):
     """One line of a worker.
 
     `progress`: `done` of `total`; `item`: a piece is finished; `note`: a code to be said; `done` and `failed` end an order.
@@ -39,7 +39,7 @@ class Cancelled(Exception):
     """The program gave an order up."""
 
 
-class Mouth:
+class TaskReporter:
     """Where a task of a worker says what becomes of it. Any of these may raise Cancelled: the task then leaves what is finished."""
 
     def __init__(self, order: int, out: TextIO, is_cancelled: Callable[[int], bool]) -> None:
@@ -58,7 +58,7 @@ class Mouth:
         self.say("item", **facts)
 
     def note(self, code: str, **facts: Any) -> None:
-        """Something the user should be told, as a code of `workshop.NOTICES`."""
+        """Something the user should be told, as a code of `model_process.NOTICES`."""
         self.say("note", code=code, **facts)
 
     def check(self) -> None:
@@ -68,7 +68,7 @@ class Mouth:
 
     def say(self, kind: Literal["progress", "item", "note", "done", "failed"], **facts: Any) -> None:
         """One line."""
-        line = Answer(order=self._order, kind=kind, facts=facts).model_dump_json()
+        line = TaskEvent(order=self._order, kind=kind, facts=facts).model_dump_json()
         with self._lock:
             self._out.write(line + "\n")
             self._out.flush()

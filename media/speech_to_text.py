@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from locales.language import _
 from machine.errors import NoSpeech, RecipeRefused
 from machine.gpu import find_gpus
-from machine.vram import Shelf
-from machine.worker_tasks import Mouth
+from machine.vram import ModelCache
+from machine.worker_tasks import TaskReporter
 from utils import BrokenFile, Record
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class SpeechOrder(Record):
     device: str = "auto"
 
 
-class Listener:
+class SpeechModel:
     """A loaded model."""
 
     def __init__(self, folder: Path, device: str) -> None:
@@ -110,19 +110,19 @@ class Listener:
         )  # fmt: skip
 
 
-def transcribe_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
+def transcribe_order(facts: dict[str, Any], models_in_memory: ModelCache, reporter: TaskReporter) -> dict[str, Any]:
     """Listen to a recording, saying how far it is in seconds of sound."""
     order = SpeechOrder.model_validate(facts)
     sound = _sound(order.file)
     device = "gpu" if order.device == "gpu" or (order.device == "auto" and find_gpus()) else "cpu"
     try:
-        speech = _listened(order, device, sound, shelf, mouth)
+        speech = _listened(order, device, sound, models_in_memory, reporter)
     except RuntimeError as error:
         if device == "cpu":
             raise
-        shelf.drop(_name(order, device))
-        mouth.note("cpu_instead", reason=str(error).splitlines()[0][:160])
-        speech = _listened(order, "cpu", sound, shelf, mouth)
+        models_in_memory.drop(_name(order, device))
+        reporter.note("cpu_instead", reason=str(error).splitlines()[0][:160])
+        speech = _listened(order, "cpu", sound, models_in_memory, reporter)
     return speech.model_dump(mode="json")
 
 
@@ -130,19 +130,19 @@ def _name(order: SpeechOrder, device: str) -> str:
     return f"whisper {order.model.name} {device}"
 
 
-def _listened(order: SpeechOrder, device: str, sound: np.ndarray, shelf: Shelf, mouth: Mouth) -> Speech:
-    if not any(one.name == _name(order, device) for one in shelf.loaded()):
-        mouth.note("loading", model="faster-whisper")
-    model = shelf.take(_name(order, device), lambda: Listener(order.model, device))
+def _listened(order: SpeechOrder, device: str, sound: np.ndarray, models_in_memory: ModelCache, reporter: TaskReporter) -> Speech:
+    if not any(one.name == _name(order, device) for one in models_in_memory.loaded()):
+        reporter.note("loading", model="faster-whisper")
+    model = models_in_memory.take(_name(order, device), lambda: SpeechModel(order.model, device))
     model.check_language(order.language)
     duration = len(sound) / SAMPLE_RATE
-    mouth.progress(0, duration, order.file.name)
+    reporter.progress(0, duration, order.file.name)
     found, info = model.listen(sound, order.language)
     segments = []
     for segment in found:
         segments.append(_segment(segment))
-        mouth.progress(min(segment.end, duration), duration, order.file.name)
-    mouth.progress(duration, duration, order.file.name)
+        reporter.progress(min(segment.end, duration), duration, order.file.name)
+    reporter.progress(duration, duration, order.file.name)
     return Speech(
         language=info.language, language_probability=round(float(info.language_probability), 4), duration=round(duration, 3),
         device=device, segments=tuple(segments),

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
 from config import Settings
-from machine.model_process import Workshop, relay
+from machine.model_process import ModelProcess, relay
 from machine.models import WHISPER_SIZES, find, models_folder
 from media.speech_to_text import Segment, Speech, SpeechOrder
 from utils import (
@@ -122,19 +122,19 @@ def plan_transcripts(
 
 
 def transcribe(
-    client: Client, _settings: Settings, plan: TranscriptPlan, workshop: Workshop | None = None
+    client: Client, _settings: Settings, plan: TranscriptPlan, model_process: ModelProcess | None = None
 ) -> Generator[Event, None, TranscriptReport]:  # fmt: skip
     """Listen to every recording that has no transcript yet; raises NoSpeech."""
     client.transcripts.mkdir(parents=True, exist_ok=True)
     sweep_parts(client.transcripts)
     made, transcripts = 0, []
     with contextlib.ExitStack() as owned:
-        shop = workshop or owned.enter_context(Workshop())
+        model_process = model_process or owned.enter_context(ModelProcess())
         for file in plan.recordings:
             known = _known(client, file, plan.folder, plan.language)
             if known is None:
                 order = SpeechOrder(model=plan.folder, file=file.resolve(), language=plan.language, device=plan.device)
-                facts = yield from relay(shop.ask("transcribe", order), STAGE)
+                facts = yield from relay(model_process.ask("transcribe", order), STAGE)
                 known = _write(client, file, plan, Speech.model_validate(facts))
                 made += 1
             transcripts.append(known)

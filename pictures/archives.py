@@ -43,24 +43,24 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class ArchiveContents:
     """What an archive holds: pictures by their endings in the order of names, and what cannot be used."""
 
     pictures: tuple[Member, ...] = ()
     refused: tuple[tuple[str, Reason], ...] = ()  # the member's name; empty where it is the archive itself
 
 
-def list_archive(path: Path) -> Contents:
+def list_archive(path: Path) -> ArchiveContents:
     """Every picture in an archive; nothing raises: an archive that is none is refused like a picture that is none."""
     try:
         if _index_bytes(path) > MAX_INDEX_BYTES:
-            return Contents(refused=(("", Reason.ARCHIVE_TOO_LARGE),))
+            return ArchiveContents(refused=(("", Reason.ARCHIVE_TOO_LARGE),))
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     except _DAMAGE:
-        return Contents(refused=(("", Reason.ARCHIVE_DAMAGED),))
+        return ArchiveContents(refused=(("", Reason.ARCHIVE_DAMAGED),))
     if len(entries) > MAX_MEMBERS or sum(entry.file_size for entry in entries) > MAX_ARCHIVE_BYTES:
-        return Contents(refused=(("", Reason.ARCHIVE_TOO_LARGE),))
+        return ArchiveContents(refused=(("", Reason.ARCHIVE_TOO_LARGE),))
     return _sort(path, entries)
 
 
@@ -76,7 +76,7 @@ def _index_bytes(path: Path) -> int:
     return int.from_bytes(tail[at + 12 : at + 16], "little")
 
 
-def _sort(path: Path, entries: Sequence[zipfile.ZipInfo]) -> Contents:
+def _sort(path: Path, entries: Sequence[zipfile.ZipInfo]) -> ArchiveContents:
     pictures: list[Member] = []
     refused: list[tuple[str, Reason]] = []
     seen: set[str] = set()
@@ -89,7 +89,7 @@ def _sort(path: Path, entries: Sequence[zipfile.ZipInfo]) -> Contents:
         elif bears_picture_name(name.name) and entry.filename not in seen:
             seen.add(entry.filename)
             pictures.append(Member(path, entry.filename, entry.file_size, _modified(entry)))
-    return Contents(tuple(pictures), tuple(refused))
+    return ArchiveContents(tuple(pictures), tuple(refused))
 
 
 def _order(entry: zipfile.ZipInfo) -> tuple[tuple[str, ...], str, str]:

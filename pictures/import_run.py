@@ -26,7 +26,7 @@ from pictures.midjourney_records import write_midjourney_file
 from pictures.originals import Originals
 from pictures.picture_file import EmbeddedText, Header, UnreadablePicture, bears_wrong_ending, inspect, read_header
 from pictures.prompt_lists import LIST_ENDINGS, BrokenList, TextOf, match, read_list, read_text
-from pictures.user_notes import read_told, write_told
+from pictures.user_notes import read_user_notes, write_user_notes
 from utils import PART, sha256_file
 
 THREADS = 4  # hashing and copying leave Python's lock; more threads only wait for the disk
@@ -60,7 +60,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ImportOptions:
     """What a user may ask of an import. `usernames` are MidJourney names of the accounts that made the pictures."""
 
     usernames: Sequence[str] = ()
@@ -100,7 +100,7 @@ class PictureCopy:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PendingPicture:
     """A picture on its way: its name in the folder given, and what became of it before or is becoming of it now."""
 
     path: Path
@@ -108,12 +108,12 @@ class Reading:
     result: Picture | Future[PictureCopy]
 
 
-def read_ahead(run: ImportRun) -> Generator[Reading, None, None]:
+def read_ahead(run: ImportRun) -> Generator[PendingPicture, None, None]:
     """Each picture of the plan, in its order, with the record of an earlier import or its copy in the making.
 
     Closed before its end it begins no further copies and returns when those that were begun have ended.
     """
-    waiting: deque[Reading] = deque()
+    waiting: deque[PendingPicture] = deque()
     with_grids, durable = run.source is Source.MIDJOURNEY, run.plan.move
     with ThreadPoolExecutor(THREADS) as pool:
         try:
@@ -121,7 +121,7 @@ def read_ahead(run: ImportRun) -> Generator[Reading, None, None]:
                 name, member = name_in(run.plan.folder, path), run.plan.members.get(path)
                 known = _unchanged(run, path, name, member)
                 result = known or pool.submit(copy_picture, path, member, run.part(number), with_grids, durable)
-                waiting.append(Reading(path, name, result))
+                waiting.append(PendingPicture(path, name, result))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft()
             yield from waiting
@@ -226,7 +226,7 @@ class Sorting:
         self.sources: list[tuple[Path, Picture]] = []  # the given files that may be taken away, each with its original
         self._run = run
 
-    def sort(self, reading: Reading) -> None:
+    def sort(self, reading: PendingPicture) -> None:
         """Decide about one picture, waiting for its copy; raises OSError where that could not be written."""
         run, originals = self._run, self._run.originals
         if isinstance(reading.result, Picture):
@@ -266,7 +266,7 @@ class Sorting:
                 self.added.append(run.place(originals.add(grid.source, original, read_header(part), sha256, part)))
             yield path
 
-    def _repeat(self, reading: Reading, original: Picture, *, again: bool) -> None:
+    def _repeat(self, reading: PendingPicture, original: Picture, *, again: bool) -> None:
         self.duplicates.append(Duplicate(reading.name, self._run.place(original), again))
         self._remember(reading.path, original, is_source=again)
 
@@ -281,36 +281,38 @@ class Sorting:
 
 # --- tables -----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class Told:
+class NotesRead:
     """How many prompts the lists and texts beside the pictures told, and which of those files cannot be read."""
 
     prompts: int = 0
     refused: tuple[Rejection, ...] = ()
 
 
-def write_tables(run: ImportRun, wishes: Wishes, hashes: Mapping[Path, str], texts: Mapping[str, EmbeddedText]) -> Told:
+def write_tables(
+    run: ImportRun, options: ImportOptions, hashes: Mapping[Path, str], texts: Mapping[str, EmbeddedText]
+) -> NotesRead:
     """Bring all that is made of `images.json` and of what the user told up to date, as far as it is not.
 
     `hashes` are the SHA-256 of the pictures given, `texts` the embedded texts of new originals by SHA-256. Each file is older than
     what is made of it, unless a run was ended in between: then it is made again.
     """
     client = run.client
-    told = read_told(client).plus(usernames=wishes.usernames, master_prompt=wishes.master_prompt)
+    user_notes = read_user_notes(client).plus(usernames=options.usernames, master_prompt=options.master_prompt)
     prompts, refused = 0, list[Rejection]()
     if run.source is Source.MIDJOURNEY:
         found = list(match(_read_notes(run.plan, refused), hashes))
         prompts = len(found)
-        told = told.plus(
+        user_notes = user_notes.plus(
             listed={key: text.text for key, text in found if not text.discord},
             discord={key: text.text for key, text in found if text.discord},
         )
-    write_told(client, told)
-    sources = [path.stat().st_mtime_ns for path in (client.images_file, client.told_file) if path.exists()]
+    write_user_notes(client, user_notes)
+    sources = [path.stat().st_mtime_ns for path in (client.images_file, client.user_notes_file) if path.exists()]
     tables = (client.images_file.with_suffix(".csv"), client.midjourney_file, client.midjourney_file.with_suffix(".csv"))
     if not all(table.exists() and table.stat().st_mtime_ns >= max(sources) for table in tables):
         run.originals.write_table()
-        write_midjourney_file(client, told, run.originals.sorted(), texts)
-    return Told(prompts, tuple(refused))
+        write_midjourney_file(client, user_notes, run.originals.sorted(), texts)
+    return NotesRead(prompts, tuple(refused))
 
 
 def _read_notes(plan: ImportPlan, refused: list[Rejection]) -> Iterator[tuple[Path, TextOf]]:

@@ -86,7 +86,7 @@ class MidJourneyRecord:
 
 
 @dataclass(slots=True)
-class _Reading:
+class _NameReading:
     """What one source says, while it is being read."""
 
     source: str
@@ -106,7 +106,7 @@ class _Reading:
     unread: dict[str, str] = field(default_factory=dict)
 
 
-_NOTHING = _Reading("none")
+_NOTHING = _NameReading("none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class _Hints:
     shape: float  # the logarithm of width / height; 0 for a square, and where the size is not known
 
 
-def _read_parameters(reading: _Reading, marks: list[Mark]) -> None:
+def _read_parameters(reading: _NameReading, marks: list[Mark]) -> None:
     """Store each parameter by its canonical name; prose behind a one-word value goes back to the prompt."""
     seen: set[str] = set()
     for spelled, words in marks:
@@ -139,14 +139,14 @@ def _read_parameters(reading: _Reading, marks: list[Mark]) -> None:
             _keep_rest(reading, row.name, words[used:])
 
 
-def _keep_rest(reading: _Reading, name: str, words: list[str]) -> None:
+def _keep_rest(reading: _NameReading, name: str, words: list[str]) -> None:
     if reading.source == "filename":  # there it is what another tool added, e.g. "--niji 6 copy.png"
         reading.unread.setdefault(name, " ".join(words))
     else:
         reading.words += words
 
 
-def _note(names: list[str], reading: _Reading, name: str, words: list[str]) -> None:
+def _note(names: list[str], reading: _NameReading, name: str, words: list[str]) -> None:
     if name not in names:
         names.append(name)
     reading.unread[name] = " ".join(words)
@@ -192,13 +192,13 @@ def _repaired(run: re.Match[str]) -> str:
         return run[0]
 
 
-def _read_text(text: str, source: str) -> _Reading | None:
+def _read_text(text: str, source: str) -> _NameReading | None:
     """Read a prompt as it was typed, with Discord's frame or a job id around it; None when it is blank."""
     text = repair_mojibake(text)
     text = (text if text.isprintable() and text.isascii() else text.translate(_INVISIBLE)).strip()
     if not text:
         return None
-    reading = _Reading(source)
+    reading = _NameReading(source)
     text = _take_discord_frame(_IMAGINE.sub("", text, count=1) if text.startswith("/") else text, reading)
     text = _take_job_id(text, reading)
     prose, marks = split_parameters(text.split())
@@ -209,7 +209,7 @@ def _read_text(text: str, source: str) -> _Reading | None:
     return reading
 
 
-def _take_discord_frame(text: str, reading: _Reading) -> str:
+def _take_discord_frame(text: str, reading: _NameReading) -> str:
     """Take the bold marks and the tail ("** - Zoom Out by <@id> (fast)") off a Discord message."""
     ends = list(_DISCORD_END.finditer(text)) if " - " in text else []
     if ends:
@@ -226,7 +226,7 @@ def _take_discord_frame(text: str, reading: _Reading) -> str:
     return text.removeprefix("**").removesuffix("**")
 
 
-def _take_job_id(text: str, reading: _Reading) -> str:
+def _take_job_id(text: str, reading: _NameReading) -> str:
     """Take "Job ID: ..." out of the text; other ids in it belong to links and are no job of this picture."""
     matches = list(_JOB_ID.finditer(text)) if "job id:" in text.lower() else []
     if not matches:
@@ -240,10 +240,10 @@ def _take_job_id(text: str, reading: _Reading) -> str:
 # --- file names ------------------------------------------------------------------------------------------------------
 
 
-def _read_name(path: str, hints: _Hints) -> _Reading | None:
+def _read_name(path: str, hints: _Hints) -> _NameReading | None:
     """Read a file name; None when it shows neither a job id nor a parameter, for then it is not MidJourney's."""
     folder, _, name = path.replace("\\", "/").rpartition("/")
-    reading = _Reading("filename")
+    reading = _NameReading("filename")
     jobs = list(_UUID_IN_NAME.finditer(name))
     if jobs:
         job = jobs[-1]  # one before it belongs to the prompt
@@ -265,7 +265,7 @@ def _index(tail: str, *, bare: bool) -> int | None:
     return int(match[1]) if match else None
 
 
-def _read_cdn_path(folder: str, name: str, reading: _Reading) -> bool:
+def _read_cdn_path(folder: str, name: str, reading: _NameReading) -> bool:
     job = _UUID_IN_NAME.fullmatch(folder.rpartition("/")[2])
     index = _CDN_INDEX.match(name)
     if job is None or index is None:
@@ -274,7 +274,7 @@ def _read_cdn_path(folder: str, name: str, reading: _Reading) -> bool:
     return True
 
 
-def _read_head(head: str, reading: _Reading, hints: _Hints) -> None:
+def _read_head(head: str, reading: _NameReading, hints: _Hints) -> None:
     """Read all before the job id: user name, links, words and parameters, and what a cut left of the last one."""
     limit = HEAD_CHARS if reading.variation_index is None else HEAD_CHARS_INDEXED
     reading.username, body = _take_user(head, hints.users)
@@ -382,7 +382,7 @@ def parse(
     return _merge([reading for reading in readings if reading is not None], author)
 
 
-def _merge(readings: Sequence[_Reading], author: str | None) -> MidJourneyRecord:
+def _merge(readings: Sequence[_NameReading], author: str | None) -> MidJourneyRecord:
     """Take each field from the most trusted source that has it; another job's prompt fills no gap in this one's."""
     jobs = [reading.uuid for reading in readings if reading.uuid]
     same_job = [reading for reading in readings if reading.uuid in (None, jobs[0])] if jobs else readings
@@ -420,7 +420,7 @@ def _merge(readings: Sequence[_Reading], author: str | None) -> MidJourneyRecord
     )
 
 
-def _pick(name: str, readings: Sequence[_Reading], sources: dict[str, str], read: Callable[[_Reading], T]) -> T:
+def _pick(name: str, readings: Sequence[_NameReading], sources: dict[str, str], read: Callable[[_NameReading], T]) -> T:
     """Take one field from the first reading that has it (or nothing at all), and write down which that was."""
     for reading in readings:
         value = read(reading)
@@ -430,7 +430,7 @@ def _pick(name: str, readings: Sequence[_Reading], sources: dict[str, str], read
     return read(_NOTHING)
 
 
-def _without_echo(readings: Sequence[_Reading]) -> Sequence[_Reading]:
+def _without_echo(readings: Sequence[_NameReading]) -> Sequence[_NameReading]:
     """Leave out the file name's doubts where a text has told the parameters in full."""
     texts = [reading for reading in readings if reading.source != "filename"]
     told = any(reading.params or (reading.words and reading.source in JOB_TEXTS) for reading in texts)

@@ -22,7 +22,7 @@ from pictures.midjourney_jobs import JobGroup, PromptDifference, group_by_job, p
 from pictures.midjourney_parameters import PARAMETERS
 from pictures.picture_file import EmbeddedText, UnreadablePicture, read_embedded
 from pictures.traits import Trait, traits_of
-from pictures.user_notes import Told
+from pictures.user_notes import UserNotes
 from utils import Record, read_record, replacing
 
 _PARAMETER_COLUMNS = tuple(dict.fromkeys(row.name for row in PARAMETERS))
@@ -68,7 +68,7 @@ def read_midjourney_file(client: Client) -> MidJourneyFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PromptSource:
     """One picture, the text embedded in it, and its record, whose gaps are filled from its job."""
 
     picture: Picture
@@ -77,11 +77,11 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class MidJourneyJob:
     """The pictures of one job, in the order of their variations."""
 
     group: JobGroup
-    entries: tuple[Entry, ...]
+    entries: tuple[PromptSource, ...]
 
     @property
     def key(self) -> str:
@@ -94,26 +94,28 @@ class Job:
         return None if self.group.needs_prompt else self.group.prompt
 
 
-def read_jobs(client: Client, told: Told) -> tuple[Job, ...]:
+def read_jobs(client: Client, user_notes: UserNotes) -> tuple[MidJourneyJob, ...]:
     """Every job among a client's MidJourney pictures, in the order of file names; raises BrokenFile."""
-    reader = _Reader(client, client.pictures(), told, {})
+    reader = _RecordReader(client, client.pictures(), user_notes, {})
     return tuple(reader.job(key) for key in reader.members)
 
 
-class _Reader:
+class _RecordReader:
     """Reads pictures into records, one job at a time: of all pictures only the job of each is kept."""
 
-    def __init__(self, client: Client, pictures: Sequence[Picture], told: Told, texts: Mapping[str, EmbeddedText]) -> None:
+    def __init__(
+        self, client: Client, pictures: Sequence[Picture], user_notes: UserNotes, texts: Mapping[str, EmbeddedText]
+    ) -> None:
         """`texts` are the embedded texts read in this run, by hash; what nobody has read yet is read from the originals."""
         self.client = client
-        self.told = told
+        self.user_notes = user_notes
         self.pictures = [picture for picture in pictures if picture.source is Source.MIDJOURNEY]
         self.texts = {**{kept.sha256: kept.text() for kept in read_midjourney_file(client).images}, **texts}
         for picture in self.pictures:
             if picture.sha256 not in self.texts:
                 self.texts[picture.sha256] = self._embedded(picture)
         authors = {repair_mojibake(text.author).strip() for text in self.texts.values() if text.author}
-        self.usernames = tuple(sorted({*told.usernames, *authors}))  # whom one picture names is known in the names of all
+        self.usernames = tuple(sorted({*user_notes.usernames, *authors}))  # whom one picture names is known in the names of all
         self.members: dict[str, list[Picture]] = {}
         for picture in self.pictures:
             self.members.setdefault(self._parse(picture).uuid or picture.sha256, []).append(picture)
@@ -132,22 +134,22 @@ class _Reader:
             image_size=(picture.width, picture.height) if picture.width and picture.height else None,
         )  # fmt: skip
         own = read()
-        message = self.told.message(picture.sha256, own.uuid) or None
+        message = self.user_notes.message(picture.sha256, own.uuid) or None
         found = read(discord_text=message) if message else own  # a message may be the first to name the job
-        supplied = self.told.supplied(picture.sha256, own.uuid, found.uuid)
+        supplied = self.user_notes.supplied(picture.sha256, own.uuid, found.uuid)
         return read(supplied_text=supplied, discord_text=message) if supplied else found
 
-    def job(self, key: str) -> Job:
+    def job(self, key: str) -> MidJourneyJob:
         """One job in full."""
         pictures = self.members[key]
         (group,) = group_by_job([self._parse(picture) for picture in pictures])
         found = [pictures[position] for position in group.positions]
         entries = zip(found, group.members, strict=True)
-        return Job(group, tuple(Entry(picture, self.texts[picture.sha256], record) for picture, record in entries))
+        return MidJourneyJob(group, tuple(PromptSource(picture, self.texts[picture.sha256], record) for picture, record in entries))
 
-    def entries(self) -> Iterator[tuple[Entry, Job]]:
+    def entries(self) -> Iterator[tuple[PromptSource, MidJourneyJob]]:
         """Every picture with its job, in the order of file names; a job is forgotten behind its last picture."""
-        waiting: dict[str, dict[str, tuple[Entry, Job]]] = {}
+        waiting: dict[str, dict[str, tuple[PromptSource, MidJourneyJob]]] = {}
         keys = {picture.file: key for key, pictures in self.members.items() for picture in pictures}
         for picture in self.pictures:
             key = keys[picture.file]
@@ -161,37 +163,37 @@ class _Reader:
 
 # --- the files --------------------------------------------------------------------------------------------------------
 def write_midjourney_file(
-    client: Client, told: Told, pictures: Sequence[Picture], texts: Mapping[str, EmbeddedText] | None = None
+    client: Client, user_notes: UserNotes, pictures: Sequence[Picture], texts: Mapping[str, EmbeddedText] | None = None
 ) -> None:
     """Write `midjourney.json` and `.csv` for these pictures, which are in the order of file names: one line an image.
 
     `texts` are the embedded texts read in this run, by the hash of the picture.
     """
-    reader = _Reader(client, pictures, told, texts or {})
+    reader = _RecordReader(client, pictures, user_notes, texts or {})
     with replacing(client.midjourney_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
-        master = json.dumps(told.master_prompt, ensure_ascii=False)
+        master = json.dumps(user_notes.master_prompt, ensure_ascii=False)
         file.write(f'{{"schema": 1, "master_prompt": {master}, "images": [')
 
         def rows() -> Iterator[list[Cell]]:
             """The rows of the spreadsheet; each picture's entry is written on the way, so that it is worked out once."""
             for number, (entry, job) in enumerate(reader.entries()):
                 # One line each: memory stays flat, and a difference of two versions shows the images that changed.
-                file.write((",\n" if number else "\n") + json.dumps(_as_json(entry, job, told), ensure_ascii=False))
-                yield _row(entry, job, told)
+                file.write((",\n" if number else "\n") + json.dumps(_as_json(entry, job, user_notes), ensure_ascii=False))
+                yield _row(entry, job, user_notes)
 
         write_spreadsheet(client.midjourney_file.with_suffix(".csv"), _COLUMNS, rows())
         file.write("\n]}\n")
 
 
-def difference(job: Job, told: Told) -> PromptDifference | None:
+def difference(job: MidJourneyJob, user_notes: UserNotes) -> PromptDifference | None:
     """How the job's prompt departs from the client's master prompt; None where one of them is not known."""
-    if not told.master_prompt or job.group.prompt is None:
+    if not user_notes.master_prompt or job.group.prompt is None:
         return None
-    return prompt_difference(job.group.prompt, told.master_prompt)
+    return prompt_difference(job.group.prompt, user_notes.master_prompt)
 
 
-def _as_json(entry: Entry, job: Job, told: Told) -> dict[str, object]:
-    departs = difference(job, told)
+def _as_json(entry: PromptSource, job: MidJourneyJob, user_notes: UserNotes) -> dict[str, object]:
+    departs = difference(job, user_notes)
     return {
         "file": entry.picture.file, "sha256": entry.picture.sha256, "embedded_text": entry.text.description,
         "embedded_author": entry.text.author, "created": entry.text.created, "image_guid": entry.text.image_guid,
@@ -200,8 +202,8 @@ def _as_json(entry: Entry, job: Job, told: Told) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _row(entry: Entry, job: Job, told: Told) -> list[Cell]:
-    record, departs, found = entry.record, difference(job, told), traits_of(entry.record)
+def _row(entry: PromptSource, job: MidJourneyJob, user_notes: UserNotes) -> list[Cell]:
+    record, departs, found = entry.record, difference(job, user_notes), traits_of(entry.record)
     return [
         entry.picture.file, record.uuid or "", "" if record.variation_index is None else record.variation_index,
         record.username or "", record.source, str(record.truncated).lower(), record.prompt or "", job.group.prompt or "",

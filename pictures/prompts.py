@@ -14,9 +14,9 @@ from client_folder.client import Client
 from client_folder.records import Source
 from pictures.midjourney import username_candidates
 from pictures.midjourney_jobs import PromptDifference, master_prompt
-from pictures.midjourney_records import Job, difference, read_jobs, write_midjourney_file
+from pictures.midjourney_records import MidJourneyJob, difference, read_jobs, write_midjourney_file
 from pictures.prompt_lists import BrokenList, TextOf, match, read_list
-from pictures.user_notes import Told, read_told, write_told
+from pictures.user_notes import UserNotes, read_user_notes, write_user_notes
 from utils import ListRefused, UnknownJob
 
 MOST_CANDIDATES = 4  # more words than a user name may have at the front are a prompt's
@@ -59,21 +59,21 @@ class Prompts:
 
 def read_prompts(client: Client) -> Prompts:
     """The prompts as the client's files tell them; raises BrokenFile."""
-    told = read_told(client)
-    jobs = read_jobs(client, told)
+    user_notes = read_user_notes(client)
+    jobs = read_jobs(client, user_notes)
     unnamed = [entry.picture.original for job in jobs for entry in job.entries if not entry.record.username]
     return Prompts(
-        master_prompt=told.master_prompt, offered=master_prompt(job.master_words for job in jobs), usernames=told.usernames,
-        candidates=username_candidates(unnamed)[:MOST_CANDIDATES], jobs=tuple(_job(job, told) for job in jobs),
-        skipped=told.skipped,
+        master_prompt=user_notes.master_prompt, offered=master_prompt(job.master_words for job in jobs),
+        usernames=user_notes.usernames, candidates=username_candidates(unnamed)[:MOST_CANDIDATES],
+        jobs=tuple(_job(job, user_notes) for job in jobs), skipped=user_notes.skipped,
     )  # fmt: skip
 
 
-def _job(job: Job, told: Told) -> JobPrompt:
+def _job(job: MidJourneyJob, user_notes: UserNotes) -> JobPrompt:
     first = job.entries[0].record
     return JobPrompt(
         job.key, tuple(entry.picture.file for entry in job.entries), job.group.prompt, first.source, first.truncated,
-        not job.group.needs_prompt, difference(job, told),
+        not job.group.needs_prompt, difference(job, user_notes),
     )  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def tell(
 
     `texts` are prompts by job: its id, the beginning of it, or the name of a picture. An empty one takes an earlier one back.
     """
-    told = read_told(client)
+    user_notes = read_user_notes(client)
     if not (usernames or master is not None or texts or lists or skipped):
         return read_prompts(client)
     pictures = {
@@ -94,16 +94,18 @@ def tell(
         if picture.source is Source.MIDJOURNEY
         for name in (picture.file, picture.original.rpartition("/")[2])
     }
-    jobs = read_jobs(client, told) if texts else ()
+    jobs = read_jobs(client, user_notes) if texts else ()
     listed: dict[str, str] = {}
     discord: dict[str, str] = {}
     for path in lists:
         for key, text in _read(path, pictures, client):
             (discord if text.discord else listed)[key] = text.text
     typed = {_find(jobs, name): text.strip() for name, text in (texts or {}).items()}
-    told = told.plus(usernames=usernames, master_prompt=master, typed=typed, listed=listed, discord=discord, skipped=skipped)
-    write_told(client, told)
-    write_midjourney_file(client, told, client.pictures())
+    user_notes = user_notes.plus(
+        usernames=usernames, master_prompt=master, typed=typed, listed=listed, discord=discord, skipped=skipped
+    )
+    write_user_notes(client, user_notes)
+    write_midjourney_file(client, user_notes, client.pictures())
     return read_prompts(client)
 
 
@@ -114,7 +116,7 @@ def _read(path: Path, pictures: Mapping[Path, str], client: Client) -> list[tupl
         raise ListRefused(path=path, reason=error) from error
 
 
-def _find(jobs: Sequence[Job], name: str) -> str:
+def _find(jobs: Sequence[MidJourneyJob], name: str) -> str:
     """The key of the one job that goes by this id, beginning of an id, or name of a picture."""
     wanted = name.strip().casefold()
     found = {

@@ -15,7 +15,7 @@ from client_folder.client import Client
 from utils import Record, read_record, write_record
 
 
-class Told(Record):
+class UserNotes(Record):
     """All that the user told; `master_prompt` is None until it was asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,10 +39,10 @@ class Told(Record):
     def plus(
         self, *, usernames: Iterable[str] = (), master_prompt: str | None = None, typed: Mapping[str, str] | None = None,
         listed: Mapping[str, str] | None = None, discord: Mapping[str, str] | None = None, skipped: Iterable[str] = (),
-    ) -> Told:  # fmt: skip
+    ) -> UserNotes:  # fmt: skip
         """The same, and this; an empty typed text takes an earlier one back."""
         kept = {key: text for key, text in {**self.typed, **(typed or {})}.items() if text}
-        return Told(
+        return UserNotes(
             usernames=tuple(sorted({*self.usernames, *(name.strip() for name in usernames if name.strip())})),
             master_prompt=self.master_prompt if master_prompt is None else " ".join(master_prompt.split()),
             typed=dict(sorted(kept.items())),
@@ -52,12 +52,12 @@ class Told(Record):
         )
 
 
-def read_told(client: Client) -> Told:
+def read_user_notes(client: Client) -> UserNotes:
     """What the user told so far; raises BrokenFile."""
-    return read_record(client.told_file, Told) if client.told_file.exists() else Told()
+    return read_record(client.user_notes_file, UserNotes) if client.user_notes_file.exists() else UserNotes()
 
 
-def write_told(client: Client, told: Told) -> None:
+def write_user_notes(client: Client, user_notes: UserNotes) -> None:
     """Keep it, where it says anything new."""
-    if told != read_told(client):
-        write_record(client.told_file, told)
+    if user_notes != read_user_notes(client):
+        write_record(client.user_notes_file, user_notes)

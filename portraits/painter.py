@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from machine.errors import OutOfMemory
 from machine.gpu import find_gpus
-from machine.model_process import Workshop, relay
-from machine.vram import Shelf
-from machine.worker_tasks import Mouth
-from portraits.portrait import Commission, Portrait, PortraitRecord, write_portrait
-from portraits.sdxl import ModelFiles, Session, Stroke, is_out_of_memory
+from machine.model_process import ModelProcess, relay
+from machine.vram import ModelCache
+from machine.worker_tasks import TaskReporter
+from portraits.portrait import Portrait, PortraitJob, PortraitRecord, write_portrait
+from portraits.sdxl import ImageRequest, ModelFiles, SdxlPipeline, is_out_of_memory
 from utils import Event, Progress, Record, sweep_parts
 
 if TYPE_CHECKING:
@@ -45,38 +45,38 @@ class PaintOrder(Record):
     base: Path
     unet: Path | None = None
     vae: Path | None = None
-    batches: tuple[tuple[Path | None, tuple[Piece, ...]], ...]  # LoRA, and the pieces it is worn for at one weight
+    batches: tuple[tuple[Path | None, tuple[Piece, ...]], ...]  # LoRA, and the pieces it is loaded for at one weight
 
 
 # --- the program's side -----------------------------------------------------------------------------------------------
 def paint_missing(
-    folder: Path, commissions: Sequence[Commission], stage: str, workshop: Workshop | None = None
+    folder: Path, jobs: Sequence[PortraitJob], stage: str, model_process: ModelProcess | None = None
 ) -> Generator[Event, None, tuple[Portrait, ...]]:
     """Paint the portraits that are not on disk yet; where none is missing, no worker is started.
 
-    Without a workshop one is opened, and closed at the end.
+    Without a model process one is started, and closed at the end.
     """
     folder.mkdir(parents=True, exist_ok=True)
     sweep_parts(folder)
-    if all(piece.file.exists() for piece in commissions):
-        yield Progress(stage, len(commissions), len(commissions))
-        return tuple(piece.portrait for piece in commissions)
+    if all(piece.file.exists() for piece in jobs):
+        yield Progress(stage, len(jobs), len(jobs))
+        return tuple(piece.portrait for piece in jobs)
     with contextlib.ExitStack() as owned:
-        shop = workshop or owned.enter_context(Workshop())
-        for order in _orders(commissions):
-            yield from relay(shop.ask("paint", order), stage)
-    return tuple(piece.portrait for piece in commissions)
+        model_process = model_process or owned.enter_context(ModelProcess())
+        for order in _orders(jobs):
+            yield from relay(model_process.ask("paint", order), stage)
+    return tuple(piece.portrait for piece in jobs)
 
 
-def _orders(commissions: Sequence[Commission]) -> list[PaintOrder]:
+def _orders(jobs: Sequence[PortraitJob]) -> list[PaintOrder]:
     """One order for each set of models, its pieces by LoRA, weight and recipe in the order of the commissions."""
     orders: dict[ModelFiles, dict[tuple[Any, ...], list[Piece]]] = {}
     loras: dict[tuple[Any, ...], Path | None] = {}
-    for one in commissions:
+    for one in jobs:
         record = one.record
         key = (one.lora, record.weight, record.steps, record.guidance, record.sampler, record.width, record.height, record.detail)
         loras[key] = one.lora
-        groups = orders.setdefault(one.studio.files, {})
+        groups = orders.setdefault(one.setup.files, {})
         groups.setdefault(key, []).append(Piece(record=record, file=one.file, missing=not one.file.exists()))
     return [
         PaintOrder(
@@ -88,28 +88,28 @@ def _orders(commissions: Sequence[Commission]) -> list[PaintOrder]:
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
-def paint_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
+def paint_order(facts: dict[str, Any], models_in_memory: ModelCache, reporter: TaskReporter) -> dict[str, Any]:
     """Paint an order, each picture written as soon as its batch is done; what does not fit the memory is painted slower."""
     order = PaintOrder.model_validate(facts)
     files = ModelFiles(order.base, order.unet, order.vae)
     first = order.batches[0][1][0].record
     name = f"{first.unet or first.base} ({(first.unet_digest or first.base_digest)[:8]}{first.vae_digest[:4]})"
-    loads = shelf.loads
-    if not any(name == loaded.name for loaded in shelf.loaded()):
-        mouth.note("loading", model=first.unet or first.base)
-    session = shelf.take(name, lambda: Session(files))
-    if session.begun_with and shelf.loads > loads:
-        mouth.note(session.begun_with.value)
-    easel = _Easel(session, mouth, batch_size(first.width * first.height))
-    batches = [(lora, some) for lora, pieces in order.batches for some in easel.batches(pieces)]
-    easel.total = sum(piece.record.steps * len(some) for _lora, some in batches for piece in some[:1])
+    loads = models_in_memory.loads
+    if not any(name == loaded.name for loaded in models_in_memory.loaded()):
+        reporter.note("loading", model=first.unet or first.base)
+    pipeline = models_in_memory.take(name, lambda: SdxlPipeline(files))
+    if pipeline.begun_with and models_in_memory.loads > loads:
+        reporter.note(pipeline.begun_with.value)
+    painter = _BatchPainter(pipeline, reporter, batch_size(first.width * first.height))
+    batches = [(lora, some) for lora, pieces in order.batches for some in painter.batches(pieces)]
+    painter.total = sum(piece.record.steps * len(some) for _lora, some in batches for piece in some[:1])
     try:
         for lora, some in batches:
-            easel.paint(lora, some)
+            painter.paint(lora, some)
     except OutOfMemory:
-        shelf.drop(name)  # half of it may lie anywhere
+        models_in_memory.drop(name)  # half of it may lie anywhere
         raise
-    return {"painted": easel.written, "loads": shelf.loads - loads}
+    return {"painted": painter.written, "loads": models_in_memory.loads - loads}
 
 
 def batch_size(pixels: int) -> int:
@@ -123,12 +123,12 @@ def batch_size(pixels: int) -> int:
     return max(1, min(MAX_BATCH, int(room / (GB_A_MEGAPIXEL * pixels / 1e6))))
 
 
-class _Easel:
+class _BatchPainter:
     """Paints the batches of one order and counts their steps."""
 
-    def __init__(self, session: Session, mouth: Mouth, size: int) -> None:
-        self._session = session
-        self._mouth = mouth
+    def __init__(self, pipeline: SdxlPipeline, reporter: TaskReporter, size: int) -> None:
+        self._pipeline = pipeline
+        self._reporter = reporter
         self._size = size
         self._done = 0
         self.total = 0
@@ -141,25 +141,25 @@ class _Easel:
 
     def paint(self, lora: Path | None, pieces: Sequence[Piece]) -> None:
         """One batch: paint, write what is missing, say so."""
-        self._session.wear(lora, pieces[0].record.weight)
-        pictures = self._within_memory([piece.record.stroke() for piece in pieces])
+        self._pipeline.load_lora(lora, pieces[0].record.weight)
+        pictures = self._within_memory([piece.record.image_request() for piece in pieces])
         for piece, picture in zip(pieces, pictures, strict=True):
             if not piece.missing:
                 continue
             finished = self._refined(picture, piece.record) if piece.record.detail else picture
             write_portrait(piece.file, finished, piece.record)
             self.written += 1
-            self._mouth.item(file=str(piece.file), seed=piece.record.seed)
+            self._reporter.item(file=str(piece.file), seed=piece.record.seed)
         self._done += pieces[0].record.steps * len(pieces)
-        self._mouth.progress(self._done, self.total, pieces[-1].file.name)
+        self._reporter.progress(self._done, self.total, pieces[-1].file.name)
 
-    def _within_memory(self, strokes: Sequence[Stroke]) -> list[Image.Image]:
+    def _within_memory(self, requests: Sequence[ImageRequest]) -> list[Image.Image]:
         """The pictures; where memory runs out, first one by one, then rung by rung, each said. Raises OutOfMemory at the end."""
         while True:
-            size = min(self._size, len(strokes))
+            size = min(self._size, len(requests))
             try:
-                parts = [strokes[start : start + size] for start in range(0, len(strokes), size)]
-                return [picture for part in parts for picture in self._session.paint_batch(part, self._on_step(len(strokes)))]
+                parts = [requests[start : start + size] for start in range(0, len(requests), size)]
+                return [picture for part in parts for picture in self._pipeline.paint_batch(part, self._on_step(len(requests)))]
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -168,12 +168,12 @@ class _Easel:
     def _give_up_something(self) -> None:
         if self._size > 1:
             self._size = 1
-            self._mouth.note("one_by_one")
+            self._reporter.note("one_by_one")
         else:
-            self._mouth.note(self._session.climb().value)
+            self._reporter.note(self._pipeline.save_memory().value)
 
     def _on_step(self, pictures: int) -> Callable[[int], None]:
-        return lambda step: self._mouth.progress(self._done + step * min(pictures, self._size), self.total)
+        return lambda step: self._reporter.progress(self._done + step * min(pictures, self._size), self.total)
 
     def _refined(self, picture: Image.Image, record: PortraitRecord) -> Image.Image:
         """The picture painted over at a larger size, which gives small faces their detail."""
@@ -182,4 +182,4 @@ class _Easel:
         unit = 8
         size = (round(record.width * DETAIL_SCALE / unit) * unit, round(record.height * DETAIL_SCALE / unit) * unit)
         larger = picture.resize(size, Image.Resampling.LANCZOS)
-        return self._session.refine(larger, record.stroke(), record.detail)
+        return self._pipeline.refine(larger, record.image_request(), record.detail)

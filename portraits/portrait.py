@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, Field
 
 from machine.base_models import digest_model
-from portraits.recipes import Kind, Studio
-from portraits.sdxl import Sampler, Stroke
+from portraits.recipes import PipelineSetup, RecipeKind
+from portraits.sdxl import ImageRequest, Sampler
 from utils import ModelMissing, Record, known_sha256, replacing, write_record
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ MADE_BY_AI = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicM
 
 
 @dataclass(frozen=True, slots=True)
-class Wording:
+class PromptText:
     """A prompt as it is painted, its negative one, and what the user wrote, where magic or a style made it of that."""
 
     prompt: str
@@ -42,7 +42,7 @@ class Wording:
 class PortraitRequest:
     """Every wording with every seed, by one model. `lora` None, or a weight of 0, paints with the base alone."""
 
-    wordings: tuple[Wording, ...]
+    prompt_texts: tuple[PromptText, ...]
     seeds: tuple[int, ...]
     lora: Path | None = None
     weight: float = 1.0
@@ -80,7 +80,7 @@ class PortraitRecord(Record):
     lora: str
     lora_sha256: str
     weight: float
-    kind: Kind = Kind.BASE
+    kind: RecipeKind = RecipeKind.BASE
     unet: str = ""  # a few-step U-Net in place of the base's
     unet_digest: str = ""
     vae: str = ""
@@ -94,20 +94,20 @@ class PortraitRecord(Record):
         facts = self.model_dump(mode="json", exclude={"base", "lora", "unet", "vae", "kind", "original", "style"})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:DIGEST_DIGITS]
 
-    def stroke(self) -> Stroke:
+    def image_request(self) -> ImageRequest:
         """The record as a session takes it."""
-        return Stroke(
+        return ImageRequest(
             self.prompt, self.negative, self.seed, self.steps, self.guidance, self.sampler, self.width, self.height
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Commission:
+class PortraitJob:
     """One portrait to have: its record, its file, the files to paint it with."""
 
     record: PortraitRecord
     file: Path
-    studio: Studio
+    setup: PipelineSetup
     lora: Path | None
 
     @property
@@ -116,17 +116,17 @@ class Commission:
         return Portrait(self.file, self.record.seed, self.record.lora, self.record.weight, self.record.prompt)
 
 
-def commission(folder: Path, studio: Studio, request: PortraitRequest) -> tuple[Commission, ...]:
+def portrait_jobs(folder: Path, setup: PipelineSetup, request: PortraitRequest) -> tuple[PortraitJob, ...]:
     """The portraits that a request asks for, in its order; nothing is painted. Raises ModelMissing."""
     lora = request.lora if request.weight else None
     if lora is not None and not lora.is_file():
         raise ModelMissing(model=lora)
-    files, recipe = studio.files, studio.recipe
-    side = studio.base.native_px
+    files, recipe = setup.files, setup.recipe
+    side = setup.base.native_px
     width, height = request.size or (side, side)
     shared = PortraitRecord(
         prompt="", negative="", seed=0, steps=recipe.steps, guidance=recipe.guidance, sampler=recipe.sampler, width=width,
-        height=height, base=files.base.name, base_digest=studio.base.digest, lora=lora.name if lora else "",
+        height=height, base=files.base.name, base_digest=setup.base.digest, lora=lora.name if lora else "",
         lora_sha256=known_sha256(lora) if lora else "", weight=request.weight if lora else 0.0, kind=recipe.kind,
         unet=files.unet.name if files.unet else "", unet_digest=digest_model(files.unet) if files.unet else "",
         vae=files.vae.name if files.vae else "", vae_digest=digest_model(files.vae) if files.vae else "", detail=request.detail,
@@ -134,14 +134,14 @@ def commission(folder: Path, studio: Studio, request: PortraitRequest) -> tuple[
     records = [
         shared.model_copy(
             update={
-                "prompt": wording.prompt, "negative": wording.negative if recipe.negative else "", "seed": seed,
-                "original": wording.original, "style": wording.style,
+                "prompt": prompt_text.prompt, "negative": prompt_text.negative if recipe.negative else "", "seed": seed,
+                "original": prompt_text.original, "style": prompt_text.style,
             }
         )
-        for wording in request.wordings
+        for prompt_text in request.prompt_texts
         for seed in request.seeds
     ]  # fmt: skip
-    return tuple(Commission(one, folder / NAME.format(seed=one.seed, digest=one.digest()), studio, lora) for one in records)
+    return tuple(PortraitJob(one, folder / NAME.format(seed=one.seed, digest=one.digest()), setup, lora) for one in records)
 
 
 def write_portrait(file: Path, picture: Image.Image, record: PortraitRecord) -> None:
@@ -160,7 +160,7 @@ _A1111 = {Sampler.EULER_TRAILING: ("Euler", "SGM Uniform"), Sampler.OWN: ("Euler
 
 def parameters_text(record: PortraitRecord) -> str:
     """The record in the form that AUTOMATIC1111 writes into its pictures."""
-    worn = f" <lora:{Path(record.lora).stem}:{record.weight:g}>" if record.lora else ""
+    lora = f" <lora:{Path(record.lora).stem}:{record.weight:g}>" if record.lora else ""
     negative = [f"Negative prompt: {record.negative}"] if record.negative else []
     sampler, schedule = _A1111.get(record.sampler, (record.sampler.value, "Automatic"))
     facts = {
@@ -173,7 +173,7 @@ def parameters_text(record: PortraitRecord) -> str:
         facts["Denoising strength"] = f"{record.detail:g}"
     if record.lora:
         facts["Lora hashes"] = f'"{Path(record.lora).stem}: {record.lora_sha256[:12]}"'
-    return "\n".join([record.prompt + worn, *negative, ", ".join(f"{name}: {fact}" for name, fact in facts.items())])
+    return "\n".join([record.prompt + lora, *negative, ", ".join(f"{name}: {fact}" for name, fact in facts.items())])
 
 
 def marked(source_type: str) -> Any:

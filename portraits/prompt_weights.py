@@ -1,6 +1,6 @@
 """Weights in prompts as AUTOMATIC1111 writes them: `(smile:1.3)`, `(smile)` for 1.1, `[smile]` for 1/1.1; `\\(` is a bracket.
 
-`<lora:name:0.8>` is taken out: which LoRA is worn, and how, is said in other words here.
+`<lora:name:0.8>` is taken out: which LoRA is loaded, and at which weight, is said in other words here.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Weighed:
 
 def weigh(prompt: str) -> Weighed:
     """Read a prompt with weights; unmatched brackets count to the end, as in A1111."""
-    reader = _Reader()
+    reader = _WeightReader()
     for match in _TOKEN.finditer(prompt):
         reader.take(match[0], match[1])
     return reader.end()
 
 
-class _Reader:
+class _WeightReader:
     """Reads token by token; every letter has a weight, and a bracket that closes multiplies those since it was opened."""
 
     def __init__(self) -> None:

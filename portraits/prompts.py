@@ -12,8 +12,8 @@ from locales.language import _
 from machine.errors import PromptsMissing
 from portraits.clip_tokens import counter_for
 from portraits.magic_prompt import MagicPrompt, enhance, styled
-from portraits.portrait import Wording
-from portraits.recipes import Recipe, Studio
+from portraits.portrait import PromptText
+from portraits.recipes import PipelineSetup, Recipe
 from portraits.styles import style_named
 from utils import BrokenFile, FolderMissing
 
@@ -21,7 +21,7 @@ PROMPT_FILE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class PromptOptions:
     """What is to be seen: prompts as the user gave them, what magic and a style make of them, what must not be seen."""
 
     prompts: tuple[str, ...] = ()
@@ -62,14 +62,14 @@ def read_transcript(client: Client, name: str) -> str:
     return " ".join(here[name.removesuffix(".txt")].read_text(encoding="utf-8").split())
 
 
-def settle_prompts(client: Client, studio: Studio, words: Words) -> tuple[MagicPrompt, ...]:
+def settle_prompts(client: Client, setup: PipelineSetup, prompt_options: PromptOptions) -> tuple[MagicPrompt, ...]:
     """Every prompt with what magic or a style makes of it; without prompts, the recommended ones of the client."""
-    base = studio.base
+    base = setup.base
     class_word = client.state().class_word
-    given = [_filled(prompt, client.id, class_word) for prompt in words.prompts if prompt.strip()]
+    given = [_filled(prompt, client.id, class_word) for prompt in prompt_options.prompts if prompt.strip()]
     wanted = given or default_prompts(client.id, class_word, base.practice)
-    style, count = style_named(client.home, words.style), counter_for(studio.files.base)
-    if words.magic:
+    style, count = style_named(client.home, prompt_options.style), counter_for(setup.files.base)
+    if prompt_options.magic:
         return tuple(enhance(one, client.id, class_word, count, style=style, embedded=base.practice) for one in wanted)
     return tuple(styled(one, style, count) for one in wanted)
 
@@ -85,9 +85,9 @@ def _one_line(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in whole).split())
 
 
-def wording_of(prompt: MagicPrompt, words: Words, recipe: Recipe) -> Wording:
+def prompt_text_of(prompt: MagicPrompt, prompt_options: PromptOptions, recipe: Recipe) -> PromptText:
     """A prompt as it is painted and recorded; where the recipe cannot use a negative prompt, there is none."""
-    parts = [_one_line(words.negative), prompt.negative] if recipe.negative else []
+    parts = [_one_line(prompt_options.negative), prompt.negative] if recipe.negative else []
     negative = ", ".join(part for part in parts if part)
     original = prompt.original if prompt.original != prompt.prompt else ""
-    return Wording(prompt.prompt, negative, original, words.style if words.style != "none" else "")
+    return PromptText(prompt.prompt, negative, original, prompt_options.style if prompt_options.style != "none" else "")

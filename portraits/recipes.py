@@ -30,7 +30,7 @@ MIN_GUIDANCE, MAX_GUIDANCE = 1.5, 12.0
 EMBEDDED_MIN_GUIDANCE = 1.0  # none at all: the embedded base needs little
 
 
-class Kind(StrEnum):
+class RecipeKind(StrEnum):
     """What is walked."""
 
     EMBEDDED = "embedded"
@@ -42,7 +42,7 @@ class Kind(StrEnum):
 class Recipe:
     """How a kind of model wants to be walked from noise to picture."""
 
-    kind: Kind
+    kind: RecipeKind
     steps: int
     guidance: float
     sampler: Sampler
@@ -55,9 +55,11 @@ class Recipe:
 
 # Little guidance: a LoRA also moves what an empty prompt paints toward the client, and guidance pushes other people away from that.
 # Measured with the demo's LoRA: they move by -30 % of the gap at 2.0, by -22 % at 1.5, by 1 % without guidance.
-EMBEDDED_RECIPE = Recipe(Kind.EMBEDDED, steps=12, guidance=1.25, sampler=Sampler.OWN)
-BASE_RECIPE = Recipe(Kind.BASE, steps=30, guidance=7.0, sampler=Sampler.EULER_A)  # the original plan: 20 to 30 steps, CFG 7 to 8
-LIGHTNING_RECIPES = {steps: Recipe(Kind.LIGHTNING, steps, 0.0, Sampler.EULER_TRAILING) for steps in (4, 8)}
+EMBEDDED_RECIPE = Recipe(RecipeKind.EMBEDDED, steps=12, guidance=1.25, sampler=Sampler.OWN)
+BASE_RECIPE = Recipe(
+    RecipeKind.BASE, steps=30, guidance=7.0, sampler=Sampler.EULER_A
+)  # the original plan: 20 to 30 steps, CFG 7 to 8
+LIGHTNING_RECIPES = {steps: Recipe(RecipeKind.LIGHTNING, steps, 0.0, Sampler.EULER_TRAILING) for steps in (4, 8)}
 
 # What a user asks for by name; "auto" is what the files say.
 RECIPES = ("auto", "base", "lightning-4", "lightning-8")
@@ -65,7 +67,7 @@ BASE_SAMPLERS = (Sampler.EULER_A.value, Sampler.DPMPP_2M.value)
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RecipeChoice:
     """What a user asks of a recipe; None or "auto": as the recipe has it."""
 
     recipe: str = "auto"
@@ -75,7 +77,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Studio:
+class PipelineSetup:
     """The base, the files to paint with, and how to walk them."""
 
     base: BaseModel
@@ -104,7 +106,7 @@ def recipe_for(base: BaseModel, unet: Path | None = None) -> Recipe:
     return LIGHTNING_RECIPES[steps]
 
 
-def studio_of(client: Client, settings: Settings, wish: Wish = Wish()) -> Studio:
+def setup_of(client: Client, settings: Settings, choice: RecipeChoice = RecipeChoice()) -> PipelineSetup:
     """What to paint a client with and how.
 
     Raises ModelMissing, BrokenFile or NotSdxl, or RecipeRefused where a wish and the files do not go together.
@@ -112,11 +114,11 @@ def studio_of(client: Client, settings: Settings, wish: Wish = Wish()) -> Studio
     base = base_of(client, settings)
     path = base.require()
     unet = None
-    if wish.recipe.startswith("lightning-") and base.few_steps is None:
-        unet = _lightning_unet(client, settings, base, wish.recipe)
+    if choice.recipe.startswith("lightning-") and base.few_steps is None:
+        unet = _lightning_unet(client, settings, base, choice.recipe)
     recipe = recipe_for(base, unet)
-    _check_kind(recipe, wish, path)
-    return Studio(base, ModelFiles(path, unet, _safe_vae(client, settings, base)), _adjusted(recipe, wish))
+    _check_kind(recipe, choice, path)
+    return PipelineSetup(base, ModelFiles(path, unet, _safe_vae(client, settings, base)), _adjusted(recipe, choice))
 
 
 def _lightning_unet(client: Client, settings: Settings, base: BaseModel, name: str) -> Path:
@@ -132,22 +134,24 @@ def _lightning_unet(client: Client, settings: Settings, base: BaseModel, name: s
     return found.path
 
 
-def _check_kind(recipe: Recipe, wish: Wish, base: Path) -> None:
+def _check_kind(recipe: Recipe, choice: RecipeChoice, base: Path) -> None:
     """Raises RecipeRefused where the user names a recipe that the files are not made for."""
-    named = f"lightning-{recipe.steps}" if recipe.kind is Kind.LIGHTNING else "base"
-    if wish.recipe not in ("auto", named):
+    named = f"lightning-{recipe.steps}" if recipe.kind is RecipeKind.LIGHTNING else "base"
+    if choice.recipe not in ("auto", named):
         problem = _("{file} has to be walked by the recipe {recipe}, not by {wish}.")
         raise RecipeRefused(
-            problem=problem.format(file=base.name, recipe=named, wish=wish.recipe),
+            problem=problem.format(file=base.name, recipe=named, choice=choice.recipe),
             cure=_("Leave --recipe out, or name another base model."),
         )
 
 
-def _adjusted(recipe: Recipe, wish: Wish) -> Recipe:
+def _adjusted(recipe: Recipe, choice: RecipeChoice) -> Recipe:
     """The recipe with the wishes it allows; raises RecipeRefused for the others."""
-    if recipe.kind is Kind.LIGHTNING:
+    if recipe.kind is RecipeKind.LIGHTNING:
         asked = (
-            wish.steps not in (None, recipe.steps) or wish.guidance not in (None, 0.0) or wish.sampler not in ("", recipe.sampler)
+            choice.steps not in (None, recipe.steps)
+            or choice.guidance not in (None, 0.0)
+            or choice.sampler not in ("", recipe.sampler)
         )
         if asked:
             problem = _("SDXL-Lightning was distilled to {steps} steps without guidance; anything else spoils the picture.")
@@ -155,18 +159,18 @@ def _adjusted(recipe: Recipe, wish: Wish) -> Recipe:
                 problem=problem.format(steps=recipe.steps), cure=_("Leave out --steps, --cfg and --sampler, or use --recipe base.")
             )
         return recipe
-    low, high = (1, 50) if recipe.kind is Kind.EMBEDDED else (MIN_STEPS, MAX_STEPS)
-    steps = recipe.steps if wish.steps is None else wish.steps
-    guidance = recipe.guidance if wish.guidance is None else wish.guidance
-    if wish.steps is not None and not low <= steps <= high:
+    low, high = (1, 50) if recipe.kind is RecipeKind.EMBEDDED else (MIN_STEPS, MAX_STEPS)
+    steps = recipe.steps if choice.steps is None else choice.steps
+    guidance = recipe.guidance if choice.guidance is None else choice.guidance
+    if choice.steps is not None and not low <= steps <= high:
         raise RecipeRefused(
             problem=_("{steps} steps.").format(steps=steps), cure=_("From {low} to {high} steps.").format(low=low, high=high)
         )
-    least = EMBEDDED_MIN_GUIDANCE if recipe.kind is Kind.EMBEDDED else MIN_GUIDANCE
-    if wish.guidance is not None and not least <= guidance <= MAX_GUIDANCE:
+    least = EMBEDDED_MIN_GUIDANCE if recipe.kind is RecipeKind.EMBEDDED else MIN_GUIDANCE
+    if choice.guidance is not None and not least <= guidance <= MAX_GUIDANCE:
         limits = _("From {low} to {high}; {usual:g} is usual.").format(low=least, high=MAX_GUIDANCE, usual=recipe.guidance)
         raise RecipeRefused(problem=_("CFG {guidance:g}.").format(guidance=guidance), cure=limits)
-    return replace(recipe, steps=steps, guidance=guidance, sampler=Sampler(wish.sampler) if wish.sampler else recipe.sampler)
+    return replace(recipe, steps=steps, guidance=guidance, sampler=Sampler(choice.sampler) if choice.sampler else recipe.sampler)
 
 
 def _safe_vae(client: Client, settings: Settings, base: BaseModel) -> Path | None:

@@ -41,7 +41,7 @@ class Sampler(StrEnum):
     EULER_TRAILING = "Euler trailing"  # few-step models
 
 
-class Rung(StrEnum):
+class MemorySaver(StrEnum):
     """What a session gives up, one after another, when the memory does not suffice; each costs time."""
 
     OFFLOAD = "offload"  # whole models wait in RAM and come to the GPU when it is their turn
@@ -60,7 +60,7 @@ class ModelFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Stroke:
+class ImageRequest:
     """All that the pixels of one picture depend on, besides base and LoRA; width and height in pixels, multiples of 8."""
 
     prompt: str
@@ -73,8 +73,8 @@ class Stroke:
     height: int
 
 
-class Session:
-    """A pipeline in memory. `wear` a LoRA or none, then `paint`; the same strokes always give the same pixels on one machine."""
+class SdxlPipeline:
+    """A pipeline in memory. `load_lora` one or none, then `paint`; the same requests always give the same pixels on one machine."""
 
     def __init__(self, files: ModelFiles | Path) -> None:
         """Load the models; raises ModelMissing. Noise comes from the CPU, so that a seed means the same on every device."""
@@ -84,10 +84,12 @@ class Session:
         self._pipe = _load_pipeline(self.files, dtype)
         self._pipe.vae.enable_slicing()  # the pictures of a batch are decoded one by one: that is where memory peaks
         self._own_scheduler = self._pipe.scheduler
-        self._worn: tuple[Path, int] | None = None
-        self._ladder = [rung for rung in Rung if self._device != "cpu" or rung in (Rung.ATTENTION, Rung.TILING)]
+        self._loaded_lora: tuple[Path, int] | None = None
+        self._savers = [
+            saver for saver in MemorySaver if self._device != "cpu" or saver in (MemorySaver.ATTENTION, MemorySaver.TILING)
+        ]
         # On a card that cannot hold all of it, it never goes there as a whole; whoever loads it says so.
-        self.begun_with = self.climb() if self._device != "cpu" and not fits(self.gb, free_vram_gb()) else None
+        self.begun_with = self.save_memory() if self._device != "cpu" and not fits(self.gb, free_vram_gb()) else None
         if self.begun_with is None:
             self._pipe.to(self._device)
 
@@ -99,7 +101,7 @@ class Session:
 
     def to_ram(self) -> bool:
         """Give the GPU back and wait in RAM; False where hooks hold the models, so that the session can only be dropped."""
-        if Rung.OFFLOAD not in self._ladder and self._device != "cpu":
+        if MemorySaver.OFFLOAD not in self._savers and self._device != "cpu":
             return False
         self._pipe.to("cpu")
         return True
@@ -108,20 +110,20 @@ class Session:
         """Come back from RAM."""
         self._pipe.to(self._device)
 
-    def wear(self, lora: Path | None, weight: float) -> None:
+    def load_lora(self, lora: Path | None, weight: float) -> None:
         """Put a LoRA on at a weight, or take it off; the base is not loaded again. Raises ModelMissing or BrokenFile."""
         wanted = (lora, _written(lora)) if lora else None
-        if self._worn is not None and self._worn != wanted:
+        if self._loaded_lora is not None and self._loaded_lora != wanted:
             self._pipe.unload_lora_weights()
-            self._worn = None
+            self._loaded_lora = None
         if lora is None or wanted is None:
             return
-        if self._worn is None:
-            self._load_lora(lora)
-            self._worn = wanted
+        if self._loaded_lora is None:
+            self._read_lora(lora)
+            self._loaded_lora = wanted
         self._pipe.set_adapters([ADAPTER], [weight])
 
-    def _load_lora(self, lora: Path) -> None:
+    def _read_lora(self, lora: Path) -> None:
         from safetensors import SafetensorError, safe_open
 
         try:
@@ -132,35 +134,40 @@ class Session:
         except (SafetensorError, ValueError) as error:
             raise BrokenFile(path=lora, line=1, reason=str(error).splitlines()[0]) from error
 
-    def paint(self, stroke: Stroke) -> Image.Image:
+    def paint(self, image_request: ImageRequest) -> Image.Image:
         """One picture."""
-        return self.paint_batch((stroke,))[0]
+        return self.paint_batch((image_request,))[0]
 
-    def paint_batch(self, strokes: Sequence[Stroke], on_step: Callable[[int], None] = lambda _step: None) -> list[Image.Image]:
-        """Pictures of strokes that differ in prompt and seed only, painted at once; `on_step` hears of each step, and may raise.
+    def paint_batch(
+        self, requests: Sequence[ImageRequest], on_step: Callable[[int], None] = lambda _step: None
+    ) -> list[Image.Image]:
+        """Pictures of requests that differ in prompt and seed only, painted at once; `on_step` hears of each step, and may raise.
 
         In batches of different sizes the order of sums differs: single values of a picture may then differ by one of 255.
         """
-        first = strokes[0]
+        first = requests[0]
         self._pipe.scheduler = scheduler_for(self._own_scheduler, first.sampler)
         pictures: list[Image.Image] = self._pipe(
-            **self._words(strokes),
+            **self._words(requests),
             num_inference_steps=first.steps,
             guidance_scale=first.guidance,
             width=first.width,
             height=first.height,
-            generator=_noise(strokes),
+            generator=_noise(requests),
             callback_on_step_end=_heard(on_step),
         ).images
         return pictures
 
-    def _words(self, strokes: Sequence[Stroke]) -> dict[str, Any]:
+    def _words(self, requests: Sequence[ImageRequest]) -> dict[str, Any]:
         """What the pipeline is told: the prompts, or their embeddings where words of them have weights.
 
         Without guidance there is nothing to be turned away from: a negative prompt is then not even encoded.
         """
-        guided = strokes[0].guidance > 1
-        prompts, negatives = [weigh(stroke.prompt) for stroke in strokes], [weigh(stroke.negative) for stroke in strokes]
+        guided = requests[0].guidance > 1
+        prompts, negatives = (
+            [weigh(request.prompt) for request in requests],
+            [weigh(request.negative) for request in requests],
+        )
         plain = [prompt.text for prompt in prompts]
         negative = [prompt.text for prompt in negatives] if guided else None
         if not any(prompt.spans for prompt in (*prompts, *(negatives if guided else ()))):
@@ -183,35 +190,35 @@ class Session:
         rows = [apply_weights(row, told[at], prompts[at].spans) for at, row in enumerate(embeddings)]
         return torch.stack(rows)
 
-    def refine(self, picture: Image.Image, stroke: Stroke, strength: float) -> Image.Image:
+    def refine(self, picture: Image.Image, image_request: ImageRequest, strength: float) -> Image.Image:
         """A picture painted over at its own size: `strength` is the share of the walk that is taken again, 0 to 1."""
         from diffusers import StableDiffusionXLImg2ImgPipeline
 
-        parts = self._pipe.components | {"scheduler": scheduler_for(self._own_scheduler, stroke.sampler)}
+        parts = self._pipe.components | {"scheduler": scheduler_for(self._own_scheduler, image_request.sampler)}
         pipe = StableDiffusionXLImg2ImgPipeline(**parts, add_watermarker=False)
         pipe.set_progress_bar_config(disable=True)
         refined: Image.Image = pipe(
-            **self._words((stroke,)), image=picture, strength=strength, guidance_scale=stroke.guidance,
+            **self._words((image_request,)), image=picture, strength=strength, guidance_scale=image_request.guidance,
             # As many steps of the walk are taken as a whole walk has: a few-step model needs every one of them.
-            num_inference_steps=round(stroke.steps / strength), generator=_noise((stroke,))[0],
+            num_inference_steps=round(image_request.steps / strength), generator=_noise((image_request,))[0],
         ).images[0]  # fmt: skip
         return refined
 
-    def climb(self) -> Rung:
+    def save_memory(self) -> MemorySaver:
         """Give up the next thing to save memory, and say which; raises OutOfMemory where there is nothing left."""
-        if not self._ladder:
+        if not self._savers:
             raise OutOfMemory(model=self.files.base.name)
-        rung = self._ladder.pop(0)
-        if rung is Rung.OFFLOAD:
+        saver = self._savers.pop(0)
+        if saver is MemorySaver.OFFLOAD:
             self._pipe.enable_model_cpu_offload()
-        elif rung is Rung.ATTENTION:
+        elif saver is MemorySaver.ATTENTION:
             self._pipe.enable_attention_slicing()
-        elif rung is Rung.TILING:
+        elif saver is MemorySaver.TILING:
             self._pipe.vae.enable_tiling()
         else:
             self._pipe.remove_all_hooks()
             self._pipe.enable_sequential_cpu_offload()
-        return rung
+        return saver
 
 
 def fits(weights_gb: float, free_gb: float) -> bool:
@@ -234,10 +241,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _noise(strokes: Sequence[Stroke]) -> list[torch.Generator]:
+def _noise(requests: Sequence[ImageRequest]) -> list[torch.Generator]:
     import torch
 
-    return [torch.Generator("cpu").manual_seed(stroke.seed) for stroke in strokes]
+    return [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
 
 
 def _heard(on_step: Callable[[int], None]) -> Callable[..., dict[str, Any]]:

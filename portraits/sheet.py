@@ -17,13 +17,13 @@ def sheet_rows(client: Client, images: Sequence[Portrait]) -> list[tuple[Cell, .
     """The client's crops, then the portraits by LoRA and weight, as rows of at most eight; a grid keeps its columns."""
     crops = [Cell(client.processed / face.crop, face.source.value) for face in client.crops()]
     rows = [tuple(crops[:SHEET_COLUMNS])] if crops else []
-    for worn in dict.fromkeys((image.lora, image.weight) for image in images):
-        cells = [Cell(image.file, portrait_label(image)) for image in images if (image.lora, image.weight) == worn]
+    for at in dict.fromkeys((image.lora, image.weight) for image in images):
+        cells = [Cell(image.file, portrait_label(image)) for image in images if (image.lora, image.weight) == at]
         rows += in_rows(cells, SHEET_COLUMNS)
     return rows
 
 
 def portrait_label(image: Portrait) -> str:
     """What stands under a portrait on the sheet."""
-    worn = f", {Path(image.lora).stem.rpartition('_')[2]} {image.weight:g}" if image.lora else ""
-    return f"{image.prompt}\nseed {image.seed}{worn}"
+    lora = f", {Path(image.lora).stem.rpartition('_')[2]} {image.weight:g}" if image.lora else ""
+    return f"{image.prompt}\nseed {image.seed}{lora}"

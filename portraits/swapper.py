@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, Field
 
 from machine.gpu import find_gpus
-from machine.vram import Shelf
-from machine.worker_tasks import Mouth
+from machine.vram import ModelCache
+from machine.worker_tasks import TaskReporter
 from pictures.picture_file import UnreadablePicture, decode
 from portraits.portrait import marked
 from utils import BrokenFile, Record, replacing, write_record
@@ -38,7 +38,7 @@ class FaceFiles(Record):
     swapper: Path
 
 
-class SeenFace(Record):
+class TargetFace(Record):
     """A face of a picture; `number` counts from left to right, from 1. The box is left, top, right, bottom in pixels."""
 
     number: int
@@ -76,7 +76,7 @@ class SwapRecord(Record):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    faces: tuple[SeenFace, ...]
+    faces: tuple[TargetFace, ...]
     replaced: tuple[int, ...]
     enlarged: float
     device: str
@@ -178,41 +178,43 @@ def _enlargement(face: Any) -> float:
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------
-def swap_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
+def swap_order(facts: dict[str, Any], models_in_memory: ModelCache, reporter: TaskReporter) -> dict[str, Any]:
     """Swap in every target; what cannot be done is said for each, and the rest goes on."""
-    order, models, source, compared = _prepared(facts, shelf, mouth)
+    order, models, source, compared = _prepared(facts, models_in_memory, reporter)
     if source is None:
         return {"no_source": True, "device": models.device}
     for done, target in enumerate(order.targets):
-        mouth.progress(done, len(order.targets), target.source.name)
-        mouth.item(**_swap_one(order, models, target, source, compared))
-    mouth.progress(len(order.targets), len(order.targets))
+        reporter.progress(done, len(order.targets), target.source.name)
+        reporter.item(**_swap_one(order, models, target, source, compared))
+    reporter.progress(len(order.targets), len(order.targets))
     return {"device": models.device}
 
 
-def faces_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
+def faces_order(facts: dict[str, Any], models_in_memory: ModelCache, reporter: TaskReporter) -> dict[str, Any]:
     """Only find the faces of every target, and draw them with their numbers."""
-    order, models, _source, compared = _prepared(facts, shelf, mouth)
+    order, models, _source, compared = _prepared(facts, models_in_memory, reporter)
     for done, target in enumerate(order.targets):
-        mouth.progress(done, len(order.targets), target.source.name)
+        reporter.progress(done, len(order.targets), target.source.name)
         try:
             picture = decode(target.source)
         except UnreadablePicture as error:
-            mouth.item(source=str(target.source), refused=error.reason.value)
+            reporter.item(source=str(target.source), refused=error.reason.value)
             continue
         seen = _seen(models.faces(_bgr(picture)), compared)
         _draw_preview(picture, seen, target.preview)
-        mouth.item(source=str(target.source), preview=str(target.preview), faces=[face.model_dump() for face in seen])
-    mouth.progress(len(order.targets), len(order.targets))
+        reporter.item(source=str(target.source), preview=str(target.preview), faces=[face.model_dump() for face in seen])
+    reporter.progress(len(order.targets), len(order.targets))
     return {"device": models.device}
 
 
-def _prepared(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> tuple[SwapOrder, FaceModels, Any, Any]:
+def _prepared(
+    facts: dict[str, Any], models_in_memory: ModelCache, reporter: TaskReporter
+) -> tuple[SwapOrder, FaceModels, Any, Any]:
     """The order, the models, the client's face, and the one that faces are compared with."""
     order = SwapOrder.model_validate(facts)
-    if not any(one.name == "InsightFace" for one in shelf.loaded()):
-        mouth.note("loading", model="InsightFace")
-    models = shelf.take("InsightFace", lambda: FaceModels(order.files))
+    if not any(one.name == "InsightFace" for one in models_in_memory.loaded()):
+        reporter.note("loading", model="InsightFace")
+    models = models_in_memory.take("InsightFace", lambda: FaceModels(order.files))
     source = models.mean_face(order.sources)
     compared = models.mean_face([order.reference]) if order.reference else source
     return order, models, source, compared
@@ -241,10 +243,10 @@ def _swap_one(order: SwapOrder, models: FaceModels, target: Target, source: Any,
     return told | {"file": str(target.result), "enlarged": round(enlarged, 2)}
 
 
-def _seen(faces: Sequence[Any], compared: Any) -> list[SeenFace]:
+def _seen(faces: Sequence[Any], compared: Any) -> list[TargetFace]:
     """The faces with their numbers and how much each is like the one compared with."""
     return [
-        SeenFace(
+        TargetFace(
             number=number, box=_box(face), score=round(float(face.det_score), 3),
             similarity=round(float(face.normed_embedding @ compared.normed_embedding), 3) if compared is not None else 0.0,
         )
@@ -257,7 +259,7 @@ def _box(face: Any) -> tuple[int, int, int, int]:
     return left, top, right, bottom
 
 
-def _chosen(order: SwapOrder, seen: Sequence[SeenFace]) -> tuple[int, ...]:
+def _chosen(order: SwapOrder, seen: Sequence[TargetFace]) -> tuple[int, ...]:
     """The numbers to replace; none where there is no such face."""
     if order.choice == "all":
         return tuple(face.number for face in seen)
@@ -276,7 +278,7 @@ def _write(path: Path, pixels: np.ndarray, record: SwapRecord) -> None:
         Image.fromarray(pixels[:, :, ::-1]).save(part, format="PNG", pnginfo=marked(MARKED))
 
 
-def _draw_preview(picture: Image.Image, seen: Sequence[SeenFace], path: Path) -> None:
+def _draw_preview(picture: Image.Image, seen: Sequence[TargetFace], path: Path) -> None:
     """The picture with a frame and a number on every face."""
     from PIL import ImageDraw, ImageFont
 

@@ -41,7 +41,7 @@ PROBE_PX = 16  # side of the grey square that tells a model's scale
 
 
 class UpscaleModel(Protocol):
-    """A loaded network; what the shelf of models asks of one is part of it."""
+    """A loaded network; what the cache of models asks of one is part of it."""
 
     scale: int
     tile_px: int

@@ -10,8 +10,8 @@ from typing import Any
 from config import Settings
 from locales.language import N_
 from machine.models import models_folder
-from machine.vram import Shelf
-from machine.worker_tasks import Mouth
+from machine.vram import ModelCache
+from machine.worker_tasks import TaskReporter
 from portraits.portrait import MADE_BY_AI, marked
 from portraits.upscale_models import (
     NCNN_SUFFIX,
@@ -89,18 +89,18 @@ def missing_order(model: Path, portraits: Sequence[Path]) -> UpscaleOrder:
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
-def upscale_order(facts: dict[str, Any], shelf: Shelf, mouth: Mouth) -> dict[str, Any]:
+def upscale_order(facts: dict[str, Any], models_in_memory: ModelCache, reporter: TaskReporter) -> dict[str, Any]:
     """Enlarge pictures, each written as soon as it is done, with the texts of the one it was made of."""
     order = UpscaleOrder.model_validate(facts)
-    model = shelf.take(str(order.model), lambda: load_upscale_model(order.model))
+    model = models_in_memory.take(str(order.model), lambda: load_upscale_model(order.model))
     for done, (source, target) in enumerate(order.files):
         # A large network takes minutes for a picture on the processor: what is told, and giving up, go by the tile.
         def tell(tile: int, tiles: int, done: int = done, name: str = target.name) -> None:
-            mouth.progress(done, len(order.files), f"{name} {tile}/{tiles}")
+            reporter.progress(done, len(order.files), f"{name} {tile}/{tiles}")
 
         enlarge_file(model, source, target, upscaler_name(order.model), tell)
-        mouth.item(file=str(target))
-    mouth.progress(len(order.files), len(order.files))
+        reporter.item(file=str(target))
+    reporter.progress(len(order.files), len(order.files))
     return {"files": [str(target) for _source, target in order.files]}
 
 

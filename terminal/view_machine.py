@@ -8,7 +8,7 @@ from rich.text import Text
 from actions.machine import WITHOUT_GPU, Freed, GPUs, ModelList
 from locales.language import N_, _
 from machine.downloads import PreloadPlan, PreloadReport
-from machine.model_process import WorkshopStatus
+from machine.model_process import ModelProcessStatus
 from terminal.screens import Views, table
 
 NO_GPU = N_("No NVIDIA GPU here. The embedded model paints and trains on the processor; SDXL itself needs a card.")
@@ -71,7 +71,7 @@ def _gpus(report: GPUs) -> RenderableType:
     return Group(rows, *([holders] if processes else []), *loaded)
 
 
-def _loaded(worker: WorkshopStatus) -> list[RenderableType]:
+def _loaded(worker: ModelProcessStatus) -> list[RenderableType]:
     """What this program's own worker holds: that of a menu in another window is only a process on the GPU."""
     if not worker.running:
         return [Text(_(NOT_LOADED))]

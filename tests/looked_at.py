@@ -7,7 +7,7 @@ from PIL import Image
 from stages import finish
 
 from client_folder.client import create_client
-from client_folder.records import Analysis, Face, Look, Picture, Pictures, Source
+from client_folder.records import Analysis, DetectedFaces, Face, Picture, Pictures, Source
 from config import Settings
 from faces.verdicts import method_of
 from image_processor import process_faces
@@ -43,7 +43,7 @@ def looked_at(home, client_id="ana", **brightness):
             phash=perceptual_hash(image), identity=(0.02 * seed, *(0.0,) * 127),
         )  # fmt: skip
         method = method_of(Settings().quality)
-        look = Look(file=file.name, sha256=sha, source=Source.REAL, method=method, faces=(face,), analysis=analysis)
+        look = DetectedFaces(file=file.name, sha256=sha, source=Source.REAL, method=method, faces=(face,), analysis=analysis)
         write_record(client.looks / f"real_{sha[:12]}.json", look)
     write_record(client.images_file, Pictures(images=tuple(pictures)))
     finish(process_faces(client, Settings()))

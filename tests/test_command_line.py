@@ -20,7 +20,7 @@ from actions.request import Request
 from avatar_pipeline import perform
 from client_folder.client import Client, create_client
 from config import Settings
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 
 ROOT = Path(__file__).resolve().parent.parent
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
@@ -292,7 +292,7 @@ def test_a_reader_that_has_enough_ends_nothing_with_a_traceback(tmp_path):
 def test_the_plan_that_is_shown_is_the_one_that_is_run_and_it_is_made_once(tmp_path):
     plans = count()
     row = Action("walk", Request, at_once(lambda job: job.plan), Answer.of, plan=lambda _job: [next(plans)])
-    asked = Job(Session(tmp_path, Settings(), Workshop()), Request())
+    asked = Job(Session(tmp_path, Settings(), ModelProcess()), Request())
     job = row.planned(asked)
     assert job.plan == [0]
     assert perform(row, job, Console(file=io.StringIO()), quiet=True) == [0]

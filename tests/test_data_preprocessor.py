@@ -380,7 +380,7 @@ def test_a_full_disk_is_named_and_leaves_nothing_half(client: Client, given: Pat
 CHILD = """
 import sys
 from pathlib import Path
-from client import Client
+from client_folder.client import Client
 from data_preprocessor import import_midjourney
 stage = import_midjourney(Client(Path(sys.argv[1])), [Path(sys.argv[2])], usernames=("ana",), split_grids=True)
 print("ready", flush=True)

@@ -19,16 +19,16 @@ from client_folder.consent import ConsentMissing, What, check_consent, has_conse
 from client_folder.reasons import Reason
 from client_folder.records import Faces, Source, Verdict
 from config import Settings
-from generation import Choice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
+from generation import FaceChoice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
 from machine.errors import LicenceRefused, NoTargetFace, RecipeRefused
 from machine.licence import check_licence, record_licence
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 # Shades that the stand-in detector takes for skin and its recogniser tells apart.
 OURS, LIKE_OURS, OTHER, THIRD = "#ff7a1e", "#fa761c", "#ffd11a", "#e02a10"
-CLIENT = Choice()
+CLIENT = FaceChoice()
 RESEARCH = Settings(insightface_use="research")
 
 
@@ -38,9 +38,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Workshop, None, None]:
-    with Workshop(tmp_path_factory.mktemp("logs") / "worker.log") as workshop:
-        yield workshop
+def model_process(tmp_path_factory: pytest.TempPathFactory) -> Generator[ModelProcess, None, None]:
+    with ModelProcess(tmp_path_factory.mktemp("logs") / "worker.log") as model_process:
+        yield model_process
 
 
 @pytest.fixture
@@ -68,9 +68,14 @@ def group(tmp_path: Path) -> Path:
 
 
 def swap(
-    client: Client, settings: Settings, shop: Workshop, target: Path, choice: Choice = CLIENT, preview: bool = False
+    client: Client,
+    settings: Settings,
+    model_process: ModelProcess,
+    target: Path,
+    choice: FaceChoice = CLIENT,
+    preview: bool = False,
 ) -> SwapReport:
-    return finish(swap_faces(client, settings, plan_swap(client, settings, [target], choice, preview=preview), shop))
+    return finish(swap_faces(client, settings, plan_swap(client, settings, [target], choice, preview=preview), model_process))
 
 
 def changed(before: Path, after: Path, x: int, y: int) -> bool:
@@ -83,7 +88,7 @@ def changed(before: Path, after: Path, x: int, y: int) -> bool:
 def test_without_an_answer_nothing_is_opened(client: Client, settings: Settings, group: Path) -> None:
     for use, words in (("", "nobody said"), ("commercial", "without a licence")):
         with pytest.raises(LicenceRefused, match=words):
-            plan_swap(client, settings.model_copy(update={"insightface_use": use}), [group], Choice())
+            plan_swap(client, settings.model_copy(update={"insightface_use": use}), [group], FaceChoice())
     for use in ("research", "licensed"):
         assert check_licence(Settings(insightface_use=use)).value == use
 
@@ -93,7 +98,7 @@ def test_the_answer_is_kept_for_the_program_and_the_consent_for_the_client(tmp_p
     assert record_licence(tmp_path, Settings(), "research").insightface_use == "research"
     assert json.loads((tmp_path / "settings.json").read_text())["insightface_use"] == "research"
     with pytest.raises(ConsentMissing, match="eva"):
-        plan_swap(fresh, settings, [group], Choice())
+        plan_swap(fresh, settings, [group], FaceChoice())
     assert not has_consent(fresh, What.FACE_SWAP)
     record_consent(fresh, What.FACE_SWAP, "  Eva  herself ")
     record_consent(fresh, What.FACE_SWAP, "Eva herself")
@@ -101,28 +106,28 @@ def test_the_answer_is_kept_for_the_program_and_the_consent_for_the_client(tmp_p
     assert len(json.loads(fresh.consents_file.read_text())["consents"]) == 1
     assert not has_consent(fresh, What.TRAINING)
     with pytest.raises(NotReady):
-        plan_swap(fresh, settings, [group], Choice())
+        plan_swap(fresh, settings, [group], FaceChoice())
 
 
 def test_the_questions_come_before_the_models(client: Client, tmp_path: Path, group: Path) -> None:
     nowhere = RESEARCH.model_copy(update={"models_folder": str(tmp_path / "nowhere")})
     with pytest.raises(LicenceRefused):
-        plan_swap(client, nowhere.model_copy(update={"insightface_use": ""}), [group], Choice())
+        plan_swap(client, nowhere.model_copy(update={"insightface_use": ""}), [group], FaceChoice())
     with pytest.raises(ModelMissing, match="buffalo_l"):
-        plan_swap(client, nowhere, [group], Choice())
+        plan_swap(client, nowhere, [group], FaceChoice())
 
 
 # --- who is replaced --------------------------------------------------------------------------------------------------
-def test_the_face_most_like_the_client_is_replaced(client, settings, shop, group):
-    report = swap(client, settings, shop, group)
+def test_the_face_most_like_the_client_is_replaced(client, settings, model_process, group):
+    report = swap(client, settings, model_process, group)
     (made,) = report.images
     assert made.replaced == (2,) and made.similarity > 0.9
     assert [changed(group, made.file, x, 320) for x in (160, 320, 480)] == [False, True, False]
     assert report.device == "cpu", "asked of the open session"
 
 
-def test_faces_are_numbered_from_left_to_right_and_shown(client, settings, shop, group):
-    report = swap(client, settings, shop, group, preview=True)
+def test_faces_are_numbered_from_left_to_right_and_shown(client, settings, model_process, group):
+    report = swap(client, settings, model_process, group, preview=True)
     (preview,) = report.previews
     assert [face.number for face in preview.faces] == [1, 2, 3]
     assert [round((face.box[0] + face.box[2]) / 2 / 160) for face in preview.faces] == [1, 2, 3]
@@ -133,14 +138,14 @@ def test_faces_are_numbered_from_left_to_right_and_shown(client, settings, shop,
 
 
 @pytest.mark.parametrize(("choice", "which"), [("1,3", [True, False, True]), ("all", [True] * 3), ("3", [False, False, True])])
-def test_numbers_and_all(client, settings, shop, group, choice, which):
-    report = swap(client, settings, shop, group, read_choice(choice, None))
+def test_numbers_and_all(client, settings, model_process, group, choice, which):
+    report = swap(client, settings, model_process, group, read_choice(choice, None))
     assert [changed(group, report.images[0].file, x, 320) for x in (160, 320, 480)] == which
 
 
-def test_the_face_like_a_reference_is_replaced(client, settings, shop, group, tmp_path):
+def test_the_face_like_a_reference_is_replaced(client, settings, model_process, group, tmp_path):
     reference = picture(tmp_path / "reference.png", [(320, 320, THIRD)])
-    report = swap(client, settings, shop, group, read_choice("client", reference))
+    report = swap(client, settings, model_process, group, read_choice("client", reference))
     assert report.images[0].replaced == (3,)
 
 
@@ -150,15 +155,15 @@ def test_a_choice_that_names_no_face_is_refused(text):
         read_choice(text, None)
 
 
-def test_a_number_that_no_face_has_is_refused_and_shown(client, settings, shop, group):
-    report = swap(client, settings, shop, group, read_choice("7", None))
+def test_a_number_that_no_face_has_is_refused_and_shown(client, settings, model_process, group):
+    report = swap(client, settings, model_process, group, read_choice("7", None))
     assert report.images == () and [refused.reason for refused in report.refused] == [Reason.NO_SUCH_NUMBER]
     assert report.previews[0].file.exists()
 
 
 # --- what comes of it -------------------------------------------------------------------------------------------------
-def test_every_swap_says_what_it_is(client, settings, shop, group):
-    (made,) = swap(client, settings, shop, group).images
+def test_every_swap_says_what_it_is(client, settings, model_process, group):
+    (made,) = swap(client, settings, model_process, group).images
     with Image.open(made.file) as opened:
         mark = opened.getxmp()["xmpmeta"]["RDF"]["Description"]["DigitalSourceType"]
     assert mark.endswith("/compositeWithTrainedAlgorithmicMedia")
@@ -171,21 +176,21 @@ def test_every_swap_says_what_it_is(client, settings, shop, group):
     )
 
 
-def test_a_large_face_is_said_to_be_soft(client, settings, shop, tmp_path):
-    small = swap(client, settings, shop, picture(tmp_path / "s.png", [(320, 320, OURS)])).images[0]
-    large = swap(client, settings, shop, picture(tmp_path / "l.png", [(1280, 1280, OURS)], side=2560)).images[0]
+def test_a_large_face_is_said_to_be_soft(client, settings, model_process, tmp_path):
+    small = swap(client, settings, model_process, picture(tmp_path / "s.png", [(320, 320, OURS)])).images[0]
+    large = swap(client, settings, model_process, picture(tmp_path / "l.png", [(1280, 1280, OURS)], side=2560)).images[0]
     assert not small.soft and large.soft
     assert large.enlarged == pytest.approx(4 * small.enlarged, rel=0.05)
     assert Swapped(Path("x"), "x", (1,), 0.9, 1.9).soft is False
 
 
-def test_a_folder_of_targets_goes_on_past_what_cannot_be_used(client, settings, shop, tmp_path):
+def test_a_folder_of_targets_goes_on_past_what_cannot_be_used(client, settings, model_process, tmp_path):
     folder = tmp_path / "targets"
     folder.mkdir()
     picture(folder / "a ñ.png", [(320, 320, OTHER)])
     picture(folder / "nobody.png", [])
     (folder / "torn.png").write_bytes((folder / "a ñ.png").read_bytes()[:200])
-    report = swap(client, settings, shop, folder)
+    report = swap(client, settings, model_process, folder)
     assert [made.target for made in report.images] == ["a ñ.png"]
     assert {refused.source: refused.reason for refused in report.refused} == {
         "nobody.png": Reason.NO_FACE,
@@ -193,26 +198,26 @@ def test_a_folder_of_targets_goes_on_past_what_cannot_be_used(client, settings, 
     }
 
 
-def test_the_same_request_is_answered_from_disk(client, settings, shop, group, tmp_path):
-    first = swap(client, settings, shop, group)
-    with Workshop(tmp_path / "worker.log") as idle:
+def test_the_same_request_is_answered_from_disk(client, settings, model_process, group, tmp_path):
+    first = swap(client, settings, model_process, group)
+    with ModelProcess(tmp_path / "worker.log") as idle:
         again = swap(client, settings, idle, group)
         assert idle.starts == 0
     assert (first.made, again.made) == (1, 0)
     assert again.images == first.images
 
 
-def test_missing_targets_and_torn_models_are_named(client, settings, shop, tmp_path, models, group):
+def test_missing_targets_and_torn_models_are_named(client, settings, model_process, tmp_path, models, group):
     with pytest.raises(FolderMissing):
-        plan_swap(client, settings, [tmp_path / "nowhere"], Choice())
+        plan_swap(client, settings, [tmp_path / "nowhere"], FaceChoice())
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoTargetFace):
-        plan_swap(client, settings, [tmp_path / "empty"], Choice())
+        plan_swap(client, settings, [tmp_path / "empty"], FaceChoice())
     torn = tmp_path / "torn"
     (torn / "buffalo_l").mkdir(parents=True)
     for name in ("buffalo_l/det_10g.onnx", "buffalo_l/w600k_r50.onnx", "inswapper_128.onnx"):
         (torn / name).write_bytes((models / name).read_bytes()[:100])
-    with Workshop(tmp_path / "worker.log") as own, pytest.raises(BrokenFile, match="buffalo_l"):
+    with ModelProcess(tmp_path / "worker.log") as own, pytest.raises(BrokenFile, match="buffalo_l"):
         swap(client, settings.model_copy(update={"models_folder": str(torn)}), own, group)
 
 

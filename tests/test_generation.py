@@ -23,33 +23,34 @@ from client_folder.client import Client, create_client
 from client_folder.recommended_prompts import default_prompts
 from client_folder.records import Faces, Source, Verdict
 from config import Settings
-from generation import Look, PortraitPlan, generate, plan_portraits
+from generation import ImageOptions, PortraitPlan, generate, plan_portraits
 from machine.base_models import base_at
 from machine.errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
-from machine.model_process import Workshop
-from portraits.portrait import PortraitRecord, commission, parameters_text
-from portraits.prompts import Words, read_prompts
-from portraits.recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, Wish, recipe_for, size_of
-from portraits.sdxl import Sampler, Session, Stroke, scheduler_for
+from machine.model_process import ModelProcess
+from portraits.portrait import PortraitRecord, parameters_text, portrait_jobs
+from portraits.prompts import PromptOptions, read_prompts
+from portraits.recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, RecipeChoice, recipe_for, size_of
+from portraits.sdxl import ImageRequest, Sampler, SdxlPipeline, scheduler_for
 from training.checkpoints import choose_lora
 from training.errors import NoCheckpoint
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
 
 ROOT = Path(__file__).resolve().parent.parent
 STEPS = 4  # fewer than a base may take, see `short_walks`
-STROKE = Stroke("portrait of demo woman", "", 7, 2, 2.0, Sampler.OWN, SIDE_PX, SIDE_PX)
+STROKE = ImageRequest("portrait of demo woman", "", 7, 2, 2.0, Sampler.OWN, SIDE_PX, SIDE_PX)
 CHILD = """
 import sys
 from pathlib import Path
-from client import open_client
+from client_folder.client import open_client
 from config import Settings
-from generation import Words, generate, plan_portraits
-from recipes import Wish
-from workshop import Workshop
+from generation import PromptOptions, generate, plan_portraits
+from machine.model_process import ModelProcess
+from portraits.recipes import RecipeChoice
 home, base = Path(sys.argv[1]), sys.argv[2]
 client, settings = open_client(home, "demo"), Settings(base_model=base)
-plan = plan_portraits(client, settings, words=Words(("a", "b")), seeds=tuple(range(1, 5)), weights=(0.0, 1.0), wish=Wish(steps=20))
-with Workshop() as shop:
+options, seeds = PromptOptions(("a", "b")), tuple(range(1, 5))
+plan = plan_portraits(client, settings, prompt_options=options, seeds=seeds, weights=(0.0, 1.0), choice=RecipeChoice(steps=20))
+with ModelProcess() as shop:
     for event in generate(client, settings, plan, shop):
         print(f"{shop.pid}:{getattr(event, 'done', 0)}", flush=True)
     print(shop.starts, "torch" in sys.modules, flush=True)
@@ -67,15 +68,15 @@ def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def session(base: Path) -> Session:
-    return Session(base)
+def session(base: Path) -> SdxlPipeline:
+    return SdxlPipeline(base)
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Workshop, None, None]:
+def model_process(tmp_path_factory: pytest.TempPathFactory) -> Generator[ModelProcess, None, None]:
     """One worker for all tests of the file: starting one loads torch."""
-    with Workshop(tmp_path_factory.mktemp("logs") / "worker.log") as workshop:
-        yield workshop
+    with ModelProcess(tmp_path_factory.mktemp("logs") / "worker.log") as model_process:
+        yield model_process
 
 
 @pytest.fixture(autouse=True)
@@ -107,8 +108,8 @@ def make_client(home: Path, lora: Path) -> Client:
 
 def small(client: Client, settings: Settings, **wishes: Any) -> PortraitPlan:
     """A plan of few steps."""
-    words = Words(wishes.pop("prompts", ("a", "b")))
-    return plan_portraits(client, settings, **{"words": words, "seeds": (1, 2), "wish": Wish(steps=STEPS), **wishes})
+    words = PromptOptions(wishes.pop("prompts", ("a", "b")))
+    return plan_portraits(client, settings, **{"words": words, "seeds": (1, 2), "wish": RecipeChoice(steps=STEPS), **wishes})
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:
@@ -173,7 +174,7 @@ def test_the_newest_finished_lora_is_taken_else_the_latest_step(tmp_path: Path, 
 
 
 # --- the pipeline -----------------------------------------------------------------------------------------------------
-def test_the_size_is_the_bases_own(base: Path, session: Session) -> None:
+def test_the_size_is_the_bases_own(base: Path, session: SdxlPipeline) -> None:
     assert base_at(base).native_px == SIDE_PX
     assert session.paint(STROKE).size == (SIDE_PX, SIDE_PX)
 
@@ -191,28 +192,28 @@ def test_every_sampler_keeps_what_the_base_was_trained_with() -> None:
         assert kinds[Sampler.EULER_TRAILING].config.timestep_spacing == "trailing"
 
 
-def test_a_lora_changes_pictures_by_its_weight_and_comes_off_without_a_trace(session: Session, lora: Path) -> None:
-    session.wear(None, 0.0)
+def test_a_lora_changes_pictures_by_its_weight_and_comes_off_without_a_trace(session: SdxlPipeline, lora: Path) -> None:
+    session.load_lora(None, 0.0)
     bare = session.paint(STROKE).tobytes()
-    session.wear(lora, 1.0)
+    session.load_lora(lora, 1.0)
     full = session.paint(STROKE).tobytes()
-    session.wear(lora, 0.7)
+    session.load_lora(lora, 0.7)
     light = session.paint(STROKE).tobytes()
     assert len({bare, full, light}) == 3
-    session.wear(None, 0.0)
+    session.load_lora(None, 0.0)
     assert session.paint(STROKE).tobytes() == bare
 
 
-def test_a_torn_lora_is_a_clear_error(session: Session, lora: Path, tmp_path: Path) -> None:
+def test_a_torn_lora_is_a_clear_error(session: SdxlPipeline, lora: Path, tmp_path: Path) -> None:
     torn = tmp_path / "torn.safetensors"
     torn.write_bytes(lora.read_bytes()[:-100])
     with pytest.raises(BrokenFile, match="torn"):
-        session.wear(torn, 1.0)
+        session.load_lora(torn, 1.0)
 
 
 # --- the stage --------------------------------------------------------------------------------------------------------
-def test_portraits_say_what_they_are(client: Client, settings: Settings, shop: Workshop) -> None:
-    events, report = run(generate(client, settings, small(client, settings, weights=(0.0, 0.85)), shop))
+def test_portraits_say_what_they_are(client: Client, settings: Settings, model_process: ModelProcess) -> None:
+    events, report = run(generate(client, settings, small(client, settings, weights=(0.0, 0.85)), model_process))
     steps = [event.done for event in events if isinstance(event, Progress) and event.total]
     assert steps == sorted(steps) and steps[-1] == 8 * STEPS, "progress is counted in steps"
     assert len(set(steps)) >= STEPS
@@ -240,12 +241,12 @@ def pixels(file: Path) -> np.ndarray:
         return np.asarray(opened.convert("RGB")).astype(int)
 
 
-def test_a_portrait_depends_on_its_own_seed_only(client: Client, settings: Settings, shop: Workshop) -> None:
-    run(generate(client, settings, small(client, settings, prompts=("a",), seeds=(1, 2, 3)), shop))
+def test_a_portrait_depends_on_its_own_seed_only(client: Client, settings: Settings, model_process: ModelProcess) -> None:
+    run(generate(client, settings, small(client, settings, prompts=("a",), seeds=(1, 2, 3)), model_process))
     together = {file.name: pixels(file) for file in client.output.glob("portrait_*.png")}
     for file in client.output.iterdir():
         file.unlink()
-    run(generate(client, settings, small(client, settings, prompts=("a",), seeds=(3,)), shop))
+    run(generate(client, settings, small(client, settings, prompts=("a",), seeds=(3,)), model_process))
     (alone,) = client.output.glob("portrait_*.png")
     # In a batch of another size the order of sums differs, and with it a value here and there by one.
     assert np.abs(together[alone.name] - pixels(alone)).max() <= 2
@@ -253,29 +254,29 @@ def test_a_portrait_depends_on_its_own_seed_only(client: Client, settings: Setti
     assert all(np.abs(picture - pixels(alone)).max() > 20 for picture in others)
 
 
-def test_stopped_and_run_again_ends_as_if_undisturbed(client: Client, settings: Settings, shop: Workshop) -> None:
-    plan = small(client, settings, prompts=("a", "b", "c"), seeds=(1, 2, 3), wish=Wish(steps=12))
-    run(generate(client, settings, plan, shop))
+def test_stopped_and_run_again_ends_as_if_undisturbed(client: Client, settings: Settings, model_process: ModelProcess) -> None:
+    plan = small(client, settings, prompts=("a", "b", "c"), seeds=(1, 2, 3), choice=RecipeChoice(steps=12))
+    run(generate(client, settings, plan, model_process))
     whole = bytes_of(client.output)
     for file in client.output.iterdir():
         file.unlink()
-    stopped = generate(client, settings, plan, shop)
+    stopped = generate(client, settings, plan, model_process)
     while len(list(client.output.glob("portrait_*.png"))) < 4:
         next(stopped)
-    worker = shop.pid
+    worker = model_process.pid
     stopped.close()
     assert len(list(client.output.glob("portrait_*.png"))) < 9
-    assert shop.pid == worker, "the worker keeps its models when an order is given up"
+    assert model_process.pid == worker, "the worker keeps its models when an order is given up"
     next(client.output.glob("portrait_*.png")).unlink()  # in the middle of a batch
     (client.output / ".portrait_9.png.part").write_bytes(b"half")
-    _, report = run(generate(client, settings, plan, shop))
+    _, report = run(generate(client, settings, plan, model_process))
     assert 5 < report.painted < 9
     assert bytes_of(client.output) == whole
 
 
 def test_a_killed_worker_loses_no_finished_picture(client: Client, settings: Settings, tmp_path: Path) -> None:
-    plan = small(client, settings, prompts=("a", "b", "c"), seeds=(1, 2, 3), wish=Wish(steps=20))
-    with Workshop(tmp_path / "worker.log") as own:
+    plan = small(client, settings, prompts=("a", "b", "c"), seeds=(1, 2, 3), choice=RecipeChoice(steps=20))
+    with ModelProcess(tmp_path / "worker.log") as own:
         stage = generate(client, settings, plan, own)
         while len(list(client.output.glob("portrait_*.png"))) < 4:
             next(stage)
@@ -320,18 +321,20 @@ def gone(pid: int, seconds: float = 10) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
-def test_the_second_request_needs_no_load(client: Client, settings: Settings, shop: Workshop) -> None:
-    run(generate(client, settings, small(client, settings), shop))
-    events, report = run(generate(client, settings, small(client, settings, seeds=(5,), weights=(0.0, 0.7, 0.9)), shop))
+def test_the_second_request_needs_no_load(client: Client, settings: Settings, model_process: ModelProcess) -> None:
+    run(generate(client, settings, small(client, settings), model_process))
+    events, report = run(generate(client, settings, small(client, settings, seeds=(5,), weights=(0.0, 0.7, 0.9)), model_process))
     assert report.painted == 6
     assert not [event for event in events if getattr(event, "code", "") == "loading"]
 
 
-def test_a_grid_over_weights_and_checkpoints_has_the_same_seeds(client: Client, settings: Settings, shop: Workshop) -> None:
+def test_a_grid_over_weights_and_checkpoints_has_the_same_seeds(
+    client: Client, settings: Settings, model_process: ModelProcess
+) -> None:
     other = client.models / "demo_avatar_v2-step00000250.safetensors"
     make_lora(other, seed=8)
     plan = small(client, settings, loras=("demo_avatar_v1", other.name), weights=(0.0, 0.7, 1.0), prompts=("a",))
-    _, report = run(generate(client, settings, plan, shop))
+    _, report = run(generate(client, settings, plan, model_process))
     worn = [(image.lora, image.weight, image.seed) for image in report.images]
     assert len(set(worn)) == len(worn) == 10, "the base once, two checkpoints at two weights, two seeds each"
     assert {seed for _lora, _weight, seed in worn} == {1, 2}
@@ -343,11 +346,11 @@ def test_a_grid_over_weights_and_checkpoints_has_the_same_seeds(client: Client, 
 def test_another_base_or_lora_makes_another_file(client: Client, settings: Settings, tmp_path: Path, lora: Path) -> None:
     plan = small(client, settings, weights=(1.0,))
     request = plan.requests[0]
-    names = {piece.file.name for piece in commission(client.output, plan.studio, request)}
+    names = {piece.file.name for piece in portrait_jobs(client.output, plan.setup, request)}
     other = small(client, Settings(base_model=str(make_base(tmp_path / "other", seed=5))), weights=(1.0,))
-    assert not names & {piece.file.name for piece in commission(client.output, other.studio, request)}
+    assert not names & {piece.file.name for piece in portrait_jobs(client.output, other.setup, request)}
     request.lora.write_bytes(make_lora(tmp_path / "b.safetensors", seed=9).read_bytes())
-    assert not names & {piece.file.name for piece in commission(client.output, plan.studio, request)}
+    assert not names & {piece.file.name for piece in portrait_jobs(client.output, plan.setup, request)}
 
 
 # --- what is asked for ------------------------------------------------------------------------------------------------
@@ -364,25 +367,25 @@ def test_sizes_are_those_sdxl_was_trained_at() -> None:
             size_of(aspect, 1024, side)
 
 
-def test_an_aspect_and_a_detail_pass_are_painted(client: Client, settings: Settings, shop: Workshop) -> None:
-    plan = small(client, settings, prompts=("a",), seeds=(1,), weights=(0.0,), look=Look("3:4", 128, detail=0.3))
-    _, report = run(generate(client, settings, plan, shop))
+def test_an_aspect_and_a_detail_pass_are_painted(client: Client, settings: Settings, model_process: ModelProcess) -> None:
+    plan = small(client, settings, prompts=("a",), seeds=(1,), weights=(0.0,), image_options=ImageOptions("3:4", 128, detail=0.3))
+    _, report = run(generate(client, settings, plan, model_process))
     with Image.open(report.images[0].file) as opened:
         assert opened.size == (168, 216), "1.5 times 112 x 144"
         assert "Denoising strength: 0.3" in opened.text["parameters"]
 
 
-def test_portraits_are_enlarged_by_real_weights_once(client: Client, settings: Settings, shop: Workshop) -> None:
-    look = Look(upscaler="realesr-animevideov3-x2")
-    plan = small(client, settings, prompts=("a",), look=look)
-    _, report = run(generate(client, settings, plan, shop))
+def test_portraits_are_enlarged_by_real_weights_once(client: Client, settings: Settings, model_process: ModelProcess) -> None:
+    look = ImageOptions(upscaler="realesr-animevideov3-x2")
+    plan = small(client, settings, prompts=("a",), image_options=look)
+    _, report = run(generate(client, settings, plan, model_process))
     assert len(report.enlarged) == len(report.images) == 2
     for portrait, large in zip(report.images, report.enlarged, strict=True):
         with Image.open(portrait.file) as before, Image.open(large) as after:
             assert after.size == (2 * before.width, 2 * before.height)
             assert after.text["parameters"].endswith("Hires upscaler: realesr-animevideov3-x2")
     made = [path.stat().st_mtime_ns for path in report.enlarged]
-    run(generate(client, settings, small(client, settings, prompts=("a",), look=look), shop))
+    run(generate(client, settings, small(client, settings, prompts=("a",), image_options=look), model_process))
     assert [path.stat().st_mtime_ns for path in report.enlarged] == made
 
 
@@ -414,16 +417,18 @@ def test_prompts_come_from_a_file(tmp_path: Path) -> None:
         read_prompts(tmp_path / "nowhere.txt")
 
 
-def test_magic_and_style_are_recorded_beside_what_the_user_wrote(client: Client, settings: Settings, shop: Workshop) -> None:
-    words = Words(("retrato de demo mujer sonriendo",), negative="hat", style="studio", magic=True)
-    plan = plan_portraits(client, settings, words=words, seeds=(1,), weights=(0.0,), wish=Wish(steps=STEPS))
+def test_magic_and_style_are_recorded_beside_what_the_user_wrote(
+    client: Client, settings: Settings, model_process: ModelProcess
+) -> None:
+    words = PromptOptions(("retrato de demo mujer sonriendo",), negative="hat", style="studio", magic=True)
+    plan = plan_portraits(client, settings, prompt_options=words, seeds=(1,), weights=(0.0,), choice=RecipeChoice(steps=STEPS))
     assert plan.prompts[0].prompt.startswith("portrait of demo woman smiling, professional headshot, studio lighting")
-    _, report = run(generate(client, settings, plan, shop))
+    _, report = run(generate(client, settings, plan, model_process))
     record = PortraitRecord.model_validate(json.loads(report.images[0].file.with_suffix(".json").read_text()))
     assert (record.original, record.style) == ("retrato de demo mujer sonriendo", "studio")
     assert record.negative.startswith("hat, blurry") and "harsh shadows" in record.negative
     with pytest.raises(StyleMissing, match="nonesuch"):
-        plan_portraits(client, settings, words=Words(("a",), style="nonesuch"))
+        plan_portraits(client, settings, prompt_options=PromptOptions(("a",), style="nonesuch"))
 
 
 def test_placeholders_are_filled_with_the_clients_words(client: Client, settings: Settings) -> None:

@@ -305,9 +305,9 @@ _CHILD = """
 import hashlib, json, os, signal, sys
 from pathlib import Path
 import image_processor
-from client import Client
+from client_folder.client import Client
 from config import Settings
-from face_detector import Detection
+from faces.detector import Detection
 
 left = int(sys.argv[3])
 recorded = json.loads(Path(sys.argv[2]).read_text("utf-8"))

@@ -103,7 +103,7 @@ def test_what_the_files_do_not_tell_is_filled_in_on_one_screen_and_asked_once(ho
             terminal.press(str(folder), "enter")
             terminal.wait_for("Go ahead?")
             terminal.press("enter")
-            if client.told_file.exists():
+            if client.user_notes_file.exists():
                 break
             terminal.wait_for("What the files do not tell:")
             terminal.press("2", "enter")

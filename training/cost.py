@@ -15,7 +15,7 @@ from training.plan import EMBEDDED, Fit, Optimizer, Precision, TrainerKind, Trai
 from utils import PlanRefused
 
 
-class Part(Labelled):
+class MemoryPart(Labelled):
     """What occupies the memory of a GPU while a LoRA is trained."""
 
     UNET = "unet", N_("U-Net")
@@ -25,7 +25,7 @@ class Part(Labelled):
     CONTEXT = "context", N_("CUDA itself")
 
 
-class Refusal(Labelled):
+class PlanRefusal(Labelled):
     """Why a plan cannot work: what is wrong, and what to do. Both wait for the facts of `explain`."""
 
     english_cure: str
@@ -95,7 +95,7 @@ class Refusal(Labelled):
 class VramPart:
     """One occupant of the video memory."""
 
-    part: Part
+    part: MemoryPart
     gb: float
 
 
@@ -122,7 +122,7 @@ class Estimate:
     vram_parts: tuple[VramPart, ...]
     vram_gb: float
     verdict: Fit
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[PlanRefusal, ...]
     seconds: float
     epochs: float
     checkpoint_mb: float  # one LoRA file
@@ -167,7 +167,7 @@ def estimate(plan: TrainingPlan) -> Estimate:
         checkpoint_mb=_checkpoint_mb(plan),
         checkpoints=_checkpoints(plan),
         disk_gb=_disk_gb(plan),
-        cures=_cures(plan) if Refusal.MEMORY in refusals else (),
+        cures=_cures(plan) if PlanRefusal.MEMORY in refusals else (),
     )
 
 
@@ -175,18 +175,18 @@ def _vram_parts(plan: TrainingPlan) -> tuple[VramPart, ...]:
     if plan.gpu.architecture == "cpu":
         return ()
     if plan.base_kind is BaseKind.EMBEDDED:
-        return (VramPart(Part.ACTIVATIONS, EMBEDDED.vram_gb - _CONTEXT_GB), VramPart(Part.CONTEXT, _CONTEXT_GB))
+        return (VramPart(MemoryPart.ACTIVATIONS, EMBEDDED.vram_gb - _CONTEXT_GB), VramPart(MemoryPart.CONTEXT, _CONTEXT_GB))
     weight = _BYTES[plan.precision]
     # A cached text encoder stays off the GPU.
     text = 0 if plan.unet_only else _TEXT_PARAMETERS * weight
     lora = _trained_parameters(plan) * _BYTES_PER_TRAINED[plan.optimizer]
     activations = _ACTIVATIONS_GB * plan.batch * (plan.resolution / 1024) ** 2
     return (
-        VramPart(Part.UNET, _UNET_PARAMETERS * (1 if plan.fp8 else weight) / _GIB),
-        VramPart(Part.TEXT_ENCODERS, text / _GIB),
-        VramPart(Part.LORA, lora / _GIB),
-        VramPart(Part.ACTIVATIONS, activations),
-        VramPart(Part.CONTEXT, _CONTEXT_GB),
+        VramPart(MemoryPart.UNET, _UNET_PARAMETERS * (1 if plan.fp8 else weight) / _GIB),
+        VramPart(MemoryPart.TEXT_ENCODERS, text / _GIB),
+        VramPart(MemoryPart.LORA, lora / _GIB),
+        VramPart(MemoryPart.ACTIVATIONS, activations),
+        VramPart(MemoryPart.CONTEXT, _CONTEXT_GB),
     )
 
 
@@ -240,7 +240,7 @@ _LADDER = (
 
 
 def _cures(plan: TrainingPlan) -> tuple[Cure, ...]:
-    """The first rungs that together make the plan fit; none where even all of them do not."""
+    """The first cures that together make the plan fit; none where even all of them do not."""
     taken: dict[str, Cure] = {}
     for cure in _LADDER:
         if not _helps(cure, plan):
@@ -258,49 +258,49 @@ def _helps(cure: Cure, plan: TrainingPlan) -> bool:
 
 
 # Tried one after another when a GPU runs out of memory: what costs the least likeness first.
-_RUNGS = (
+_SMALLER = (
     Cure("unet_only", True), Cure("batch", 1), Cure("resolution", 768), Cure("dim", 64), Cure("dim", 32), Cure("dim", 16),
     Cure("dim", 8), Cure("optimizer", "AdamW8bit"), Cure("fp8", True), Cure("resolution", 512), Cure("dim", 4),
 )  # fmt: skip
 
 
-def next_rung(plan: TrainingPlan) -> Cure | None:
+def next_smaller(plan: TrainingPlan) -> Cure | None:
     """The first change that lets a training need less memory: text caches, resolution, dim, optimizer, fp8; None at the bottom."""
-    return next((rung for rung in _RUNGS if _helps(rung, plan)), None)
+    return next((cure for cure in _SMALLER if _helps(cure, plan)), None)
 
 
-def take_rung(plan: TrainingPlan, rung: Cure) -> TrainingPlan:
-    """The plan one rung lower, with what changed on record."""
-    changed = f"{rung.setting}: {getattr(plan, rung.setting)} -> {rung.value}"
-    return rung.applied(plan).model_copy(update={"changes": (*plan.changes, changed)})
+def take_smaller(plan: TrainingPlan, cure: Cure) -> TrainingPlan:
+    """The plan with one cure applied, and what changed on record."""
+    changed = f"{cure.setting}: {getattr(plan, cure.setting)} -> {cure.value}"
+    return cure.applied(plan).model_copy(update={"changes": (*plan.changes, changed)})
 
 
 # --- what cannot work -------------------------------------------------------------------------------------------------
 NOTHING_FITS = N_("a GPU with more memory")
 
 
-def find_refusals(plan: TrainingPlan) -> tuple[Refusal, ...]:
+def find_refusals(plan: TrainingPlan) -> tuple[PlanRefusal, ...]:
     """Everything that stands against a plan, the deepest reason first."""
     real = plan.base_kind is BaseKind.SDXL
     embedded_trainer = plan.trainer is TrainerKind.EMBEDDED
     on_cpu = plan.gpu.architecture == "cpu"
     older = plan.gpu.architecture in ("turing", "turing-gtx")
     checks = (
-        (real and on_cpu, Refusal.NO_GPU),
-        (real and plan.gpu.architecture == "turing-gtx" and plan.precision == "fp16", Refusal.GTX_NAN),
-        (older and plan.precision == "bf16", Refusal.NO_BF16),
-        (on_cpu and plan.precision == "fp16", Refusal.CPU_PRECISION),
-        (plan.fp8 and embedded_trainer, Refusal.FP8_TRAINER),
-        (plan.fp8 and plan.precision == "no", Refusal.FP8_PRECISION),
-        (embedded_trainer and not plan.unet_only, Refusal.TEXT_ENCODER_TRAINER),
-        (plan.scheduler == "constant" and plan.warmup > 0, Refusal.CONSTANT_WARMUP),
-        (plan.warmup >= plan.steps, Refusal.WARMUP_TOO_LONG),
-        (not on_cpu and _fit_of_memory(plan) is Fit.NO, Refusal.MEMORY),
+        (real and on_cpu, PlanRefusal.NO_GPU),
+        (real and plan.gpu.architecture == "turing-gtx" and plan.precision == "fp16", PlanRefusal.GTX_NAN),
+        (older and plan.precision == "bf16", PlanRefusal.NO_BF16),
+        (on_cpu and plan.precision == "fp16", PlanRefusal.CPU_PRECISION),
+        (plan.fp8 and embedded_trainer, PlanRefusal.FP8_TRAINER),
+        (plan.fp8 and plan.precision == "no", PlanRefusal.FP8_PRECISION),
+        (embedded_trainer and not plan.unet_only, PlanRefusal.TEXT_ENCODER_TRAINER),
+        (plan.scheduler == "constant" and plan.warmup > 0, PlanRefusal.CONSTANT_WARMUP),
+        (plan.warmup >= plan.steps, PlanRefusal.WARMUP_TOO_LONG),
+        (not on_cpu and _fit_of_memory(plan) is Fit.NO, PlanRefusal.MEMORY),
     )
     return tuple(refusal for stands, refusal in checks if stands)
 
 
-def explain(plan: TrainingPlan, refusal: Refusal) -> tuple[str, str]:
+def explain(plan: TrainingPlan, refusal: PlanRefusal) -> tuple[str, str]:
     """What is wrong with a plan and what to do, in the user's language."""
     facts = {
         "gpu": plan.gpu.name, "vram": plan.gpu.vram_gb, "need": _total(_vram_parts(plan)), "warmup": plan.warmup,
@@ -310,7 +310,7 @@ def explain(plan: TrainingPlan, refusal: Refusal) -> tuple[str, str]:
 
 
 # Estimates and experience rather than certainties: a user who insists may try, and the probe or the NaN watch ends it early.
-_DOUBTS = frozenset({Refusal.MEMORY, Refusal.GTX_NAN})
+_DOUBTS = frozenset({PlanRefusal.MEMORY, PlanRefusal.GTX_NAN})
 
 
 def refuse(plan: TrainingPlan) -> None:

@@ -19,7 +19,7 @@ from locales.language import _
 from machine import gpu as hardware
 from machine.base_models import BaseKind
 from machine.processes import Heartbeat, Line, ProcessResult
-from training.cost import estimate, next_rung
+from training.cost import estimate, next_smaller
 from training.diagnosis import Cause, Diagnosis, diagnose, told_by_spill
 from training.errors import MemoryFull
 from training.plan import TrainingPlan
@@ -169,7 +169,7 @@ def fail(watched: Watched, found: Diagnosis) -> NoReturn:
     """Put a failure on record and raise it: MemoryFull with the next smaller plan, where there is one, else TrainerFailed."""
     end_run(watched.file, watched.run, found.kind.value, found.evidence)
     facts = {"cause": _(found.cause), "evidence": found.evidence, "cure": _(found.cure), "log": watched.client.train_log}
-    rung = next_rung(watched.plan) if found.kind in (Cause.VIDEO_MEMORY, Cause.SPILL) else None
-    if rung is not None:
-        raise MemoryFull(**facts, rung=rung)
+    cure = next_smaller(watched.plan) if found.kind in (Cause.VIDEO_MEMORY, Cause.SPILL) else None
+    if cure is not None:
+        raise MemoryFull(**facts, cure=cure)
     raise TrainerFailed(**facts)

@@ -129,7 +129,7 @@ class TrainingPlan(Record):
     tokenizers: str = ""  # folder of both CLIP tokenizers, where sd-scripts needs no network for them
     processes: int = Field(default=1, ge=1)  # GPUs that train together, each on pictures of its own
     insisted: bool = False  # the original plan's values, taken in spite of what the estimate says
-    changes: tuple[str, ...] = ()  # rungs taken because the GPU's memory was full, as `setting: before -> after`
+    changes: tuple[str, ...] = ()  # smaller plans taken because the GPU's memory was full, as `setting: before -> after`
 
     def output_name(self, client: Client) -> str:
         """The name of the LoRA's files, without the ending."""
@@ -148,7 +148,7 @@ class TrainingPlan(Record):
 
 # --- recommended values -----------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
-class _Rung:
+class _VramRow:
     """What fits a GPU of at least `vram_gb`."""
 
     vram_gb: float
@@ -160,13 +160,13 @@ class _Rung:
 
 
 # sd-scripts' documentation: "8GB GPU memory (10GB recommended)" with dim 4 to 8; below that nothing is documented to work.
-_RUNGS = (
-    _Rung(22, 96, 1024, 2, "AdamW", False),
-    _Rung(15, 64, 1024, 1, "AdamW8bit", False),
-    _Rung(11, 32, 1024, 1, "AdamW8bit", False),
-    _Rung(7.5, 8, 1024, 1, "AdamW8bit", False),
-    _Rung(5.5, 8, 768, 1, "AdamW8bit", True),
-    _Rung(0, 4, 512, 1, "AdamW8bit", True),
+_BY_VRAM = (
+    _VramRow(22, 96, 1024, 2, "AdamW", False),
+    _VramRow(15, 64, 1024, 1, "AdamW8bit", False),
+    _VramRow(11, 32, 1024, 1, "AdamW8bit", False),
+    _VramRow(7.5, 8, 1024, 1, "AdamW8bit", False),
+    _VramRow(5.5, 8, 768, 1, "AdamW8bit", True),
+    _VramRow(0, 4, 512, 1, "AdamW8bit", True),
 )
 # Steps. What is lost at most, by config.GPU_PROFILES at 1024 px: 6 minutes on an RTX 4090, 25 on an RTX 3060 12GB,
 # 40 on an RTX 3050 6GB, 86 on a GTX 1650, and as many times more as gradients are accumulated.
@@ -269,11 +269,11 @@ def _embedded_values(preset: Preset, base: BaseFacts) -> dict[str, object]:
 
 
 def _sdxl_values(profile: GPUProfile, preset: Preset, base: BaseFacts) -> dict[str, object]:
-    rung = next(rung for rung in _RUNGS if profile.vram_gb >= rung.vram_gb)
+    cure = next(cure for cure in _BY_VRAM if profile.vram_gb >= cure.vram_gb)
     return {
-        "dim": rung.dim, "alpha": rung.dim / 2, "resolution": rung.resolution, "batch": rung.batch,
-        "precision": _precision_for(profile), "fp8": rung.fp8 and base.trainer is TrainerKind.SD_SCRIPTS,
-        "optimizer": rung.optimizer, "steps": preset.steps, "learning_rate": preset.learning_rate,
+        "dim": cure.dim, "alpha": cure.dim / 2, "resolution": cure.resolution, "batch": cure.batch,
+        "precision": _precision_for(profile), "fp8": cure.fp8 and base.trainer is TrainerKind.SD_SCRIPTS,
+        "optimizer": cure.optimizer, "steps": preset.steps, "learning_rate": preset.learning_rate,
         "scheduler": "cosine_with_restarts", "warmup": preset.steps // 10, "save_every": _SDXL_SAVE_EVERY,
         "sample_every": _SDXL_SAVE_EVERY,
     }  # fmt: skip

@@ -33,7 +33,7 @@ class RunRecord(Record):
     begun: int  # the step it began at
     steps: int  # the last step it came to
     total: int
-    changes: tuple[str, ...] = ()  # rungs taken before it
+    changes: tuple[str, ...] = ()  # smaller plans taken before it
     argv: tuple[str, ...] = ()
     probe_seconds_per_step: float | None = None
     probe_vram_gb: float | None = None

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from embedded.drawing.palette import BACKGROUNDS, CLOTHES, EYES, HAIR, SKIN, Colour
-from embedded.drawing.portraits import EYE_LEVEL, Field, Picture, Portrait
+from embedded.drawing.portraits import EYE_LEVEL, DrawnPortrait, Field, Picture
 
 TIGHT_SIDE = 2.84
 """Height of the picture in head units at zoom 1: a square of 1.6 times the box that MTCNN finds."""
@@ -25,7 +25,7 @@ DARK_LINE = (0.10, 0.06, 0.05)
 class Canvas:
     """A picture in the making: scene coordinates x, y, the head's own u, v, and the colours painted so far."""
 
-    def __init__(self, portrait: Portrait, width: int, height: int, side: float) -> None:
+    def __init__(self, portrait: DrawnPortrait, width: int, height: int, side: float) -> None:
         pose = portrait.pose
         self.pixel = side / height
         across = ((np.arange(width, dtype=np.float32) + 0.5) - width / 2) * self.pixel
@@ -55,7 +55,7 @@ class Canvas:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Appearance:
     """The colours of one portrait after their small variations, and where its light comes from."""
 
     skin: Field
@@ -74,11 +74,11 @@ def _vary(colour: Colour, rng: np.random.Generator, spread: float) -> Field:
     return np.clip(np.asarray(colour) + shade + hue, 0.02, 0.98).astype(np.float32)
 
 
-def _look(portrait: Portrait) -> Look:
+def _look(portrait: DrawnPortrait) -> Appearance:
     """Settle the portrait's colours and light from its seed."""
     rng = np.random.default_rng(portrait.seed)
     side = rng.choice([-1.0, 1.0]) * 0.95
-    return Look(
+    return Appearance(
         skin=_vary(SKIN[portrait.skin], rng, 0.03),
         hair=_vary(HAIR[portrait.hair], rng, 0.035),
         clothes=_vary(CLOTHES[portrait.clothes], rng, 0.04),
@@ -88,7 +88,7 @@ def _look(portrait: Portrait) -> Look:
     )
 
 
-def paint_portrait(portrait: Portrait, width: int, height: int, side: float) -> Picture:
+def paint_portrait(portrait: DrawnPortrait, width: int, height: int, side: float) -> Picture:
     """Paint one portrait; `side` is the height of the picture in head units."""
     canvas = Canvas(portrait, width, height, side)
     look = _look(portrait)
@@ -143,7 +143,7 @@ def _patches(x: Field, y: Field, scale: float, phases: Field) -> Field:
 # --- background and body ----------------------------------------------------------------------------------------
 
 
-def _paint_background(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _paint_background(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     x, y = canvas.scene_x, canvas.scene_y
     painted = {"beach": _beach, "forest": _forest, "city": _city}.get(portrait.background)
     if painted is not None:
@@ -161,7 +161,7 @@ def _blend(below: Colour, above: Colour, coverage: Field) -> Field:
     return mixed
 
 
-def _beach(canvas: Canvas, look: Look) -> Field:
+def _beach(canvas: Canvas, look: Appearance) -> Field:
     x, y = canvas.scene_x, canvas.scene_y
     sky = _blend((0.45, 0.70, 0.95), (0.72, 0.86, 0.97), _step(y + 0.7, 0.6))
     sea = np.asarray((0.14, 0.47, 0.66), np.float32)
@@ -172,7 +172,7 @@ def _beach(canvas: Canvas, look: Look) -> Field:
     return mixed
 
 
-def _forest(canvas: Canvas, look: Look) -> Field:
+def _forest(canvas: Canvas, look: Appearance) -> Field:
     x, y = canvas.scene_x, canvas.scene_y
     leaves = 0.5 + 0.5 * _patches(x, y, 0.16, look.phases[:4])
     scene = _blend((0.07, 0.20, 0.07), (0.36, 0.52, 0.18), np.clip(leaves, 0.0, 1.0))
@@ -182,7 +182,7 @@ def _forest(canvas: Canvas, look: Look) -> Field:
     return mixed
 
 
-def _city(canvas: Canvas, look: Look) -> Field:
+def _city(canvas: Canvas, look: Appearance) -> Field:
     x, y = canvas.scene_x, canvas.scene_y
     plot = np.floor(x / 0.5 + look.phases[0])
     roof = -0.45 + 0.35 * np.sin(plot * 2.7 + look.phases[1])
@@ -195,7 +195,7 @@ def _city(canvas: Canvas, look: Look) -> Field:
     return mixed
 
 
-def _paint_body(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _paint_body(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     x, y = canvas.x, canvas.y
     broad = 1.12 if portrait.gender == "man" else 1.0
     neck_width = (0.44 if portrait.gender == "man" else 0.36) + 0.25 * np.clip(y - 1.15, 0, None) ** 2
@@ -216,13 +216,13 @@ def _paint_body(canvas: Canvas, portrait: Portrait, look: Look) -> None:
 # --- head -------------------------------------------------------------------------------------------------------
 
 
-def _head_width(v: Field, portrait: Portrait) -> Field:
+def _head_width(v: Field, portrait: DrawnPortrait) -> Field:
     """Half the width that the head would have at its middle, narrowed toward the chin."""
     width: Field = 0.81 * portrait.face.width * (1.0 - (0.10 + 0.16 * portrait.face.jaw) * np.clip(v, 0, None) ** 2)
     return width
 
 
-def _head_distance(canvas: Canvas, portrait: Portrait) -> Field:
+def _head_distance(canvas: Canvas, portrait: DrawnPortrait) -> Field:
     """Signed distance to the outline of head and jaw."""
     width = _head_width(canvas.v, portrait)
     lower = np.where(canvas.v > 0, 2.3, 2.0).astype(np.float32)
@@ -231,7 +231,7 @@ def _head_distance(canvas: Canvas, portrait: Portrait) -> Field:
     return distance
 
 
-def _relief(canvas: Canvas, portrait: Portrait) -> Field:
+def _relief(canvas: Canvas, portrait: DrawnPortrait) -> Field:
     """Height of the face's surface above its outline, in head units."""
     u, v, face = canvas.turned, canvas.v, portrait.face
     width = _head_width(v, portrait)
@@ -251,7 +251,7 @@ def _relief(canvas: Canvas, portrait: Portrait) -> Field:
     return relief
 
 
-def _shade_relief(canvas: Canvas, relief: Field, look: Look) -> Field:
+def _shade_relief(canvas: Canvas, relief: Field, look: Appearance) -> Field:
     """Light a surface from the front and above; 1 is full light."""
     down, right = np.gradient(relief, canvas.pixel)
     length = np.sqrt(down**2 + right**2 + 1.0)
@@ -260,7 +260,7 @@ def _shade_relief(canvas: Canvas, relief: Field, look: Look) -> Field:
     return shade
 
 
-def _paint_head(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _paint_head(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     u, v, face = canvas.turned, canvas.v, portrait.face
     for side in (-1.0, 1.0):
         ear = _ellipse(canvas.u - side * 0.80 * face.width, v - 0.14, 0.09, 0.22)
@@ -279,7 +279,7 @@ def _paint_head(canvas: Canvas, portrait: Portrait, look: Look) -> None:
     canvas.paint(skin, canvas.inside(_head_distance(canvas, portrait), 1.2))
 
 
-def _paint_eye(canvas: Canvas, portrait: Portrait, look: Look, side: float) -> None:
+def _paint_eye(canvas: Canvas, portrait: DrawnPortrait, look: Appearance, side: float) -> None:
     face = portrait.face
     inward = side * (canvas.turned - side * EYE_U * face.eye_distance)  # negative toward the nose
     v = canvas.v - EYE_V
@@ -309,7 +309,7 @@ def _paint_eye(canvas: Canvas, portrait: Portrait, look: Look, side: float) -> N
     _paint_brow(canvas, portrait, look, inward, side)
 
 
-def _paint_brow(canvas: Canvas, portrait: Portrait, look: Look, inward: Field, side: float) -> None:
+def _paint_brow(canvas: Canvas, portrait: DrawnPortrait, look: Appearance, inward: Field, side: float) -> None:
     raised = {"surprised": 0.09, "laughing": 0.02, "serious": -0.015}.get(portrait.expression, 0.0)
     along = np.clip((inward + 0.20) / 0.42, 0.0, 1.0)
     height = -0.225 - raised - 0.055 * np.sin(math.pi * along**0.8) + 0.05 * (along - 0.3)
@@ -319,7 +319,7 @@ def _paint_brow(canvas: Canvas, portrait: Portrait, look: Look, inward: Field, s
     canvas.paint(colour, 0.85 * canvas.inside(distance, 1.3))
 
 
-def _paint_mouth(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _paint_mouth(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     face, expression = portrait.face, portrait.expression
     half_width = 0.245 * face.mouth * {"smiling": 1.2, "laughing": 1.25, "surprised": 0.72}.get(expression, 1.0)
     along = canvas.turned / half_width
@@ -348,7 +348,7 @@ def _paint_mouth(canvas: Canvas, portrait: Portrait, look: Look) -> None:
         canvas.paint(look.skin * np.asarray((0.40, 0.20, 0.20), np.float32), canvas.inside(seam) * (beside < 0))
 
 
-def _paint_beard(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _paint_beard(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     u, v = canvas.turned, canvas.v
     jawline = 0.42 - 0.75 * np.clip(np.abs(canvas.u) - 0.42, 0, None) * 1.6
     lower = np.maximum(_head_distance(canvas, portrait) - 0.015, jawline - v + 0.10 * _bump(u, v * 0, 0.10, 1.0))
@@ -358,7 +358,7 @@ def _paint_beard(canvas: Canvas, portrait: Portrait, look: Look) -> None:
     canvas.paint(look.hair * shade[..., None], 0.6 * covered)
 
 
-def _paint_glasses(canvas: Canvas, portrait: Portrait) -> None:
+def _paint_glasses(canvas: Canvas, portrait: DrawnPortrait) -> None:
     eye_u = EYE_U * portrait.face.eye_distance
     u, v = canvas.turned, canvas.v - EYE_V - 0.02
     beside = np.abs(u)
@@ -371,7 +371,7 @@ def _paint_glasses(canvas: Canvas, portrait: Portrait) -> None:
 # --- hair and light ---------------------------------------------------------------------------------------------
 
 
-def _hair_colour(canvas: Canvas, portrait: Portrait, look: Look) -> Field:
+def _hair_colour(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> Field:
     """Hair with strands and a shine where the light falls on the crown."""
     waves = portrait.face.waves
     around = np.arctan2(canvas.u, 1.6 - canvas.v) * 26
@@ -383,7 +383,7 @@ def _hair_colour(canvas: Canvas, portrait: Portrait, look: Look) -> Field:
     return colour
 
 
-def _paint_back_hair(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _paint_back_hair(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     u, v, face = canvas.u, canvas.v, portrait.face
     if portrait.hair_style == "long":
         wave = 0.03 + 0.05 * face.waves
@@ -397,7 +397,7 @@ def _paint_back_hair(canvas: Canvas, portrait: Portrait, look: Look) -> None:
         canvas.paint(_hair_colour(canvas, portrait, look) * 0.9, canvas.inside(bun, 2.0))
 
 
-def _paint_front_hair(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _paint_front_hair(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     if portrait.hair_style == "bald":
         return
     u, v, face = canvas.u, canvas.v, portrait.face
@@ -418,7 +418,7 @@ def _paint_front_hair(canvas: Canvas, portrait: Portrait, look: Look) -> None:
         canvas.paint(colour, canvas.inside(np.maximum(lock, -0.35 - v), 2.5))
 
 
-def _light_scene(canvas: Canvas, portrait: Portrait, look: Look) -> None:
+def _light_scene(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> None:
     """Apply the light that falls on everything: dark, bright or from one side."""
     if portrait.light == "dark moody lighting":
         away = canvas.scene_x**2 + (canvas.scene_y - 0.2) ** 2
@@ -429,7 +429,7 @@ def _light_scene(canvas: Canvas, portrait: Portrait, look: Look) -> None:
         canvas.rgb *= (1.0 + 0.16 * np.sign(look.light_x) * np.clip(canvas.scene_x, -1.2, 1.2))[..., None]
 
 
-def draw(portraits: Sequence[Portrait], width: int, height: int, zoom: float = 1.0) -> Picture:
+def draw(portraits: Sequence[DrawnPortrait], width: int, height: int, zoom: float = 1.0) -> Picture:
     """Draw the portraits, (n, height, width, 3); zoom 1 frames the face as a crop does, 0.5 shows twice as much."""
     from embedded.drawing.painting import paint_portrait
 

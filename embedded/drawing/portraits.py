@@ -1,6 +1,6 @@
 """Portraits drawn by code: the pictures that the embedded base learns from, and the people of the sample client.
 
-A `Portrait` says who is seen and how; `caption` puts it into words and `draw` into pixels, at any size and zoom.
+A `DrawnPortrait` says who is seen and how; `caption` puts it into words and `draw` into pixels, at any size and zoom.
 Lengths are in head units: the eyes lie on v = 0, the chin at v = 1, and v grows downwards. The background hangs in
 the same units, so a crop of a wide drawing looks as a tight drawing of the same portrait does.
 """
@@ -35,7 +35,7 @@ EYE_LEVEL = 0.437
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class DrawnFace:
     """The numbers that make one person's face differ from another's; 1 is the mean of each unless said otherwise."""
 
     width: float
@@ -66,7 +66,7 @@ class Pose:
 
 
 @dataclass(frozen=True, slots=True)
-class Portrait:
+class DrawnPortrait:
     """One person in one scene: everything that the drawing depends on."""
 
     gender: str
@@ -80,15 +80,15 @@ class Portrait:
     light: str
     beard: bool
     glasses: bool
-    face: Face
+    face: DrawnFace
     pose: Pose
     seed: int
     """Decides the small things: shades of the colours, waves of the hair, trees and windows."""
 
 
-def random_face(rng: random.Random) -> Face:
+def random_face(rng: random.Random) -> DrawnFace:
     """Draw the numbers of a face at random."""
-    return Face(
+    return DrawnFace(
         width=rng.uniform(0.94, 1.06),
         jaw=rng.uniform(0.15, 0.75),
         eye_distance=rng.uniform(0.94, 1.06),
@@ -114,8 +114,8 @@ def random_pose(rng: random.Random, *, spread: float = 1.0) -> Pose:
     )
 
 
-def random_portrait(rng: random.Random, **fixed: Any) -> Portrait:
-    """Draw a portrait at random; keyword arguments fix the fields of `Portrait` that they name."""
+def random_portrait(rng: random.Random, **fixed: Any) -> DrawnPortrait:
+    """Draw a portrait at random; keyword arguments fix the fields of `DrawnPortrait` that they name."""
     gender = fixed.get("gender") or rng.choice(["woman", "man", "woman", "man", "person"])
     style_weights = {"woman": [2.0, 5.0, 1.5, 0.0], "man": [6.0, 1.0, 0.3, 1.2]}.get(gender, [4.0, 3.0, 1.0, 0.5])
     choice: dict[str, Any] = {
@@ -134,10 +134,10 @@ def random_portrait(rng: random.Random, **fixed: Any) -> Portrait:
         "pose": random_pose(rng),
         "seed": rng.getrandbits(32),
     }
-    return Portrait(**{**choice, **fixed})
+    return DrawnPortrait(**{**choice, **fixed})
 
 
-def caption(portrait: Portrait, rng: random.Random | None = None, subject: str | None = None, keep: float = 1.0) -> str:
+def caption(portrait: DrawnPortrait, rng: random.Random | None = None, subject: str | None = None, keep: float = 1.0) -> str:
     """Describe the portrait; with an rng, in shuffled order, each attribute named with probability `keep`."""
     hair = f"{portrait.hair_style} {portrait.hair} hair"
     if portrait.hair_style == "bun":

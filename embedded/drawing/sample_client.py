@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from embedded.drawing.camera_raw import write_dng
 from embedded.drawing.painting import draw
-from embedded.drawing.portraits import Face, Portrait, Pose, random_portrait, random_pose
+from embedded.drawing.portraits import DrawnFace, DrawnPortrait, Pose, random_portrait, random_pose
 from utils import Event, Progress, replacing, sweep_parts
 
 STAGE = "sample"
@@ -31,7 +31,7 @@ CLASS_WORD = "woman"
 SAMPLE_USERNAME = "u1234567890"
 LOOK: dict[str, Any] = {
     "gender": "woman", "hair": "blonde", "hair_style": "bun", "skin": "dark", "eyes": "brown", "beard": False, "glasses": True,
-    "face": Face(
+    "face": DrawnFace(
         width=0.98, jaw=0.45, eye_distance=1.0, eye_size=1.25, brow=1.6, nose=0.95, mouth=1.0, lips=1.4,
         hair_volume=1.02, fringe=0.2, waves=0.3,
     ),
@@ -74,7 +74,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class SampleJob:
     """One MidJourney job: a prompt, its parameters, and up to four pictures under one id."""
 
     uuid: str
@@ -116,19 +116,19 @@ class SampleReport:
 
 _GOOD = (Flaw.NONE,) * 4
 JOBS = (
-    Job(
+    SampleJob(
         "3b9f6f0e-58c4-4d0b-9d0e-6a2c2f7b1a45", "Thu, 02 Oct 2025 09:12:31 GMT",
         Scene("smiling", "blue", "beach", "bright light"), "--ar 2:3 --raw --stylize 100 --v 7", _GOOD,
     ),
-    Job(
+    SampleJob(
         "a07d2c1b-9e36-4f58-8b7a-0c5e4d3f2e19", "Thu, 02 Oct 2025 09:20:02 GMT",
         Scene("serious", "white", "grey", "studio lighting"), "--ar 2:3 --stylize 250 --v 7", _GOOD,
     ),
-    Job(
+    SampleJob(
         "c58e1d74-2f0a-4b96-a3c1-7e9d0b6f5a28", "Fri, 03 Oct 2025 17:45:10 GMT",
         Scene("laughing", "red", "city", "studio lighting"), "--chaos 5 --ar 2:3 --v 7", (*_GOOD[:3], Flaw.BLURRED),
     ),
-    Job(
+    SampleJob(
         "71f4b0a9-6d2c-4e85-9f13-b8a7c6d5e430", "Sat, 04 Oct 2025 08:03:55 GMT",
         Scene("smiling", "green", "white", "studio lighting"), "--ar 2:3 --raw --v 7", (Flaw.NONE, Flaw.FACELESS),
     ),
@@ -172,7 +172,7 @@ def draw_sample(folder: Path) -> Generator[Event, None, SampleReport]:
 
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
-def sample_portrait(scene: Scene, name: str, flaw: Flaw = Flaw.NONE) -> Portrait:
+def sample_portrait(scene: Scene, name: str, flaw: Flaw = Flaw.NONE) -> DrawnPortrait:
     """Her in a scene; the file's name settles the pose and the small things."""
     rng = random.Random(name)
     pose = OUT_OF_SIGHT if flaw is Flaw.FACELESS else random_pose(rng)
@@ -202,7 +202,7 @@ def _blurred(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
-def _write_midjourney(path: Path, job: Job, index: int) -> None:
+def _write_midjourney(path: Path, job: SampleJob, index: int) -> None:
     """Write a PNG with the text that midjourney.com puts into its downloads."""
     from PIL import Image
     from PIL.PngImagePlugin import PngInfo

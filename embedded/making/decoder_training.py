@@ -14,31 +14,31 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from embedded.making.base_model import NOISE_SCHEDULE, PICTURE_SIDE, load_base, make_tokenizer
-from embedded.making.trainee import Course, Progress, Trainee
+from embedded.making.trainee import NetworkTraining, StepReport, TrainingSettings
 from embedded.making.unet_training import new_second_trainee, tokens_of
 from embedded.making.vae_training import new_vae_trainee, picture_importance, picture_loss
 
 if TYPE_CHECKING:
     from embedded.making.training_set import TrainingSet
 
-COURSE = Course(steps=600, batch=8, seed=9, peak_rate=1e-3, warm_up_steps=50, memory=0.99, weight_decay=1e-4)
+COURSE = TrainingSettings(steps=600, batch=8, seed=9, peak_rate=1e-3, warm_up_steps=50, memory=0.99, weight_decay=1e-4)
 NOISIEST = 300
 """Latest time that guesses are made from: four steps end at 250, eight at 125."""
 TRUE_SHARE = 0.25
 """Share of the batch that is decoded from true latents, so that reconstructions stay as good as they are."""
 
 
-def new_decoder_trainee(work: Path, base: Path | None) -> Trainee:
+def new_decoder_trainee(work: Path, base: Path | None) -> NetworkTraining:
     """The whole VAE as its own training or a finished base has it, or as the last checkpoint left it; only the decoder learns."""
     vae = load_base(base).vae if base else new_vae_trainee(work).average
     vae.encoder.requires_grad_(False)
     vae.quant_conv.requires_grad_(False)
     vae.decoder.requires_grad_(True)
     vae.post_quant_conv.requires_grad_(True)
-    return Trainee(vae, COURSE, work / "decoder.pt")
+    return NetworkTraining(vae, COURSE, work / "decoder.pt")
 
 
-def train_decoder(training_set: TrainingSet, work: Path, base: Path | None) -> Iterator[Progress]:
+def train_decoder(training_set: TrainingSet, work: Path, base: Path | None) -> Iterator[StepReport]:
     """Train for the fixed number of steps, from the last checkpoint if there is one."""
     trainee = new_decoder_trainee(work, base)
     guesses = _Guesses(training_set, work, base)

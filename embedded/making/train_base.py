@@ -17,7 +17,7 @@ import torch
 
 from embedded.making.base_model import assemble, make_tokenizer
 from embedded.making.decoder_training import new_decoder_trainee, train_decoder
-from embedded.making.trainee import Progress
+from embedded.making.trainee import StepReport
 from embedded.making.training_set import PORTRAITS, draw_training_set, load_training_set
 from embedded.making.unet_training import new_second_trainee, train_unet, train_unet_again
 from embedded.making.vae_training import train_vae
@@ -67,7 +67,7 @@ def save_base(work: Path, out: Path, base: Path | None = None) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _report(stage: str, progress: Iterator[Progress]) -> None:
+def _report(stage: str, progress: Iterator[StepReport]) -> None:
     for at in progress:
         print(
             f"{stage} step {at.step}/{at.steps}  loss {at.loss:.4f}  {at.samples_per_second:.1f} samples/s  "

@@ -17,7 +17,7 @@ REPORT_STEPS = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class TrainingSettings:
     """The fixed settings of one training; together with the seed they decide its result."""
 
     steps: int
@@ -37,7 +37,7 @@ class Course:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class StepReport:
     """Where a training is after some step."""
 
     step: int
@@ -48,10 +48,10 @@ class Progress:
     seconds_left: float
 
 
-class Trainee:
+class NetworkTraining:
     """Parts in training, with all that a resumed run needs to go on as if it had never stopped."""
 
-    def __init__(self, parts: torch.nn.Module, course: Course, checkpoint: Path) -> None:
+    def __init__(self, parts: torch.nn.Module, course: TrainingSettings, checkpoint: Path) -> None:
         self.course, self.checkpoint = course, checkpoint
         self.parts = parts.train()
         self.average = copy.deepcopy(parts).eval()
@@ -90,14 +90,14 @@ class Trainee:
         if self.step % CHECKPOINT_STEPS == 0 or not self.learning:
             self._save()
 
-    def report(self) -> Progress | None:
+    def report(self) -> StepReport | None:
         """Progress since the last report, when one is due."""
         if self.step % REPORT_STEPS or not self._losses:
             return None
         seconds_each = (time.monotonic() - self._start) / (self.step - self._first_step)
         loss = sum(self._losses) / len(self._losses)
         self._losses.clear()
-        return Progress(
+        return StepReport(
             step=self.step,
             steps=self.course.steps,
             loss=loss,

@@ -19,7 +19,7 @@ from embedded.making.base_model import (
     make_tokenizer,
     make_unet,
 )
-from embedded.making.trainee import Course, Progress, Trainee
+from embedded.making.trainee import NetworkTraining, StepReport, TrainingSettings
 from embedded.making.vae_training import picture_importance
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from embedded.making.training_set import TrainingSet
 
-COURSE = Course(steps=6_000, batch=32, seed=7, peak_rate=2e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
-SECOND_COURSE = Course(steps=5_000, batch=32, seed=8, peak_rate=1e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
+COURSE = TrainingSettings(steps=6_000, batch=32, seed=7, peak_rate=2e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
+SECOND_COURSE = TrainingSettings(steps=5_000, batch=32, seed=8, peak_rate=1e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
 """From the weights of the first course, with the face counted for more: after the first, eyes and mouths are still smudged."""
 DROP_PROMPT = 0.10
 """Share of the pictures shown with an empty prompt, so that guidance has something to push away from."""
@@ -37,17 +37,17 @@ OTHER_SIZE = 0.3
 SIZES = (64, 96, 128, 256, 512, 768, 1024)
 
 
-def new_unet_trainee(tokenizer: CLIPTokenizer, work: Path) -> Trainee:
+def new_unet_trainee(tokenizer: CLIPTokenizer, work: Path) -> NetworkTraining:
     """The U-Net and both text encoders, in this order, as they begin or as the last checkpoint left them."""
     torch.manual_seed(COURSE.seed)
     text_encoders = make_text_encoders(tokenizer)
-    return Trainee(torch.nn.ModuleList([make_unet(), *text_encoders]), COURSE, work / "unet.pt")
+    return NetworkTraining(torch.nn.ModuleList([make_unet(), *text_encoders]), COURSE, work / "unet.pt")
 
 
-def new_second_trainee(tokenizer: CLIPTokenizer, work: Path, base: Path | None) -> Trainee:
+def new_second_trainee(tokenizer: CLIPTokenizer, work: Path, base: Path | None) -> NetworkTraining:
     """The same parts as the first course left them, or as they lie in a finished base, or as the last checkpoint left them."""
     parts = load_base_parts(base) if base else new_unet_trainee(tokenizer, work).average
-    return Trainee(parts.requires_grad_(True), SECOND_COURSE, work / "unet_second.pt")
+    return NetworkTraining(parts.requires_grad_(True), SECOND_COURSE, work / "unet_second.pt")
 
 
 def load_base_parts(base: Path) -> torch.nn.ModuleList:
@@ -56,28 +56,28 @@ def load_base_parts(base: Path) -> torch.nn.ModuleList:
     return torch.nn.ModuleList([pipeline.unet, pipeline.text_encoder, pipeline.text_encoder_2])
 
 
-def train_unet(training_set: TrainingSet, work: Path) -> Iterator[Progress]:
+def train_unet(training_set: TrainingSet, work: Path) -> Iterator[StepReport]:
     """Train for the fixed number of steps, from the last checkpoint if there is one."""
     tokenizer = make_tokenizer(training_set.all_captions())
-    lesson = _Lesson(training_set, tokenizer, importance=1.0)
+    lesson = _BatchMaker(training_set, tokenizer, importance=1.0)
     yield from _follow(new_unet_trainee(tokenizer, work), lesson)
 
 
-def train_unet_again(training_set: TrainingSet, work: Path, base: Path | None) -> Iterator[Progress]:
+def train_unet_again(training_set: TrainingSet, work: Path, base: Path | None) -> Iterator[StepReport]:
     """The second course, from the last checkpoint if there is one."""
     tokenizer = make_tokenizer(training_set.all_captions())
-    lesson = _Lesson(training_set, tokenizer, functional.avg_pool2d(picture_importance(), PATCH_SIDE))
+    lesson = _BatchMaker(training_set, tokenizer, functional.avg_pool2d(picture_importance(), PATCH_SIDE))
     yield from _follow(new_second_trainee(tokenizer, work, base), lesson)
 
 
-def _follow(trainee: Trainee, lesson: _Lesson) -> Iterator[Progress]:
+def _follow(trainee: NetworkTraining, lesson: _BatchMaker) -> Iterator[StepReport]:
     while trainee.learning:
         trainee.learn(_loss(trainee, lesson))
         if progress := trainee.report():
             yield progress
 
 
-class _Lesson:
+class _BatchMaker:
     """Hands out batches: noisy latents with what the U-Net should say about them, and how much each place counts."""
 
     def __init__(self, training_set: TrainingSet, tokenizer: CLIPTokenizer, importance: torch.Tensor | float) -> None:
@@ -121,7 +121,7 @@ def tokens_of(texts: list[str], tokenizer: CLIPTokenizer) -> torch.Tensor:
     return ids
 
 
-def _loss(trainee: Trainee, lesson: _Lesson) -> torch.Tensor:
+def _loss(trainee: NetworkTraining, lesson: _BatchMaker) -> torch.Tensor:
     """How far the predicted velocities are from the true ones in the next batch."""
     unet, first_encoder, second_encoder = trainee.parts
     noisy, times, prompts, sizes, velocity = lesson.batch(trainee.random)

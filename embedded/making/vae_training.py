@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as functional
 
 from embedded.making.base_model import PICTURE_SIDE, make_vae
-from embedded.making.trainee import Course, Progress, Trainee
+from embedded.making.trainee import NetworkTraining, StepReport, TrainingSettings
 
 if TYPE_CHECKING:
     from embedded.making.training_set import TrainingSet
 
-COURSE = Course(steps=3_000, batch=8, seed=5, peak_rate=3e-3, warm_up_steps=50, memory=0.995, weight_decay=1e-4)
+COURSE = TrainingSettings(steps=3_000, batch=8, seed=5, peak_rate=3e-3, warm_up_steps=50, memory=0.995, weight_decay=1e-4)
 CERTAINTY = -6.0
 """Log variance that the encoder gives its latents: next to none."""
 LATENT_NOISE = 0.12
@@ -24,13 +24,13 @@ FACE_WEIGHT = 3.0
 """How much more the eyes, nose and mouth count than the rest of the picture."""
 
 
-def new_vae_trainee(work: Path) -> Trainee:
+def new_vae_trainee(work: Path) -> NetworkTraining:
     """The VAE as it begins or as the last checkpoint left it."""
     torch.manual_seed(COURSE.seed)
-    return Trainee(make_vae(), COURSE, work / "vae.pt")
+    return NetworkTraining(make_vae(), COURSE, work / "vae.pt")
 
 
-def train_vae(training_set: TrainingSet, work: Path) -> Iterator[Progress]:
+def train_vae(training_set: TrainingSet, work: Path) -> Iterator[StepReport]:
     """Train for the fixed number of steps, from the last checkpoint if there is one."""
     trainee = new_vae_trainee(work)
     importance = picture_importance()
@@ -40,7 +40,7 @@ def train_vae(training_set: TrainingSet, work: Path) -> Iterator[Progress]:
             yield progress
 
 
-def _loss(trainee: Trainee, training_set: TrainingSet, importance: torch.Tensor) -> torch.Tensor:
+def _loss(trainee: NetworkTraining, training_set: TrainingSet, importance: torch.Tensor) -> torch.Tensor:
     """How far the encoder is from the code, and the decoder from the pictures, in the next batch."""
     vae, random, each = trainee.parts, trainee.random, (COURSE.batch, 1, 1, 1)
     rows = torch.randint(len(training_set.latents), (COURSE.batch,), generator=random)

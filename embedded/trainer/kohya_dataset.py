@@ -30,7 +30,7 @@ NO_DATA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class TrainingImage:
     """One picture: how often it is shown in an epoch, and how it is fitted (resized, then cropped about its centre)."""
 
     path: Path
@@ -49,7 +49,7 @@ class Subset:
     folder: Path
     repeats: int
     is_reg: bool
-    pictures: tuple[Picture, ...]
+    pictures: tuple[TrainingImage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Dataset:
     """All pictures that are shown, and the counts sd-scripts reports (repeats included)."""
 
     subsets: tuple[Subset, ...]
-    pictures: tuple[Picture, ...]
+    pictures: tuple[TrainingImage, ...]
     train_images: int
     reg_images: int
     batch_size: int
@@ -112,7 +112,7 @@ def read_dataset(flags: Flags) -> Dataset:
     return dataset
 
 
-def balance_reg(reg: list[Picture], train_images: int) -> list[Picture]:
+def balance_reg(reg: list[TrainingImage], train_images: int) -> list[TrainingImage]:
     """As many regularisation pictures as training pictures, counted with repeats: some left out, or shown more often."""
     if not reg:
         return []
@@ -126,7 +126,7 @@ def balance_reg(reg: list[Picture], train_images: int) -> list[Picture]:
     return [replace(reg[index], repeats=count) for index, count in counts.items()]
 
 
-def fit(picture: Picture, flags: Flags) -> Picture:
+def fit(picture: TrainingImage, flags: Flags) -> TrainingImage:
     """Chooses the picture's bucket: the resolution itself, or with --enable_bucket the nearest shape of the same area."""
     if flags.enable_bucket and flags.bucket_no_upscale:
         resized = _shrunk(picture.size, flags.resolution, flags.bucket_reso_steps)
@@ -153,7 +153,7 @@ def bucket_sizes(flags: Flags) -> list[Size]:
     return sorted(sizes)
 
 
-def open_fitted(picture: Picture) -> Image.Image:
+def open_fitted(picture: TrainingImage) -> Image.Image:
     """The pixels the model sees: RGB, resized (area average when shrinking, Lanczos when growing) and cropped to the bucket."""
     with Image.open(picture.path) as opened:
         image = opened.convert("RGB")
@@ -199,7 +199,7 @@ def _subsets(parent: Path, is_reg: bool, caption_extension: str) -> list[Subset]
     return subsets
 
 
-def _pictures(folder: Path, repeats: int, is_reg: bool, class_tokens: str, extension: str) -> tuple[Picture, ...]:
+def _pictures(folder: Path, repeats: int, is_reg: bool, class_tokens: str, extension: str) -> tuple[TrainingImage, ...]:
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     LOG.info(f"found directory {folder} contains {len(paths)} image files")
     captions = {path: read_caption(path.with_suffix(extension)) for path in paths}
@@ -212,7 +212,7 @@ def _pictures(folder: Path, repeats: int, is_reg: bool, class_tokens: str, exten
         for path in missing[:MISSING_SHOWN]:
             LOG.warning(str(path))
     return tuple(
-        Picture(path, class_tokens if caption is None else caption, _size(path), repeats, is_reg)
+        TrainingImage(path, class_tokens if caption is None else caption, _size(path), repeats, is_reg)
         for path, caption in captions.items()
     )
 

@@ -28,14 +28,14 @@ from torch.nn import functional
 from tqdm import tqdm
 
 from embedded.trainer import sdxl_model, trainer_samples, trainer_state
-from embedded.trainer.kohya_dataset import Dataset, Picture
+from embedded.trainer.kohya_dataset import Dataset, TrainingImage
 from embedded.trainer.kohya_lora import LoraShape, add_lora
 from embedded.trainer.kohya_metadata import checkpoint_metadata, lora_metadata
 from embedded.trainer.sdxl_model import TextOutputs
 from embedded.trainer.trainer_console import LOG, say
 from embedded.trainer.trainer_flags import Flags, Refused
-from embedded.trainer.trainer_samples import Painter
-from embedded.trainer.trainer_state import Names, Progress
+from embedded.trainer.trainer_samples import SamplePainter
+from embedded.trainer.trainer_state import Names, SavedProgress
 
 DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -63,7 +63,7 @@ class Training:
     lr_scheduler: Any
     noise: DDPMScheduler
     inputs: Inputs
-    painter: Painter | None
+    painter: SamplePainter | None
     metadata: dict[str, str]
     names: Names
 
@@ -97,7 +97,7 @@ def train(flags: Flags, data: Dataset) -> None:
     accelerator.end_training()
     last = training.names.last()
     if flags.save_state or flags.save_state_on_train_end:
-        save_state(training, trainer_state.state_folder(last), Progress(epoch, step))
+        save_state(training, trainer_state.state_folder(last), SavedProgress(epoch, step))
     save_checkpoint(training, last, step, epoch)
     LOG.info("model saved.")
 
@@ -159,7 +159,7 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
     )
 
 
-def cache_inputs(flags: Flags, data: Dataset, seed: int, device: torch.device) -> tuple[Inputs, Painter | None]:
+def cache_inputs(flags: Flags, data: Dataset, seed: int, device: torch.device) -> tuple[Inputs, SamplePainter | None]:
     """Latents of all pictures and text outputs of all captions; the VAE stays, on the CPU, only if samples are painted."""
     dtype = DTYPES[flags.mixed_precision]
     prompts = trainer_samples.read_prompts(flags)
@@ -171,7 +171,7 @@ def cache_inputs(flags: Flags, data: Dataset, seed: int, device: torch.device) -
     captions = [picture.caption for picture in data.pictures]
     spoken = [text for prompt in prompts for text in (prompt.text, prompt.negative)]
     texts = sdxl_model.encode_captions(flags.base, captions + spoken, flags.max_token_length, device, dtype)
-    painter = Painter(prompts, texts, vae, sdxl_model.scheduler_config(flags.base), flags) if prompts else None
+    painter = SamplePainter(prompts, texts, vae, sdxl_model.scheduler_config(flags.base), flags) if prompts else None
     return Inputs(latents, texts), painter
 
 
@@ -309,7 +309,7 @@ def batch_loss(training: Training, members: list[int]) -> Tensor:
     return (loss * weights.to(device)).mean()
 
 
-def size_ids(picture: Picture) -> list[int]:
+def size_ids(picture: TrainingImage) -> list[int]:
     """SDXL's six numbers about a picture: its own height and width, the top and left of the crop, height and width seen.
 
     A picture that was shrunk counts as one of the size it was shrunk to: that is what the pipeline says when it paints, and a
@@ -352,7 +352,7 @@ def after_step(training: Training, step: int, epoch: int) -> None:
         save_checkpoint(training, checkpoint, step, epoch)
         if flags.save_state:
             LOG.info(f"\nsaving state at step {step}")
-            save_state(training, trainer_state.state_folder(checkpoint), Progress(epoch, step))
+            save_state(training, trainer_state.state_folder(checkpoint), SavedProgress(epoch, step))
         trainer_state.prune_steps(flags, training.names, step)
 
 
@@ -364,7 +364,7 @@ def after_epoch(training: Training, step: int, epoch: int, is_last: bool) -> Non
         save_checkpoint(training, checkpoint, step, epoch)
         if flags.save_state:
             LOG.info(f"\nsaving state at epoch {epoch}")
-            save_state(training, trainer_state.state_folder(checkpoint), Progress(epoch, step))
+            save_state(training, trainer_state.state_folder(checkpoint), SavedProgress(epoch, step))
     if training.painter and trainer_samples.due(flags, step, epoch):
         paint(training, step, epoch)
 
@@ -389,7 +389,7 @@ def save_checkpoint(training: Training, path: Path, step: int, epoch: int) -> No
     trainer_state.save_checkpoint(training.unet, path, training.flags.save_precision, header)
 
 
-def save_state(training: Training, folder: Path, progress: Progress) -> None:
+def save_state(training: Training, folder: Path, progress: SavedProgress) -> None:
     """Writes all that --resume needs."""
     trainer_state.save_state(folder, training.unet, training.kept, progress)
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from embedded.trainer.kohya_dataset import Picture, open_fitted
+from embedded.trainer.kohya_dataset import TrainingImage, open_fitted
 from embedded.trainer.trainer_console import LOG
 from embedded.trainer.trainer_flags import Refused, SdxlBase
 
@@ -63,7 +63,7 @@ def scheduler_config(base: SdxlBase) -> dict[str, Any]:
     return dict(DDPMScheduler.load_config(base.config, subfolder="scheduler", local_files_only=True))
 
 
-def encode_pictures(vae: Vae, pictures: Sequence[Picture], device: torch.device, seed: int) -> list[Tensor]:
+def encode_pictures(vae: Vae, pictures: Sequence[TrainingImage], device: torch.device, seed: int) -> list[Tensor]:
     """Latents of each picture, (channels, height/f, width/f), scaled as the U-Net expects, on the CPU in fp32.
 
     Raises:
@@ -153,7 +153,7 @@ def _options(folder: Path, part: str) -> dict[str, Any]:
     return {"subfolder": part, "local_files_only": True, "variant": "fp16" if only_half else None}
 
 
-def _same_sized(pictures: Sequence[Picture]) -> list[list[int]]:
+def _same_sized(pictures: Sequence[TrainingImage]) -> list[list[int]]:
     """Indices of pictures in groups of one bucket, no larger than the VAE can take at once."""
     groups: list[list[int]] = []
     for index in sorted(range(len(pictures)), key=lambda index: pictures[index].bucket):
@@ -165,7 +165,7 @@ def _same_sized(pictures: Sequence[Picture]) -> list[list[int]]:
     return groups
 
 
-def _pixels(picture: Picture) -> Tensor:
+def _pixels(picture: TrainingImage) -> Tensor:
     """(3, height, width) in [-1, 1]."""
     return torch.from_numpy(np.array(open_fitted(picture))).permute(2, 0, 1).float() / 127.5 - 1
 

@@ -37,7 +37,7 @@ SMALLEST_SIDE_PX = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class SamplePrompt:
     """One line of the prompts file. `seed` None paints a new picture each time."""
 
     text: str
@@ -50,17 +50,17 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Painter:
+class SamplePainter:
     """All that painting needs besides the U-Net."""
 
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[SamplePrompt, ...]
     texts: dict[str, TextOutputs]
     vae: Any
     scheduler_config: dict[str, Any]
     flags: Flags
 
 
-def read_prompts(flags: Flags) -> tuple[Prompt, ...]:
+def read_prompts(flags: Flags) -> tuple[SamplePrompt, ...]:
     """The prompts to paint, none when no picture is asked for; a missing file is logged and painting skipped, as in sd-scripts."""
     if not flags.samples_wanted or flags.sample_prompts is None:
         return ()
@@ -73,12 +73,12 @@ def read_prompts(flags: Flags) -> tuple[Prompt, ...]:
     return tuple(parse_prompt(line.strip()) for line in lines if line.strip() and not line.startswith("#"))
 
 
-def parse_prompt(line: str) -> Prompt:
+def parse_prompt(line: str) -> SamplePrompt:
     """Reads 'a portrait --n blurry --w 96 --h 96 --d 1 --l 2.5 --s 20'; words it does not know are left out."""
     text, *options = line.split(" --")
     given = {found[1]: found[2] for option in options if (found := re.match(r"(n|w|h|d|l|s) (.+)", option.strip()))}
     try:
-        return Prompt(
+        return SamplePrompt(
             text=text.strip(),
             negative=given.get("n", ""),
             width=int(given.get("w", "0")),
@@ -100,7 +100,7 @@ def due(flags: Flags, step: int, epoch: int | None) -> bool:
     return bool(flags.sample_every_n_steps) and epoch is None and step % (flags.sample_every_n_steps or 1) == 0
 
 
-def paint(painter: Painter, unet: UNet2DConditionModel, step: int, epoch: int | None) -> list[Path]:
+def paint(painter: SamplePainter, unet: UNet2DConditionModel, step: int, epoch: int | None) -> list[Path]:
     """Paints every prompt into {output_dir}/sample; returns the files."""
     LOG.info(f"\ngenerating sample images at step / サンプル画像生成 ステップ: {step}")
     folder = painter.flags.output_dir / "sample"
@@ -123,7 +123,7 @@ def sample_name(output_name: str | None, step: int, epoch: int | None, index: in
     return "_".join(part for part in parts if part is not None) + ".png"
 
 
-def _pipeline(painter: Painter, unet: UNet2DConditionModel) -> StableDiffusionXLPipeline:
+def _pipeline(painter: SamplePainter, unet: UNet2DConditionModel) -> StableDiffusionXLPipeline:
     sampler = painter.flags.sample_sampler.removeprefix("k_")
     own: dict[str, Any] = {"algorithm_type": sampler} if sampler in ("dpmsolver", "dpmsolver++") else {}
     if sampler == "ddim":
@@ -143,7 +143,7 @@ def _pipeline(painter: Painter, unet: UNet2DConditionModel) -> StableDiffusionXL
     return pipeline
 
 
-def _call(painter: Painter, prompt: Prompt, unet: UNet2DConditionModel) -> dict[str, Any]:
+def _call(painter: SamplePainter, prompt: SamplePrompt, unet: UNet2DConditionModel) -> dict[str, Any]:
     generator = torch.Generator()
     generator.seed() if prompt.seed is None else generator.manual_seed(prompt.seed)
     text, negative = painter.texts[prompt.text], painter.texts[prompt.negative]

@@ -24,7 +24,7 @@ PARTIAL = ".partial-"  # begins the name of what is being written
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class SavedProgress:
     """Where a saved training stood: epoch counted from 1, optimizer steps done."""
 
     current_epoch: int
@@ -83,7 +83,7 @@ def save_checkpoint(unet: UNet2DConditionModel, path: Path, precision: str | Non
     write_file(path, safetensors_bytes(kohya_tensors(unet, dtype), metadata))
 
 
-def save_state(folder: Path, unet: UNet2DConditionModel, keep: dict[str, Any], progress: Progress) -> None:
+def save_state(folder: Path, unet: UNet2DConditionModel, keep: dict[str, Any], progress: SavedProgress) -> None:
     """Writes all that is needed to go on: LoRA in fp32, the state of each of `keep`, random numbers, and where it stood.
 
     `keep` maps a file name ('optimizer.bin') to what has `state_dict`.
@@ -104,11 +104,11 @@ def save_state(folder: Path, unet: UNet2DConditionModel, keep: dict[str, Any], p
         _remove(partial)
 
 
-def read_progress(folder: Path) -> Progress:
+def read_progress(folder: Path) -> SavedProgress:
     """Where a saved training stood; raises `Refused` when `folder` is no whole state."""
     try:
         read = json.loads((folder / "train_state.json").read_text(encoding="utf-8"))
-        return Progress(int(read["current_epoch"]), int(read["current_step"]))
+        return SavedProgress(int(read["current_epoch"]), int(read["current_step"]))
     except (OSError, ValueError, KeyError) as error:
         raise Refused(f"Tried to find {folder} but folder does not exist or holds no train_state.json ({error})") from error
 

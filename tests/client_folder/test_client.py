@@ -98,7 +98,7 @@ def test_a_moved_folder_works_where_it_lies(tmp_path):
 HOLDER = """
 import sys
 from pathlib import Path
-from client import Client
+from client_folder.client import Client
 with Client(Path(sys.argv[1])).lock():
     print("held", flush=True)
     sys.stdin.read()

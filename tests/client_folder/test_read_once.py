@@ -31,20 +31,32 @@ def note(event, words):
         opened.append(words[0])
 
 
-from argparse import Namespace
-
 import avatar_pipeline
-from action_table import Job
-from actions import action_named
-from client import open_client
-from client import create_client
-from client_records import Decisions
+from actions.action import Job, Session
+from actions.table import action_named
+from actions.request import questions_of
+from client_folder.client import create_client, open_client
+from client_folder.records import Decisions
 from config import load_settings
-from language import speak
+from locales.language import speak
+from machine.model_process import ModelProcess
 
 speak("en")
-options = Namespace(client="ana", changes=[], everywhere=False)
-job = Job(home, load_settings(home), options, open_client(home, "ana"))
+client = open_client(home, "ana")
+session = Session(home, load_settings(home), ModelProcess())
+
+
+def job(action, **words):
+    """The action's job, as far as the menu has asked for it."""
+    return Job(session, action_named(action).request.model_construct(client="ana", **words), client)
+
+
+def offered(action, **words):
+    """What the menu offers at the action's first question."""
+    questions = questions_of(action_named(action).request)
+    return next(question.ask.offer for question in questions if question.ask.offer)(job(action, **words))
+
+
 sys.addaudithook(note)
 QUESTION
 print(json.dumps([str(Path(path).relative_to(home / "clients" / "ana")) for path in opened if "clients" in path]))
@@ -76,14 +88,14 @@ def opened_for(home, question):
 
 
 QUESTIONS = {
-    "the doctor": 'list(action_named("doctor").run(job))',
-    "what to take out": 'action_named("quarantine").options[0].offer(job)',
-    "which steps are done": "from actions.journey import read_journey; read_journey(home, job.settings, job.who)",
-    "what was refused": 'list(action_named("rejected").run(job))',
-    "which to accept": 'action_named("accept").options[0].offer(job)',
-    "what other limits would do": 'action_named("limits").planned(job)',
-    "what the dataset would be": 'action_named("dataset").planned(job)',
-    "whose caption": 'action_named("captions").options[0].offer(job)',
+    "the doctor": 'list(action_named("doctor").run(job("doctor")))',
+    "what to take out": 'offered("quarantine")',
+    "which steps are done": "from actions.journey import read_journey; read_journey(home, session.settings, client)",
+    "what was refused": 'list(action_named("rejected").run(job("rejected")))',
+    "which to accept": 'offered("accept")',
+    "what other limits would do": 'action_named("limits").planned(job("limits"))',
+    "what the dataset would be": 'action_named("dataset").planned(job("dataset"))',
+    "whose caption": 'offered("captions")',
 }
 
 

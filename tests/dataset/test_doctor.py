@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from client_folder.client import Client, create_client
-from client_folder.records import Analysis, Face, Faces, Look, Picture, Pictures, Source, Verdict
+from client_folder.records import Analysis, DetectedFaces, Face, Faces, Picture, Pictures, Source, Verdict
 from config import Settings
 from data_preprocessor import prepare_dataset
 from dataset.doctor import Examination, examine, find_removable
@@ -165,7 +165,7 @@ def test_somebody_else_inside_a_crop_is_found(client: Client) -> None:
     others = [
         Face(box=box, landmarks={}, confidence=1, square=(0, 0, 60), measures={}) for box in ((10, 10, 30, 40), (40, 10, 15, 20))
     ]
-    seen = Look(file="m0.png", sha256=sha("m0"), source=Source.MIDJOURNEY, method="m", faces=tuple(others))
+    seen = DetectedFaces(file="m0.png", sha256=sha("m0"), source=Source.MIDJOURNEY, method="m", faces=tuple(others))
     write_record(client.looks / f"{stem(Source.MIDJOURNEY, 'm0')}.json", seen)
     build(client, faces)
     (symptom,) = [found for found in examine(client, SETTINGS).symptoms if found.sign is Sign.SECOND_FACES]

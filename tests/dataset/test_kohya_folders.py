@@ -371,8 +371,8 @@ def test_without_links_pictures_are_copied(client: Client, monkeypatch: pytest.M
 _CHILD = """
 import os, signal, sys
 from pathlib import Path
-import dataset
-from client import Client
+import data_preprocessor
+from client_folder.client import Client
 from config import DatasetDistribution, Settings
 
 left = int(sys.argv[2])
@@ -387,7 +387,7 @@ def counted(change):
 
 os.replace, os.unlink, os.rmdir = counted(os.replace), counted(os.unlink), counted(os.rmdir)
 settings = Settings(caption="{trigger}, {details}", distribution=DatasetDistribution(share_real=0.5))
-for _ in dataset.prepare_dataset(Client(Path(sys.argv[1])), settings):
+for _ in data_preprocessor.prepare_dataset(Client(Path(sys.argv[1])), settings):
     pass
 """
 KILLED_FOR = Settings(caption="{trigger}, {details}", distribution=DatasetDistribution(share_real=0.5))

@@ -89,7 +89,7 @@ def test_the_same_seed_paints_the_same_picture(base: StableDiffusionXLPipeline) 
 
 @pytest.mark.parametrize("recipe", measure_base.RECIPES, ids=lambda recipe: recipe.name)
 def test_the_base_paints_what_it_is_asked_to(
-    base: StableDiffusionXLPipeline, judge: measure_base.Judge, recipe: measure_base.Recipe
+    base: StableDiffusionXLPipeline, judge: measure_base.Judge, recipe: measure_base.BaseRecipe
 ) -> None:
     figures = measure_base.measure(base, recipe, judge)
     assert figures.faces >= FEWEST_OF_16

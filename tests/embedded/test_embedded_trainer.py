@@ -24,7 +24,7 @@ import pytest
 from one_file import write_one_file
 from PIL import Image
 
-from embedded.trainer.kohya_dataset import Picture, balance_reg, bucket_sizes, open_fitted, read_dataset
+from embedded.trainer.kohya_dataset import TrainingImage, balance_reg, bucket_sizes, open_fitted, read_dataset
 from embedded.trainer.kohya_metadata import lora_metadata
 from embedded.trainer.trainer_flags import Flags, Refused, parse_flags
 
@@ -640,7 +640,7 @@ def test_batches_depend_on_seed_and_epoch_only(model: Path, data: Path) -> None:
 
 @pytest.mark.parametrize(("reg_count", "repeats", "train", "shown"), [(6, 1, 20, [4, 4, 3, 3, 3, 3]), (6, 2, 5, [2, 2, 2])])
 def test_as_many_regularisation_pictures_as_training_pictures(reg_count: int, repeats: int, train: int, shown: list[int]) -> None:
-    reg = [Picture(Path(f"{number}.png"), "", (64, 64), repeats, True) for number in range(reg_count)]
+    reg = [TrainingImage(Path(f"{number}.png"), "", (64, 64), repeats, True) for number in range(reg_count)]
     assert [picture.repeats for picture in balance_reg(reg, train)] == shown
 
 

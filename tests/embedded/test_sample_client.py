@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from stages import run
 
-from embedded.drawing.portraits import Face, caption, random_face, random_portrait
+from embedded.drawing.portraits import DrawnFace, caption, random_face, random_portrait
 from embedded.drawing.regularisation import FOLDER, draw_regularisation
 from embedded.drawing.sample_client import GOOD_PICTURES, JOBS, LOOK, PHOTOS, SAMPLE_USERNAME, Flaw, SampleReport, draw_sample
 from utils import Progress
@@ -152,7 +152,7 @@ def test_her_face_lies_outside_of_what_the_base_learned_from() -> None:
     faces = [random_face(random.Random(seed)) for seed in range(500)]
     beyond = [
         field.name
-        for field in fields(Face)
+        for field in fields(DrawnFace)
         if getattr(LOOK["face"], field.name) > 1.02 * max(getattr(face, field.name) for face in faces)
     ]
     assert beyond == ["eye_size", "brow", "lips"]

@@ -17,7 +17,7 @@ from client_folder.records import Faces, Source, Verdict
 from config import Settings
 from exam.likeness import OTHERS_PROMPTS, Likeness, measure_likeness
 from generation import generate, plan_portraits
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 from portraits.recipes import DEFAULT_SEEDS
 from portraits.sdxl import latents_of
 from utils import NotReady, write_record
@@ -34,9 +34,9 @@ def lora(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Workshop, None, None]:
-    with Workshop(tmp_path_factory.mktemp("logs") / "worker.log") as workshop:
-        yield workshop
+def model_process(tmp_path_factory: pytest.TempPathFactory) -> Generator[ModelProcess, None, None]:
+    with ModelProcess(tmp_path_factory.mktemp("logs") / "worker.log") as model_process:
+        yield model_process
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def short_walks(monkeypatch: pytest.MonkeyPatch) -> None:
     from portraits import recipes
     from portraits.sdxl import Sampler
 
-    monkeypatch.setattr(recipes, "BASE_RECIPE", recipes.Recipe(recipes.Kind.BASE, 2, 1.0, Sampler.OWN))
+    monkeypatch.setattr(recipes, "BASE_RECIPE", recipes.Recipe(recipes.RecipeKind.BASE, 2, 1.0, Sampler.OWN))
 
 
 def make_client(home: Path, lora: Path, crops: int = 3) -> Client:
@@ -75,10 +75,10 @@ def test_shares_of_the_gap() -> None:
     assert not likeness.model_copy(update={"others_lora": 93.0}).good, "away from the client is moved too"
 
 
-def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
+def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, lora: Path, model_process: ModelProcess) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
     (client.models / "demo_avatar_v2-step00000250.safetensors").write_bytes(lora.read_bytes())  # of a training that was cut off
-    report = finish(measure_likeness(client, settings, workshop=shop))
+    report = finish(measure_likeness(client, settings, model_process=model_process))
     records = [json.loads(file.read_text(encoding="utf-8")) for file in client.output.glob("portrait_*.json")]
     assert {record["lora"] for record in records} == {"", "demo_avatar_v1.safetensors"}
     likeness = report.likeness
@@ -90,18 +90,18 @@ def test_measured_once_shown_and_answered_from_disk(tmp_path: Path, base: Path, 
     files = [path for path in client.root.rglob("*") if path.is_file() and path != report.contact_sheet]
     before = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
     sheet_bytes = report.contact_sheet.read_bytes()
-    again = finish(measure_likeness(client, settings, workshop=shop))
+    again = finish(measure_likeness(client, settings, model_process=model_process))
     assert again.likeness == likeness
     assert {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in files} == before
     assert report.contact_sheet.read_bytes() == sheet_bytes
     assert plan_portraits(client, settings, weights=(0.0, 1.0)).missing == 0, "these are the portraits that generate paints"
 
 
-def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
+def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lora: Path, model_process: ModelProcess) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    report = finish(measure_likeness(client, settings, workshop=shop))
+    report = finish(measure_likeness(client, settings, model_process=model_process))
     plan = plan_portraits(client, settings, weights=(0.0,))
-    portraits = [image.file for image in finish(generate(client, settings, plan, shop)).images]
+    portraits = [image.file for image in finish(generate(client, settings, plan, model_process)).images]
 
     def latents(files: list[Path]) -> np.ndarray:
         pictures = [Image.open(file).convert("RGB").resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX) for file in files]
@@ -115,15 +115,15 @@ def test_distances_are_those_of_the_bases_latents(tmp_path: Path, base: Path, lo
     assert report.likeness.lora != report.likeness.base
 
 
-def test_new_crops_are_measured_anew(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
+def test_new_crops_are_measured_anew(tmp_path: Path, base: Path, lora: Path, model_process: ModelProcess) -> None:
     client, settings = make_client(tmp_path, lora), Settings(base_model=str(base))
-    first = finish(measure_likeness(client, settings, workshop=shop)).likeness
+    first = finish(measure_likeness(client, settings, model_process=model_process)).likeness
     Image.new("RGB", (256, 256), "white").save(client.processed / "0.png")
-    second = finish(measure_likeness(client, settings, workshop=shop)).likeness
+    second = finish(measure_likeness(client, settings, model_process=model_process)).likeness
     assert second.key != first.key and second.crops != first.crops
 
 
-def test_it_waits_for_crops_and_a_lora(tmp_path: Path, base: Path, lora: Path, shop: Workshop) -> None:
+def test_it_waits_for_crops_and_a_lora(tmp_path: Path, base: Path, lora: Path, model_process: ModelProcess) -> None:
     settings = Settings(base_model=str(base))
     with pytest.raises(NotReady):
         next(measure_likeness(make_client(tmp_path / "one", lora, crops=1), settings))

@@ -12,7 +12,7 @@ from client_folder.reasons import Reason
 from config import QualityControlConfig
 from embedded.drawing.painting import draw
 from embedded.drawing.portraits import random_portrait
-from faces.quality import Refusal, judge, measure
+from faces.quality import QualityFailure, judge, measure
 
 LIMITS = QualityControlConfig()
 GOOD = {
@@ -49,7 +49,7 @@ def measured(image: Image.Image) -> dict[str, float]:
 def test_a_limit_refuses_what_lies_beyond_it_and_nothing_on_it(reason: Reason, name: str, limit: str, beyond: float) -> None:
     at = float(getattr(LIMITS, limit))
     assert judge({**GOOD, name: at}, LIMITS) is None
-    assert judge({**GOOD, name: at + beyond}, LIMITS) == Refusal(reason, at + beyond, at)
+    assert judge({**GOOD, name: at + beyond}, LIMITS) == QualityFailure(reason, at + beyond, at)
 
 
 @pytest.mark.parametrize(("reason", "name", "limit", "beyond"), EDGES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from client_folder.reasons import Reason
-from client_folder.records import Analysis, Decisions, Face, Look, Picture, Source, Verdict
+from client_folder.records import Analysis, Decisions, DetectedFaces, Face, Picture, Source, Verdict
 from config import QualityControlConfig
 from faces.identity import Identity, identify
 from faces.verdicts import decide, identity_of
@@ -29,16 +29,16 @@ def face(left: int, side: int, who: float = 0.0, confidence: float = 0.99, **mea
     )  # fmt: skip
 
 
-def look(*faces: Face, source: Source = Source.REAL, sha: str = "a" * 64, **more: object) -> Look:
-    return Look(file="x.jpg", sha256=sha, source=source, method="m", faces=faces, **more)  # type: ignore[arg-type]
+def look(*faces: Face, source: Source = Source.REAL, sha: str = "a" * 64, **more: object) -> DetectedFaces:
+    return DetectedFaces(file="x.jpg", sha256=sha, source=source, method="m", faces=faces, **more)  # type: ignore[arg-type]
 
 
-def verdict(seen: Look, identity: Identity | None = None, decisions: Decisions | None = None) -> Verdict:
+def verdict(seen: DetectedFaces, identity: Identity | None = None, decisions: Decisions | None = None) -> Verdict:
     picture = Picture(file=seen.file, original="x.jpg", source=seen.source, sha256=seen.sha256)
     return decide(seen, picture, "raw_real/x.jpg", QUALITY, identity or Identity(), decisions or Decisions())
 
 
-def reason(seen: Look, identity: Identity | None = None) -> Reason | None:
+def reason(seen: DetectedFaces, identity: Identity | None = None) -> Reason | None:
     rejection = verdict(seen, identity).rejection
     return rejection.reason if rejection else None
 

@@ -19,8 +19,8 @@ from generation import plan_portraits
 from machine.base_models import SINGLE_FILE_PX, BaseKind, NotSdxl, base_at, base_of, digest_model, few_steps, find_base
 from machine.errors import RecipeRefused
 from machine.models import Allows, model_named
-from portraits.prompts import Words
-from portraits.recipes import EMBEDDED_RECIPE, Wish, studio_of
+from portraits.prompts import PromptOptions
+from portraits.recipes import EMBEDDED_RECIPE, RecipeChoice, setup_of
 from training.inputs import read_base
 from training.installation import set_up
 from training.machine_doctor import Check, examine_machine
@@ -87,7 +87,7 @@ def test_sdxl_placed_by_hand_is_found(tmp_path: Path) -> None:
     assert (base.path, base.kind, base.native_px, base.preload) == (checkpoint, BaseKind.SDXL, SINGLE_FILE_PX, "")
     assert base.licence == "CreativeML Open RAIL++-M"
     client = create_client(tmp_path, "ana")
-    assert read_base(client, SDXL).path == studio_of(client, SDXL).files.base == checkpoint
+    assert read_base(client, SDXL).path == setup_of(client, SDXL).files.base == checkpoint
 
 
 def test_a_folder_and_the_same_in_one_file(tmp_path: Path, tiny: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_batch_of_portraits_reads_its_base_once(tmp_path: Path) -> None:
             opened[Path(str(arguments[0])).relative_to(base).as_posix()] += 1
 
     sys.addaudithook(hear)
-    plan = plan_portraits(client, Settings(base_model=str(base)), words=Words(("a", "b")), weights=(0.0, 0.7, 1.0))
+    plan = plan_portraits(client, Settings(base_model=str(base)), prompt_options=PromptOptions(("a", "b")), weights=(0.0, 0.7, 1.0))
     watching = False
     assert plan.total == 12
     assert opened["unet/diffusion_pytorch_model.safetensors"] == 1
@@ -199,15 +199,15 @@ def test_doctor_and_setup_name_a_base_that_cannot_be_used(tmp_path: Path) -> Non
 
 def test_the_embedded_bases_own_guidance_may_be_given(tmp_path: Path) -> None:
     client = create_client(tmp_path, "ana")
-    assert studio_of(client, Settings(), Wish(guidance=EMBEDDED_RECIPE.guidance)).recipe == EMBEDDED_RECIPE
-    assert not studio_of(client, Settings(), Wish(guidance=1.0)).recipe.negative
+    assert setup_of(client, Settings(), RecipeChoice(guidance=EMBEDDED_RECIPE.guidance)).recipe == EMBEDDED_RECIPE
+    assert not setup_of(client, Settings(), RecipeChoice(guidance=1.0)).recipe.negative
     for guidance in (0.9, 12.5):
         with pytest.raises(RecipeRefused) as refused:
-            studio_of(client, Settings(), Wish(guidance=guidance))
+            setup_of(client, Settings(), RecipeChoice(guidance=guidance))
         assert refused.value.cure() == "From 1.0 to 12.0; 1.25 is usual."
     place_sdxl(tmp_path)
     with pytest.raises(RecipeRefused) as refused:
-        studio_of(client, SDXL, Wish(guidance=1.25))
+        setup_of(client, SDXL, RecipeChoice(guidance=1.25))
     assert refused.value.cure() == "From 1.5 to 12.0; 7 is usual."
 
 

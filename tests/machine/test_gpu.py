@@ -14,7 +14,7 @@ from actions.action import Job, Session, dump
 from actions.request import Request
 from config import Settings
 from machine.gpu import CPU, GPUState, find_gpus, profile_here, profile_of
-from machine.model_process import Workshop
+from machine.model_process import ModelProcess
 
 
 def card(name, total_gb, capability=(8, 6)):
@@ -136,16 +136,16 @@ def test_where_a_worker_runs_its_models_are_named_and_freed(tmp_path):
             console.print(VIEWS[type(report)](report))
         return captured.get()
 
-    with Workshop(tmp_path / "worker.log") as shop:
-        finish(shop.ask("status"))
-        session = Session(tmp_path, Settings(), shop)
+    with ModelProcess(tmp_path / "worker.log") as model_process:
+        finish(model_process.ask("status"))
+        session = Session(tmp_path, Settings(), model_process)
         job = Job(session, machine_actions.ModelsRequest(verb="free"))
         report = finish(machine_actions.GPU.run(Job(session, Request())))
-        assert report.worker.running and report.worker.pid == shop.pid
+        assert report.worker.running and report.worker.pid == model_process.pid
         assert machine_actions.GPU.answer(report).note == ""
         assert "Loaded models: -" in said(report)
         freed = finish(machine_actions.MODELS.run(job))
-        assert shop.pid is None and dump(machine_actions.MODELS.answer(freed)) == {"freed": [], "note": ""}
+        assert model_process.pid is None and dump(machine_actions.MODELS.answer(freed)) == {"freed": [], "note": ""}
         assert "No model was loaded." in said(freed)
         nothing = finish(machine_actions.MODELS.run(job))
         assert machine_actions.MODELS.answer(nothing).note == "only_this_program"

@@ -19,10 +19,10 @@ import pytest
 from stages import finish, run
 
 from machine.errors import OutOfMemory, WorkerDied
-from machine.model_process import NOTICES, WORKER, Workshop, relay
-from machine.vram import RAM_KEPT_FREE_GB, Shelf, dropped
+from machine.model_process import NOTICES, WORKER, ModelProcess, relay
+from machine.vram import RAM_KEPT_FREE_GB, ModelCache, dropped
 from machine.worker import TASKS
-from machine.worker_tasks import Order
+from machine.worker_tasks import Task
 from portraits.painter import CPU_BATCH, batch_size
 from utils import Notice, ProgramFault, Progress
 
@@ -30,43 +30,44 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def shop(tmp_path):
-    with Workshop(tmp_path / "worker.log") as workshop:
-        yield workshop
+def model_process(tmp_path):
+    with ModelProcess(tmp_path / "worker.log") as model_process:
+        yield model_process
 
 
-def test_a_worker_starts_when_it_is_asked_and_ends_with_its_program(shop):
-    assert shop.pid is None and not shop.status().running, "asking for its status starts none"
-    assert finish(shop.ask("status")) == {"loaded": [], "allocated_gb": 0.0, "reserved_gb": 0.0}
-    pid = shop.pid
-    finish(shop.ask("status"))
-    assert (shop.pid, shop.starts) == (pid, 1)
-    shop.close()
-    assert shop.pid is None and not psutil.pid_exists(pid)
+def test_a_worker_starts_when_it_is_asked_and_ends_with_its_program(model_process):
+    assert model_process.pid is None and not model_process.status().running, "asking for its status starts none"
+    assert finish(model_process.ask("status")) == {"loaded": [], "allocated_gb": 0.0, "reserved_gb": 0.0}
+    pid = model_process.pid
+    finish(model_process.ask("status"))
+    assert (model_process.pid, model_process.starts) == (pid, 1)
+    model_process.close()
+    assert model_process.pid is None and not psutil.pid_exists(pid)
 
 
-def test_a_fault_in_the_worker_is_told_and_the_worker_lives_on(shop, tmp_path):
+def test_a_fault_in_the_worker_is_told_and_the_worker_lives_on(model_process, tmp_path):
     with pytest.raises(ProgramFault, match="KeyError"):
-        finish(shop.ask("nonesuch"))
+        finish(model_process.ask("nonesuch"))
     assert "KeyError" in (tmp_path / "worker.log").read_text()
-    assert finish(shop.ask("status"))["loaded"] == []
-    assert shop.starts == 1
+    assert finish(model_process.ask("status"))["loaded"] == []
+    assert model_process.starts == 1
 
 
-def test_a_killed_worker_is_told_and_the_next_order_starts_another(shop):
-    finish(shop.ask("status"))
-    os.kill(shop.pid, signal.SIGKILL)
+def test_a_killed_worker_is_told_and_the_next_order_starts_another(model_process):
+    finish(model_process.ask("status"))
+    os.kill(model_process.pid, signal.SIGKILL)
     with pytest.raises(WorkerDied):
-        finish(shop.ask("status"))
-        finish(shop.ask("status"))
-    assert finish(shop.ask("status"))["loaded"] == []
-    assert shop.starts == 2
+        finish(model_process.ask("status"))
+        finish(model_process.ask("status"))
+    assert finish(model_process.ask("status"))["loaded"] == []
+    assert model_process.starts == 2
 
 
 def test_a_worker_ends_when_its_program_is_killed(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from machine.model_process import Workshop\n"
-        "shop = Workshop(Path(sys.argv[1])); shop.status(); list(shop.ask('status')); print(shop.pid, flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from machine.model_process import ModelProcess\n"
+        "shop = ModelProcess(Path(sys.argv[1])); shop.status(); list(shop.ask('status'))\n"
+        "print(shop.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "log")], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -83,13 +84,13 @@ def test_a_worker_ends_when_its_program_is_killed(tmp_path):
 def test_whatever_libraries_print_stays_out_of_the_answers(tmp_path):
     """Also what C code writes to file descriptor 1: it goes to the log."""
     (tmp_path / "noisy.py").write_text(
-        "import os\ndef shout(facts, shelf, mouth):\n    print('hello')\n    os.write(1, b'raw\\n')\n    return {'ok': True}\n"
+        "import os\ndef shout(facts, models, reporter):\n    print('hello')\n    os.write(1, b'raw\\n')\n    return {'ok': True}\n"
     )
     code = (
         f"import sys; sys.path.append({str(tmp_path)!r}); from machine import worker\n"
         "worker.TASKS['noise'] = 'noisy:shout'; worker.main()"
     )
-    answer, said = ordered([sys.executable, "-c", code], Order(number=1, task="noise"), tmp_path / "log")
+    answer, said = ordered([sys.executable, "-c", code], Task(number=1, task="noise"), tmp_path / "log")
     assert answer == {"order": 1, "kind": "done", "facts": {"ok": True}}
     assert "hello" in said and "raw" in said
 
@@ -113,7 +114,7 @@ def ordered(words, order, log):
 def test_a_task_brings_its_own_modules_and_no_others(tmp_path):
     """Who only listens to recordings neither waits for the painter nor needs its packages. Python says what it imported."""
     (tmp_path / "mute.wav").write_bytes(b"no sound")
-    order = Order(number=1, task="transcribe", facts={"model": str(tmp_path), "file": str(tmp_path / "mute.wav")})
+    order = Task(number=1, task="transcribe", facts={"model": str(tmp_path), "file": str(tmp_path / "mute.wav")})
     answer, said = ordered([sys.executable, "-v", *WORKER], order, tmp_path / "log")
     assert answer["kind"] == "failed"
     imported = set(re.findall(r"^import '([\w.]+)' #", said, re.MULTILINE))
@@ -130,23 +131,23 @@ def test_a_task_brings_its_own_modules_and_no_others(tmp_path):
     }
 
 
-def test_only_tasks_of_the_table_are_done_and_each_of_them_is_there(shop):
+def test_only_tasks_of_the_table_are_done_and_each_of_them_is_there(model_process):
     for name, path in TASKS.items():
         module, _colon, function = path.partition(":")
         assert callable(getattr(importlib.import_module(module), function)), name
     for path in ("os:getcwd", "portraits.painter:paint_order", "vram", ""):
         with pytest.raises(ProgramFault, match="KeyError"):
-            finish(shop.ask(path))
+            finish(model_process.ask(path))
 
 
 def test_answers_become_events_and_items_are_kept():
-    from machine.worker_tasks import Answer
+    from machine.worker_tasks import TaskEvent
 
     def answers():
-        yield Answer(order=1, kind="waiting")
-        yield Answer(order=1, kind="note", facts={"code": "loading", "model": "x"})
-        yield Answer(order=1, kind="progress", facts={"done": 1.5, "total": 3, "item": "a"})
-        yield Answer(order=1, kind="item", facts={"file": "a"})
+        yield TaskEvent(order=1, kind="waiting")
+        yield TaskEvent(order=1, kind="note", facts={"code": "loading", "model": "x"})
+        yield TaskEvent(order=1, kind="progress", facts={"done": 1.5, "total": 3, "item": "a"})
+        yield TaskEvent(order=1, kind="item", facts={"file": "a"})
         return {"ok": 1}
 
     items = []
@@ -179,22 +180,22 @@ class Weights:
 
 
 def test_one_model_is_on_the_gpu_and_the_others_wait_in_ram():
-    shelf = Shelf(ram_free_gb=lambda: 64)
+    models_in_memory = ModelCache(ram_free_gb=lambda: 64)
     first, second = Weights(7), Weights(2)
-    assert shelf.take("sdxl", lambda: first) is first
-    assert shelf.take("whisper", lambda: second) is second
+    assert models_in_memory.take("sdxl", lambda: first) is first
+    assert models_in_memory.take("whisper", lambda: second) is second
     assert (first.where, second.where) == ("ram", "gpu")
-    assert shelf.take("sdxl", lambda: Weights(99)) is first, "not loaded again"
-    assert (first.where, second.where, shelf.loads) == ("gpu", "ram", 2)
-    assert [model.name for model in shelf.loaded()] == ["sdxl", "whisper"]
+    assert models_in_memory.take("sdxl", lambda: Weights(99)) is first, "not loaded again"
+    assert (first.where, second.where, models_in_memory.loads) == ("gpu", "ram", 2)
+    assert [model.name for model in models_in_memory.loaded()] == ["sdxl", "whisper"]
 
 
 def test_what_cannot_move_or_does_not_fit_is_dropped():
-    shelf = Shelf(ram_free_gb=lambda: 64)
-    shelf.take("swap", lambda: Weights(1, movable=False))
-    shelf.take("sdxl", lambda: Weights(7))
-    assert [model.name for model in shelf.loaded()] == ["sdxl"]
-    tight = Shelf(ram_free_gb=lambda: RAM_KEPT_FREE_GB - 1)
+    models_in_memory = ModelCache(ram_free_gb=lambda: 64)
+    models_in_memory.take("swap", lambda: Weights(1, movable=False))
+    models_in_memory.take("sdxl", lambda: Weights(7))
+    assert [model.name for model in models_in_memory.loaded()] == ["sdxl"]
+    tight = ModelCache(ram_free_gb=lambda: RAM_KEPT_FREE_GB - 1)
     tight.take("sdxl", lambda: Weights(7))
     tight.take("whisper", lambda: Weights(2))
     assert [model.name for model in tight.loaded()] == ["whisper"]
@@ -218,7 +219,7 @@ def test_without_a_gpu_small_pictures_come_in_batches_and_large_ones_alone():
     assert batch_size(1024 * 1024) == 1
 
 
-def test_errors_of_the_worker_come_back_as_they_were(shop, tmp_path):
+def test_errors_of_the_worker_come_back_as_they_were(model_process, tmp_path):
     order = {"base": str(tmp_path / "nowhere"), "batches": []}
     from machine.model_process import _error_of
 

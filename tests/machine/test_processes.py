@@ -85,7 +85,7 @@ def test_a_silent_child_still_lets_its_caller_stop(tmp_path):
 OWNER = """
 import sys
 from pathlib import Path
-from child_processes import run_child
+from machine.processes import run_child
 folder = Path(sys.argv[1])
 for line in run_child([sys.executable, "-c", sys.argv[2]], folder / "log", {}, folder / "pid"):
     print(line, flush=True)

@@ -19,7 +19,7 @@ from stages import run
 from client_folder.client import Client, create_client
 from config import Settings
 from machine.errors import NoSpeech, RecipeRefused
-from machine.model_process import NOTICES, Workshop
+from machine.model_process import NOTICES, ModelProcess
 from media.speech_to_text import Segment
 from media.transcription import TranscriptReport, as_srt, as_vtt, plan_transcripts, transcribe
 from portraits.prompts import read_transcript
@@ -44,9 +44,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Workshop, None, None]:
-    with Workshop(tmp_path_factory.mktemp("logs") / "worker.log") as workshop:
-        yield workshop
+def model_process(tmp_path_factory: pytest.TempPathFactory) -> Generator[ModelProcess, None, None]:
+    with ModelProcess(tmp_path_factory.mktemp("logs") / "worker.log") as model_process:
+        yield model_process
 
 
 @pytest.fixture
@@ -59,8 +59,10 @@ def settings(model: Path) -> Settings:
     return Settings(models_folder=str(model.parent))
 
 
-def listen(client: Client, settings: Settings, shop: Workshop, file: Path, **wishes: str) -> tuple[list, TranscriptReport]:
-    return run(transcribe(client, settings, plan_transcripts(client, settings, [file], **wishes), shop))
+def listen(
+    client: Client, settings: Settings, model_process: ModelProcess, file: Path, **wishes: str
+) -> tuple[list, TranscriptReport]:
+    return run(transcribe(client, settings, plan_transcripts(client, settings, [file], **wishes), model_process))
 
 
 def words_of(text: str) -> list[str]:
@@ -97,8 +99,8 @@ def test_what_is_missing_is_named(client, tmp_path):
 
 
 # --- real speech ------------------------------------------------------------------------------------------------------
-def test_spoken_text_is_understood_and_written_in_four_forms(client, settings, shop, tmp_path):
-    events, report = listen(client, settings, shop, speak(tmp_path / "my speech ñ.wav", TEXT))
+def test_spoken_text_is_understood_and_written_in_four_forms(client, settings, model_process, tmp_path):
+    events, report = listen(client, settings, model_process, speak(tmp_path / "my speech ñ.wav", TEXT))
     (made,) = report.transcripts
     assert (made.language, made.device, report.made) == ("en", "cpu", 1)
     text = made.file.read_text()
@@ -115,39 +117,39 @@ def test_spoken_text_is_understood_and_written_in_four_forms(client, settings, s
     assert read_transcript(client, made.file.stem) == " ".join(text.split())
 
 
-def test_the_same_recording_is_not_listened_to_again(client, settings, shop, tmp_path):
+def test_the_same_recording_is_not_listened_to_again(client, settings, model_process, tmp_path):
     file = speak(tmp_path / "a.wav", "Hello, this is a test.")
-    listen(client, settings, shop, file)
-    with Workshop(tmp_path / "log") as idle:
+    listen(client, settings, model_process, file)
+    with ModelProcess(tmp_path / "log") as idle:
         _, again = listen(client, settings, idle, file)
         assert (again.made, idle.starts) == (0, 0)
     other = speak(tmp_path / "b" / "a.wav" if (tmp_path / "b").mkdir() is None else file, "Another recording of the same name.")
-    _, second = listen(client, settings, shop, other)
+    _, second = listen(client, settings, model_process, other)
     assert second.transcripts[0].file != again.transcripts[0].file
 
 
-def test_spanish_is_found_or_given(client, settings, shop, tmp_path):
+def test_spanish_is_found_or_given(client, settings, model_process, tmp_path):
     file = speak(tmp_path / "es.wav", SPANISH, "es")
-    _, found = listen(client, settings, shop, file)
+    _, found = listen(client, settings, model_process, file)
     assert found.transcripts[0].language == "es"
     assert right(found.transcripts[0].file.read_text(), SPANISH) >= 0.7, "a robot's voice"
-    _, given = listen(client, settings, shop, file, language="es")
+    _, given = listen(client, settings, model_process, file, language="es")
     assert given.made == 1 and given.transcripts[0].language == "es"
     with pytest.raises(RecipeRefused, match="xx"):
-        listen(client, settings, shop, file, language="xx")
+        listen(client, settings, model_process, file, language="xx")
 
 
-def test_a_gpu_that_cannot_be_used_gives_way_to_the_processor_and_it_is_said(client, settings, shop, tmp_path):
+def test_a_gpu_that_cannot_be_used_gives_way_to_the_processor_and_it_is_said(client, settings, model_process, tmp_path):
     from machine.gpu import find_gpus
 
     if find_gpus():
         pytest.skip("there is a GPU here")
-    events, report = listen(client, settings, shop, speak(tmp_path / "a.wav", "Hello, this is a test."), device="gpu")
+    events, report = listen(client, settings, model_process, speak(tmp_path / "a.wav", "Hello, this is a test."), device="gpu")
     assert report.transcripts[0].device == "cpu"
     assert [event.message for event in events if isinstance(event, Notice)].count(NOTICES["cpu_instead"]) == 1
 
 
-def test_the_sound_of_a_video_is_read(client, settings, shop, tmp_path):
+def test_the_sound_of_a_video_is_read(client, settings, model_process, tmp_path):
     import imageio_ffmpeg
 
     spoken = speak(tmp_path / "a.wav", "Hello, this is a test of a video.")
@@ -166,27 +168,27 @@ def test_the_sound_of_a_video_is_read(client, settings, shop, tmp_path):
         str(video),
     ]
     subprocess.run(ffmpeg, check=True)
-    _, report = listen(client, settings, shop, video)
+    _, report = listen(client, settings, model_process, video)
     assert "video" in report.transcripts[0].file.read_text()
     silent = tmp_path / "silent.mp4"
     subprocess.run([*ffmpeg[:7], "-t", "1", str(silent)], check=True)
     with pytest.raises(NoSpeech, match="no sound track"):
-        listen(client, settings, shop, silent)
+        listen(client, settings, model_process, silent)
 
 
-def test_silence_is_an_empty_transcript_and_what_is_no_sound_is_refused(client, settings, shop, tmp_path):
+def test_silence_is_an_empty_transcript_and_what_is_no_sound_is_refused(client, settings, model_process, tmp_path):
     silence = tmp_path / "silence.wav"
     with wave.open(str(silence), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(16000)
         file.writeframes(b"\0\0" * 32000)
-    _, report = listen(client, settings, shop, silence)
+    _, report = listen(client, settings, model_process, silence)
     assert report.transcripts[0].words == 0 and report.transcripts[0].file.read_text() == ""
     for name, data in (("text.mp3", b"this is no sound"), ("empty.wav", b"")):
         (tmp_path / name).write_bytes(data)
         with pytest.raises(NoSpeech, match=name):
-            listen(client, settings, shop, tmp_path / name)
+            listen(client, settings, model_process, tmp_path / name)
 
 
 def test_from_the_command_line(client, model, tmp_path):

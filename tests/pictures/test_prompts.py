@@ -14,7 +14,7 @@ from client_folder.client import Client, create_client
 from data_preprocessor import import_midjourney
 from pictures.midjourney_records import read_midjourney_file
 from pictures.prompts import read_prompts, tell
-from pictures.user_notes import read_told
+from pictures.user_notes import read_user_notes
 from utils import BrokenFile, ListRefused, UnknownJob
 
 JOBS = tuple(f"{number}1111111-2b3c-4d5e-9f60-ba9876543210" for number in range(6))
@@ -88,14 +88,14 @@ def test_a_list_that_cannot_be_read_changes_nothing(client: Client, tmp_path: Pa
     (tmp_path / "list.json").write_text("{")
     with pytest.raises(ListRefused):
         tell(client, master="x", lists=[tmp_path / "list.json"])
-    assert read_told(client).master_prompt is None
+    assert read_user_notes(client).master_prompt is None
 
 
 def test_a_broken_record_of_what_was_told_is_named_and_left_alone(client: Client) -> None:
-    client.told_file.write_text('{"schema": 1,\n"typed": 5}')
+    client.user_notes_file.write_text('{"schema": 1,\n"typed": 5}')
     with pytest.raises(BrokenFile, match=r"told\.json cannot be read: line 2"):
         read_prompts(client)
-    assert client.told_file.read_text().endswith("5}")
+    assert client.user_notes_file.read_text().endswith("5}")
 
 
 def test_the_embedded_texts_outlive_every_rewriting(client: Client) -> None:

@@ -14,13 +14,13 @@ from client_folder.client import create_client
 from config import Settings
 from generation import plan_portraits
 from machine.errors import OutOfMemory
-from machine.model_process import Workshop
-from machine.vram import Shelf
-from machine.worker_tasks import Cancelled, Mouth
+from machine.model_process import ModelProcess
+from machine.vram import ModelCache
+from machine.worker_tasks import Cancelled, TaskReporter
 from portraits.painter import PaintOrder, Piece, paint_order
-from portraits.portrait import commission
-from portraits.prompts import Words
-from portraits.recipes import Wish
+from portraits.portrait import portrait_jobs
+from portraits.prompts import PromptOptions
+from portraits.recipes import RecipeChoice
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,12 @@ def base(tmp_path_factory) -> Path:
 def order(tmp_path, base, monkeypatch) -> PaintOrder:
     monkeypatch.setattr("portraits.recipes.MIN_STEPS", 2)
     client, settings = create_client(tmp_path, "ana"), Settings(base_model=str(base))
-    plan = plan_portraits(client, settings, words=Words(("a", "b")), seeds=(1, 2), weights=(0.0,), wish=Wish(steps=2))
+    plan = plan_portraits(
+        client, settings, prompt_options=PromptOptions(("a", "b")), seeds=(1, 2), weights=(0.0,), choice=RecipeChoice(steps=2)
+    )
     client.output.mkdir()
     pieces = [
-        Piece(record=one.record, file=one.file, missing=True) for one in commission(client.output, plan.studio, plan.requests[0])
+        Piece(record=one.record, file=one.file, missing=True) for one in portrait_jobs(client.output, plan.setup, plan.requests[0])
     ]
     return PaintOrder(base=base, batches=((None, tuple(pieces)),))
 
@@ -45,18 +47,18 @@ class Told:
 
     def __init__(self, cancelled=lambda _order: False):
         self._out = io.StringIO()
-        self.mouth = Mouth(1, self._out, cancelled)
+        self.reporter = TaskReporter(1, self._out, cancelled)
 
     def __getitem__(self, kind):
         answers = [json.loads(line) for line in self._out.getvalue().splitlines()]
         return [answer["facts"] for answer in answers if answer["kind"] == kind]
 
 
-def hungry(shelf, fits):
+def hungry(models_in_memory, fits):
     """Make the U-Net of the loaded session run out of memory, in torch's own way, unless `fits` says so of what it is given."""
     import torch
 
-    (session,) = shelf._models.values()
+    (session,) = models_in_memory._models.values()
 
     def refuse(module, args):
         if not fits(session, args[0].shape[0]):
@@ -66,38 +68,38 @@ def hungry(shelf, fits):
 
 
 def test_a_batch_that_does_not_fit_is_painted_one_by_one(order):
-    shelf, told = Shelf(), Told()
-    paint_order(order.model_dump(mode="json"), shelf, told.mouth)
+    models_in_memory, told = ModelCache(), Told()
+    paint_order(order.model_dump(mode="json"), models_in_memory, told.reporter)
     assert told["note"] == [{"code": "loading", "model": "tiny"}] and len(told["item"]) == 4
-    hook = hungry(shelf, lambda _session, rows: rows <= 2)
+    hook = hungry(models_in_memory, lambda _session, rows: rows <= 2)
     again = Told()
-    paint_order(order.model_dump(mode="json"), shelf, again.mouth)
+    paint_order(order.model_dump(mode="json"), models_in_memory, again.reporter)
     hook.remove()
     assert [note["code"] for note in again["note"]] == ["one_by_one"] and len(again["item"]) == 4
 
 
 def test_rung_by_rung_each_is_said(order):
-    shelf, told = Shelf(), Told()
-    paint_order(order.model_dump(mode="json"), shelf, Told().mouth)
-    hungry(shelf, lambda session, _rows: session._pipe.vae.use_tiling)
-    paint_order(order.model_dump(mode="json"), shelf, told.mouth)
+    models_in_memory, told = ModelCache(), Told()
+    paint_order(order.model_dump(mode="json"), models_in_memory, Told().reporter)
+    hungry(models_in_memory, lambda session, _rows: session._pipe.vae.use_tiling)
+    paint_order(order.model_dump(mode="json"), models_in_memory, told.reporter)
     assert [note["code"] for note in told["note"]] == ["one_by_one", "attention_slicing", "vae_tiling"]
     assert len(told["item"]) == 4
 
 
 def test_when_nothing_helps_it_is_refused_and_what_was_loaded_is_dropped(order):
-    shelf = Shelf()
-    paint_order(order.model_dump(mode="json"), shelf, Told().mouth)
-    hungry(shelf, lambda _session, _rows: False)
+    models_in_memory = ModelCache()
+    paint_order(order.model_dump(mode="json"), models_in_memory, Told().reporter)
+    hungry(models_in_memory, lambda _session, _rows: False)
     with pytest.raises(OutOfMemory, match="tiny"):
-        paint_order(order.model_dump(mode="json"), shelf, Told().mouth)
-    assert shelf.loaded() == ()
+        paint_order(order.model_dump(mode="json"), models_in_memory, Told().reporter)
+    assert models_in_memory.loaded() == ()
 
 
 def test_an_order_that_is_given_up_stops_at_the_next_step(order):
     steps = iter(range(100))
     with pytest.raises(Cancelled):
-        paint_order(order.model_dump(mode="json"), Shelf(), Told(lambda _order: next(steps) > 0).mouth)
+        paint_order(order.model_dump(mode="json"), ModelCache(), Told(lambda _order: next(steps) > 0).reporter)
     assert list(order.batches[0][1][0].file.parent.glob("*.part")) == []
 
 
@@ -109,18 +111,18 @@ def test_before_a_training_the_worker_ends(tmp_path):
     from avatar_pipeline import perform
 
     assert [row.name for row in ROWS if action_named(row.name).whole_gpu] == ["demo", "train", "queue"]
-    with Workshop(tmp_path / "worker.log") as shop:
-        for _answer in shop.ask("status"):
+    with ModelProcess(tmp_path / "worker.log") as model_process:
+        for _answer in model_process.ask("status"):
             pass
-        assert shop.pid
-        row = Action("train", Request, at_once(lambda job: job.session.workshop.pid), Answer.of, whole_gpu=True)
+        assert model_process.pid
+        row = Action("train", Request, at_once(lambda job: job.session.model_process.pid), Answer.of, whole_gpu=True)
         console = Console(file=io.StringIO())
-        assert perform(row, Job(Session(tmp_path, Settings(), shop), Request()), console, quiet=True) is None
+        assert perform(row, Job(Session(tmp_path, Settings(), model_process), Request()), console, quiet=True) is None
 
 
 def test_a_prompt_of_odd_letters_is_painted(tmp_path, base):
     client, settings = create_client(tmp_path, "ana"), Settings(base_model=str(base))
-    words = Words(("a\nb\x00c \udcff 🙂 ñ",))
-    plan = plan_portraits(client, settings, words=words, weights=(0.0,))
+    words = PromptOptions(("a\nb\x00c \udcff 🙂 ñ",))
+    plan = plan_portraits(client, settings, prompt_options=words, weights=(0.0,))
     assert plan.prompts[0].prompt == "a b c ? 🙂 ñ"
     assert plan.size == (SIDE_PX, SIDE_PX)

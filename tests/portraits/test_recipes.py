@@ -14,9 +14,9 @@ from config import Settings
 from generation import plan_portraits
 from machine.base_models import base_at
 from machine.errors import OutOfMemory, RecipeRefused
-from portraits.prompts import Words
-from portraits.recipes import BASE_RECIPE, LIGHTNING_RECIPES, Kind, Wish, recipe_for, studio_of
-from portraits.sdxl import ModelFiles, Rung, Session, Stroke, fits, is_out_of_memory
+from portraits.prompts import PromptOptions
+from portraits.recipes import BASE_RECIPE, LIGHTNING_RECIPES, RecipeChoice, RecipeKind, recipe_for, setup_of
+from portraits.sdxl import ImageRequest, MemorySaver, ModelFiles, SdxlPipeline, fits, is_out_of_memory
 from utils import BrokenFile, ModelMissing
 
 LIGHTNING = "sdxl_lightning_4step_unet.safetensors"
@@ -50,14 +50,14 @@ def settings(base: Path) -> Settings:
     return Settings(base_model=str(base))
 
 
-def stroke(recipe, prompt="portrait of demo woman", negative="") -> Stroke:
-    return Stroke(prompt, negative, 7, recipe.steps, recipe.guidance, recipe.sampler, SIDE_PX, SIDE_PX)
+def image_request(recipe, prompt="portrait of demo woman", negative="") -> ImageRequest:
+    return ImageRequest(prompt, negative, 7, recipe.steps, recipe.guidance, recipe.sampler, SIDE_PX, SIDE_PX)
 
 
 class Walk:
     """What a real pipeline was seen to do while it painted: every call of its U-Net and text encoders."""
 
-    def __init__(self, session: Session, painted: Stroke) -> None:
+    def __init__(self, session: SdxlPipeline, painted: ImageRequest) -> None:
         self.rows, self.times, self.texts = [], [], 0
         pipe = session._pipe
         hooks = [
@@ -80,11 +80,11 @@ class Walk:
 
 
 def test_lightning_is_walked_as_it_was_distilled(client, settings, unet):
-    studio = studio_of(client, settings, Wish("lightning-4"))
-    assert studio.recipe == LIGHTNING_RECIPES[4]
-    assert studio.files.unet == client.home / "models" / LIGHTNING
-    session = Session(studio.files)
-    walk = Walk(session, stroke(studio.recipe, negative="blurry"))
+    setup = setup_of(client, settings, RecipeChoice("lightning-4"))
+    assert setup.recipe == LIGHTNING_RECIPES[4]
+    assert setup.files.unet == client.home / "models" / LIGHTNING
+    session = SdxlPipeline(setup.files)
+    walk = Walk(session, image_request(setup.recipe, negative="blurry"))
     assert type(walk.scheduler).__name__ == "EulerDiscreteScheduler"
     assert walk.scheduler.config.timestep_spacing == "trailing"
     assert walk.times == [999, 749, 499, 249], "trailing: from the very last time, in exactly four steps"
@@ -99,7 +99,7 @@ def test_lightning_of_eight_steps_takes_eight(base, unet, tmp_path):
     eight = tmp_path / "sdxl_lightning_8step_unet.safetensors"
     eight.write_bytes(unet.read_bytes())
     recipe = recipe_for(base_at(base), eight)
-    walk = Walk(Session(ModelFiles(base, eight)), stroke(recipe))
+    walk = Walk(SdxlPipeline(ModelFiles(base, eight)), image_request(recipe))
     assert len(walk.times) == recipe.steps == 8 and walk.times[0] == 999
 
 
@@ -107,10 +107,10 @@ def test_lightning_of_eight_steps_takes_eight(base, unet, tmp_path):
     ("sampler", "name"), [("", "EulerAncestralDiscreteScheduler"), ("DPM++ 2M", "DPMSolverMultistepScheduler")]
 )
 def test_a_base_is_walked_with_guidance(client, settings, base, sampler, name):
-    studio = studio_of(client, settings, Wish(sampler=sampler, steps=20))
-    assert (studio.recipe.kind, studio.recipe.guidance, studio.files.unet) == (Kind.BASE, 7.0, None)
-    session = Session(studio.files)
-    walk = Walk(session, stroke(studio.recipe, negative="blurry"))
+    setup = setup_of(client, settings, RecipeChoice(sampler=sampler, steps=20))
+    assert (setup.recipe.kind, setup.recipe.guidance, setup.files.unet) == (RecipeKind.BASE, 7.0, None)
+    session = SdxlPipeline(setup.files)
+    walk = Walk(session, image_request(setup.recipe, negative="blurry"))
     assert type(walk.scheduler).__name__ == name
     assert walk.scheduler.config.beta_schedule == "linear" or walk.scheduler.config.prediction_type == "epsilon"
     assert walk.rows == [2] * 20, "guidance: with and without the prompt in every step"
@@ -123,55 +123,58 @@ def test_a_base_is_walked_with_guidance(client, settings, base, sampler, name):
 
 
 def test_negative_prompts_change_pictures_of_a_base_only(base, unet):
-    plain, turned = Session(base), Session(ModelFiles(base, unet))
-    guided = stroke(BASE_RECIPE)
-    other = stroke(BASE_RECIPE, negative="smile")
+    plain, turned = SdxlPipeline(base), SdxlPipeline(ModelFiles(base, unet))
+    guided = image_request(BASE_RECIPE)
+    other = image_request(BASE_RECIPE, negative="smile")
     assert plain.paint(guided).tobytes() != plain.paint(other).tobytes()
     recipe = LIGHTNING_RECIPES[4]
-    assert turned.paint(stroke(recipe)).tobytes() == turned.paint(stroke(recipe, negative="smile")).tobytes()
+    assert turned.paint(image_request(recipe)).tobytes() == turned.paint(image_request(recipe, negative="smile")).tobytes()
 
 
 @pytest.mark.parametrize(
-    "wish",
-    [Wish("lightning-4", steps=8), Wish("lightning-4", guidance=7.0), Wish("lightning-4", sampler="Euler a"), Wish("base", steps=4),
-     Wish(steps=50), Wish(guidance=0.0), Wish(guidance=40.0)],
+    "choice",
+    [RecipeChoice("lightning-4", steps=8), RecipeChoice("lightning-4", guidance=7.0),
+     RecipeChoice("lightning-4", sampler="Euler a"), RecipeChoice("base", steps=4),
+     RecipeChoice(steps=50), RecipeChoice(guidance=0.0), RecipeChoice(guidance=40.0)],
 )  # fmt: skip
-def test_recipes_are_never_mixed(client, settings, wish):
+def test_recipes_are_never_mixed(client, settings, choice):
     with pytest.raises(RecipeRefused):
-        studio_of(client, settings, wish)
+        setup_of(client, settings, choice)
 
 
 def test_a_lightning_checkpoint_named_as_base_has_its_own_recipe(client, tmp_path):
     merged = tmp_path / "juggernautXL_lightning_8steps.safetensors"
     write_stub(merged)
     settings = Settings(base_model=str(merged))
-    assert studio_of(client, settings).recipe == LIGHTNING_RECIPES[8]
+    assert setup_of(client, settings).recipe == LIGHTNING_RECIPES[8]
     with pytest.raises(RecipeRefused):
-        studio_of(client, settings, Wish("base"))
+        setup_of(client, settings, RecipeChoice("base"))
     with pytest.raises(RecipeRefused):
-        studio_of(client, settings, Wish("lightning-4"))
+        setup_of(client, settings, RecipeChoice("lightning-4"))
 
 
 def test_a_lightning_unet_that_is_missing_or_does_not_fit_is_named(client, settings, base, tmp_path):
     with pytest.raises(ModelMissing, match="sdxl-lightning-8"):
-        studio_of(client, settings, Wish("lightning-8"))
+        setup_of(client, settings, RecipeChoice("lightning-8"))
     with pytest.raises(RecipeRefused, match="embedded"):
-        studio_of(client, Settings(), Wish("lightning-4"))
+        setup_of(client, Settings(), RecipeChoice("lightning-4"))
     with pytest.raises(RecipeRefused, match="4 or of 8"):
         recipe_for(base_at(base), tmp_path / "unet.safetensors")
     torn = tmp_path / "torn_lightning_4step_unet.safetensors"
     torn.write_bytes(b"torn")
     with pytest.raises(BrokenFile, match="torn"):
-        Session(ModelFiles(base, torn))
+        SdxlPipeline(ModelFiles(base, torn))
     import torch
 
     save_file({"conv_in.weight": torch.zeros(3)}, torn)
     with pytest.raises(BrokenFile, match="torn"):
-        Session(ModelFiles(base, torn))
+        SdxlPipeline(ModelFiles(base, torn))
 
 
 def test_a_negative_prompt_for_lightning_is_said_to_be_without_effect(client, settings):
-    plan = plan_portraits(client, settings, words=Words(("a",), negative="hat"), weights=(0.0,), wish=Wish("lightning-4"))
+    plan = plan_portraits(
+        client, settings, prompt_options=PromptOptions(("a",), negative="hat"), weights=(0.0,), choice=RecipeChoice("lightning-4")
+    )
     assert plan.negative_ignored
     assert plan.requests[0].wordings[0].negative == ""
 
@@ -180,18 +183,18 @@ def test_a_negative_prompt_for_lightning_is_said_to_be_without_effect(client, se
 def test_what_is_given_up_for_memory_comes_in_order_and_then_a_refusal(base):
     from diffusers.models.attention_processor import SlicedAttnProcessor
 
-    session = Session(base)
-    session._ladder = list(Rung)
-    assert list(Rung) == ["offload", "attention_slicing", "vae_tiling", "sequential_offload"]
+    session = SdxlPipeline(base)
+    session._ladder = list(MemorySaver)
+    assert list(MemorySaver) == ["offload", "attention_slicing", "vae_tiling", "sequential_offload"]
     session._ladder = session._ladder[1:3]  # the other two need a GPU
-    before = session.paint(stroke(BASE_RECIPE)).tobytes()
-    assert session.climb() is Rung.ATTENTION
+    before = session.paint(image_request(BASE_RECIPE)).tobytes()
+    assert session.save_memory() is MemorySaver.ATTENTION
     assert all(isinstance(one, SlicedAttnProcessor) for one in session._pipe.unet.attn_processors.values())
-    assert session.climb() is Rung.TILING
+    assert session.save_memory() is MemorySaver.TILING
     assert session._pipe.vae.use_tiling
-    assert len(session.paint(stroke(BASE_RECIPE)).tobytes()) == len(before)
+    assert len(session.paint(image_request(BASE_RECIPE)).tobytes()) == len(before)
     with pytest.raises(OutOfMemory, match="tiny"):
-        session.climb()
+        session.save_memory()
 
 
 def test_a_card_that_cannot_hold_sdxl_is_not_asked_to():
@@ -210,9 +213,9 @@ def test_out_of_memory_is_known_by_its_exceptions():
 
 
 def test_weights_of_words_change_a_picture(base):
-    session = Session(base)
+    session = SdxlPipeline(base)
     pictures = {
-        prompt: session.paint(stroke(BASE_RECIPE, prompt)).tobytes()
+        prompt: session.paint(image_request(BASE_RECIPE, prompt)).tobytes()
         for prompt in ("a hat", "a (hat:1.5)", "a (hat:0.5)", "a (hat:1.0)")
     }
     assert len(set(pictures.values())) == 3

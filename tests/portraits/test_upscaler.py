@@ -16,8 +16,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from config import Settings
-from machine.vram import Shelf
-from machine.worker_tasks import Cancelled, Mouth
+from machine.vram import ModelCache
+from machine.worker_tasks import Cancelled, TaskReporter
 from portraits import upscale_models
 from portraits.upscale_models import PACKAGED, UpscaleModel, enlarge, load_upscale_model, packaged_folder
 from portraits.upscaler import (
@@ -209,7 +209,7 @@ def test_an_enlargement_keeps_the_texts_and_the_mark_and_is_made_once(tmp_path: 
     text.add_text("parameters", "ana\nSteps: 4")
     photo(40).save(portrait, pnginfo=text)
     lines = io.StringIO()
-    done = upscale_order(order_for(tmp_path, portrait), Shelf(), Mouth(1, lines, lambda _number: False))
+    done = upscale_order(order_for(tmp_path, portrait), ModelCache(), TaskReporter(1, lines, lambda _number: False))
     target = tmp_path / "enlarged_1_ab_realesr-animevideov3-x2.png"
     assert done == {"files": [str(target)]}
     with Image.open(target) as made:
@@ -236,7 +236,9 @@ def test_given_up_between_two_tiles_nothing_half_made_is_left(tmp_path: Path) ->
     photo(300).save(portrait)
     lines = io.StringIO()
     with pytest.raises(Cancelled):
-        upscale_order(order_for(tmp_path, portrait), Shelf(), Mouth(1, lines, lambda _number: " 1/4" in lines.getvalue()))
+        upscale_order(
+            order_for(tmp_path, portrait), ModelCache(), TaskReporter(1, lines, lambda _number: " 1/4" in lines.getvalue())
+        )
     assert " 1/4" in lines.getvalue()
     assert list(tmp_path.iterdir()) == [portrait]
 

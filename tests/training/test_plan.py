@@ -9,7 +9,7 @@ import pytest
 from client_folder.client import Client
 from config import GPU_PROFILES, PRESETS
 from machine.base_models import BaseKind
-from training.cost import Part, Refusal, estimate, find_refusals, refuse
+from training.cost import MemoryPart, PlanRefusal, estimate, find_refusals, refuse
 from training.plan import (
     BaseFacts,
     DatasetFacts,
@@ -89,7 +89,7 @@ def test_the_original_plan_for_8_gb_does_not_fit_and_the_cures_make_it_fit():
     plan = plan_for("RTX 3060 8GB", dim=96)
     cost = estimate(plan)
     assert cost.verdict is Fit.NO
-    assert cost.refusals == (Refusal.MEMORY,)
+    assert cost.refusals == (PlanRefusal.MEMORY,)
     assert 9 < cost.vram_gb < 11  # measured shapes: 4.8 U-Net, 2.4 LoRA and optimizer, about 2 activations, 0.5 CUDA
     cured = plan.model_copy(update={cure.setting: cure.value for cure in cost.cures})
     assert cost.cures
@@ -100,11 +100,11 @@ def test_the_original_plan_for_8_gb_does_not_fit_and_the_cures_make_it_fit():
 
 def test_memory_by_part_follows_the_shapes_of_sdxl():
     parts = {part.part: part.gb for part in estimate(plan_for("RTX 3060 12GB", dim=64)).vram_parts}
-    assert parts[Part.UNET] == pytest.approx(4.78, abs=0.01)
-    assert parts[Part.LORA] == pytest.approx(1.6, abs=0.05)
-    assert parts[Part.TEXT_ENCODERS] == 0
+    assert parts[MemoryPart.UNET] == pytest.approx(4.78, abs=0.01)
+    assert parts[MemoryPart.LORA] == pytest.approx(1.6, abs=0.05)
+    assert parts[MemoryPart.TEXT_ENCODERS] == 0
     trained = estimate(plan_for("RTX 3060 12GB", unet_only=False))
-    assert {part.part: part.gb for part in trained.vram_parts}[Part.TEXT_ENCODERS] == pytest.approx(1.52, abs=0.01)
+    assert {part.part: part.gb for part in trained.vram_parts}[MemoryPart.TEXT_ENCODERS] == pytest.approx(1.52, abs=0.01)
 
 
 @pytest.mark.parametrize(("dim", "megabytes"), [(8, 43), (32, 170), (96, 511)])
@@ -133,16 +133,16 @@ def test_the_embedded_base_trains_anywhere():
 @pytest.mark.parametrize(
     ("gpu", "base", "overrides", "refusal"),
     [
-        ("CPU", SDXL, {}, Refusal.NO_GPU),
-        ("GTX 1650 4GB", SDXL, {}, Refusal.GTX_NAN),
-        ("GTX 1650 4GB", SDXL, {"precision": "bf16"}, Refusal.NO_BF16),
-        ("CPU", SMALL, {"precision": "fp16"}, Refusal.CPU_PRECISION),
-        ("RTX 4090 24GB", SDXL, {"fp8": True, "precision": "no"}, Refusal.FP8_PRECISION),
-        ("CPU", SMALL, {"fp8": True, "precision": "bf16"}, Refusal.FP8_TRAINER),
-        ("CPU", SMALL, {"unet_only": False}, Refusal.TEXT_ENCODER_TRAINER),
-        ("RTX 4090 24GB", SDXL, {"scheduler": "constant"}, Refusal.CONSTANT_WARMUP),
-        ("RTX 4090 24GB", SDXL, {"warmup": 2000}, Refusal.WARMUP_TOO_LONG),
-        ("RTX 3060 8GB", SDXL, {"dim": 128}, Refusal.MEMORY),
+        ("CPU", SDXL, {}, PlanRefusal.NO_GPU),
+        ("GTX 1650 4GB", SDXL, {}, PlanRefusal.GTX_NAN),
+        ("GTX 1650 4GB", SDXL, {"precision": "bf16"}, PlanRefusal.NO_BF16),
+        ("CPU", SMALL, {"precision": "fp16"}, PlanRefusal.CPU_PRECISION),
+        ("RTX 4090 24GB", SDXL, {"fp8": True, "precision": "no"}, PlanRefusal.FP8_PRECISION),
+        ("CPU", SMALL, {"fp8": True, "precision": "bf16"}, PlanRefusal.FP8_TRAINER),
+        ("CPU", SMALL, {"unet_only": False}, PlanRefusal.TEXT_ENCODER_TRAINER),
+        ("RTX 4090 24GB", SDXL, {"scheduler": "constant"}, PlanRefusal.CONSTANT_WARMUP),
+        ("RTX 4090 24GB", SDXL, {"warmup": 2000}, PlanRefusal.WARMUP_TOO_LONG),
+        ("RTX 3060 8GB", SDXL, {"dim": 128}, PlanRefusal.MEMORY),
     ],
 )
 def test_what_cannot_work_is_refused_with_words(gpu, base, overrides, refusal):

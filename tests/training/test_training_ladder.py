@@ -11,7 +11,7 @@ from test_lora_trainer import CARD, SHORT, client, play, prepare, settings, trai
 from config import GPU_PROFILES
 from lora_trainer import names_original, plan_training, train
 from training.checkpoints import list_checkpoints, read_plan
-from training.cost import next_rung, take_rung
+from training.cost import next_smaller, take_smaller
 from training.errors import MemoryFull
 from training.monitor import is_spilling
 from training.runs import read_runs
@@ -21,8 +21,8 @@ from utils import Notice, PlanRefused, TrainerFailed, TrainingTick
 FITS = "768,768"  # the first rung of a 12 GB plan
 
 
-def climb(client, settings):
-    return run(train(client, settings, prepare(client, settings).plan, take_rungs=True))
+def save_memory(client, settings):
+    return run(train(client, settings, prepare(client, settings).plan, take_smaller_plans=True))
 
 
 @pytest.mark.parametrize("how", ["oom", "spill"])
@@ -44,7 +44,7 @@ def test_a_card_that_is_too_small_is_noticed_early_and_a_smaller_plan_is_offered
 def test_where_nobody_is_asked_the_rungs_are_taken_and_recorded(client, settings, play, monkeypatch, how):
     play(how, pause=0.02)
     monkeypatch.setenv("STANDIN_FITS", FITS)
-    events, report = climb(client, settings)
+    events, report = save_memory(client, settings)
     assert report.changes == ("resolution: 1024 -> 768",)
     assert [event for event in events if isinstance(event, Notice)]
     plan = read_plan(client)
@@ -56,7 +56,7 @@ def test_where_nobody_is_asked_the_rungs_are_taken_and_recorded(client, settings
 def test_the_ladder_ends(client, settings, play):
     play("oom")
     with pytest.raises(TrainerFailed) as failed:
-        climb(client, settings)
+        save_memory(client, settings)
     assert not isinstance(failed.value, MemoryFull)
     assert len(read_runs(client)) > 3
 
@@ -64,9 +64,9 @@ def test_the_ladder_ends(client, settings, play):
 def test_rungs_go_from_what_costs_least_and_keep_alpha_in_proportion(client, settings):
     plan = prepare(client, settings, replace(SHORT, dim=64, optimizer="AdamW", unet_only=False)).plan
     taken = []
-    while rung := next_rung(plan):
-        plan = take_rung(plan, rung)
-        taken.append(rung.setting)
+    while cure := next_smaller(plan):
+        plan = take_smaller(plan, cure)
+        taken.append(cure.setting)
     assert taken == ["unet_only", "resolution", "dim", "dim", "dim", "optimizer", "fp8", "resolution", "dim"]
     assert (plan.dim, plan.alpha) == (4, 2)
     assert len(plan.changes) == len(taken)
