@@ -1,13 +1,10 @@
 """The shape of the house, read from its own source: who imports whom, what stays unloaded."""
 
 import ast
-import gettext
-import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import get_args, get_type_hints
 
 import pytest
 
@@ -163,88 +160,6 @@ def test_modules_and_functions_stay_readable():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 60, f"{name}.{node.name}"
-
-
-class Untranslated(gettext.NullTranslations):
-    """What a catalogue is asked last: reached only by a text that it has no translation of."""
-
-    def gettext(self, message):
-        raise LookupError(message)
-
-
-def labelled_enums():
-    """Every enum of the program that carries labels, its module imported for it."""
-    for path in MODULES.values():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef) and "Labelled" in {base.id for base in node.bases if isinstance(base, ast.Name)}:
-                yield getattr(importlib.import_module(path.stem), node.name)
-
-
-def test_every_label_stands_in_both_languages():
-    from locales.language import DOMAIN, LOCALES
-
-    spanish = gettext.translation(DOMAIN, str(LOCALES), ["es"])
-    spanish.add_fallback(Untranslated())
-    enums = list(labelled_enums())
-    assert len(enums) >= 13
-    for member in (member for enum in enums for member in enum):
-        texts = {name: text for name, text in vars(member).items() if name.startswith("english_") and text}
-        assert "english_label" in texts, repr(member)
-        assert all(spanish.gettext(text) for text in texts.values())
-
-
-def stage_codes(tree):
-    """The codes of stages in a module: a constant given to `Progress`, or one that its module calls STAGE."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Progress" and node.args:
-            yield node.args[0]
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id.endswith("STAGE"):
-            yield node.value
-
-
-def test_every_stage_that_reports_progress_has_a_label():
-    from actions.demo import _STEPS
-    from terminal.screens import STAGES
-
-    nodes = [node for path in MODULES.values() for node in stage_codes(ast.parse(path.read_text(encoding="utf-8")))]
-    codes = {node.value for node in nodes if isinstance(node, ast.Constant)}
-    assert {"process", "likeness", "preload"} <= codes <= set(STAGES)
-    assert set(_STEPS) <= set(STAGES)
-
-
-def test_every_row_names_the_module_that_draws_its_reports():
-    from actions.table import ROWS
-
-    for view in {row.view for row in ROWS}:
-        for kind, draw in importlib.import_module(view).VIEWS.items():
-            hints = get_type_hints(draw)
-            first = next(iter(hints.values()))
-            assert kind in (get_args(first) or (first,)), f"{view}: {kind.__name__}"
-    assert {row.view for row in ROWS} == {name for name in MODULES if name.startswith("view_")}
-
-
-def loaded_by(home, *words):
-    """The modules of ours, and the heavy libraries, that one action brings with it."""
-    code = (
-        "import sys, avatar_pipeline\n"
-        f"code = avatar_pipeline.main(['--home', {str(home)!r}, *{words!r}])\n"
-        f"print('loaded:', *({set(MODULES) | set(HEAVY)!r} & set(sys.modules)))\n"
-        "sys.exit(code)"
-    )
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return set(said.rpartition("loaded: ")[2].split())
-
-
-@pytest.mark.parametrize(
-    ("words", "view"),
-    [(["settings"], "view_program"), (["client"], "view_program"), (["gpu"], "view_machine"), (["models"], "view_machine")],
-)
-def test_an_answer_for_people_waits_for_no_more_than_its_view(tmp_path, words, view):
-    shown, answered = loaded_by(tmp_path, *words), loaded_by(tmp_path, *words, "--json")
-    assert shown - answered == {view}
-    if view == "view_program":
-        assert not shown & (set(HEAVY) | (STAGES - {"client_export"}) | {"sdxl", "recipes", "demo"})
 
 
 def test_every_action_has_help_on_the_command_line():
