@@ -186,7 +186,7 @@ def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
     if isinstance(error, MemoryFull):
         cure = error.facts["smaller"]
         assert isinstance(cure, Cure)
-        return Retry(_(SMALLER).format(cure=cure), request.model_copy(update={cure.setting: cure.value}))
+        return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
         return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}))
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None
