@@ -13,8 +13,9 @@ from faces.geometry import Box, crop_square, cut, levelling, take, turn_of, upri
 from faces.identity import ROOM, FaceRecogniser
 from faces.quality import CROP_PX as MEASURED_PX
 from faces.quality import measure
+from pictures.listing import RAW_ENDINGS
 from pictures.photo_analysis import analyse, background_of, perceptual_hash
-from pictures.picture_file import RAW_ENDINGS, UnreadablePicture
+from pictures.picture_file import UnreadablePicture
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -19,7 +19,8 @@ from client_folder.client import Client
 from client_folder.records import Picture, Source
 from client_folder.spreadsheet import write_spreadsheet
 from pictures.grids import part_names, variation_of
-from pictures.picture_file import PICTURE_ENDINGS, Header, UnreadablePicture, read_header
+from pictures.listing import PICTURE_ENDINGS
+from pictures.picture_file import Header, UnreadablePicture, read_header
 from utils import replacing, sha256_file
 
 # Systems allow 255 bytes; what stages add to a name (a number, an ending, a mark of a file being written) has to fit behind it.
