@@ -19,7 +19,7 @@ from dataset.quarantine import take_out
 from utils import BrokenFile, write_record, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
-_COUNTED = """
+_COUNTED = '''
 import json, sys
 from pathlib import Path
 
@@ -60,7 +60,7 @@ def offered(action, **words):
 sys.addaudithook(note)
 QUESTION
 print(json.dumps([str(Path(path).relative_to(home / "clients" / "ana")) for path in opened if "clients" in path]))
-"""
+'''
 
 
 @pytest.fixture(scope="module")
