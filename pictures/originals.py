@@ -48,7 +48,7 @@ class Originals:
         self._by_original: dict[tuple[Source, str], list[Picture]] = {}
         for picture in self._records.values():
             self._index(picture)
-        self._names = {source: {_fold(name) for name in self._files[source]} for source in Source}
+        self._names = {source: set(map(_fold, names)) for source, names in self._files.items()}
         self._numbers: dict[tuple[Source, str], int] = {}
         self._strays: dict[str, tuple[Source, str]] = {}
         self.changed = len(self._records) != len(known) or not client.images_file.exists()
