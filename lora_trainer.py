@@ -35,7 +35,7 @@ from training.checkpoints import (
 )
 from training.cost import Estimate, estimate, next_smaller, refuse, take_smaller
 from training.diagnosis import Cause, diagnose
-from training.errors import MemoryFull
+from training.errors import PlanRefused
 from training.inputs import (
     EMBEDDED_SCRIPT,
     TRAINING,
@@ -48,7 +48,7 @@ from training.inputs import (
     read_dataset,
 )
 from training.lock import hold_gpu
-from training.monitor import Ended, Watched, fail, read_line, watch
+from training.monitor import Ended, MemoryFull, Watched, fail, read_line, watch
 from training.plan import (
     Overrides,
     TrainerKind,
@@ -63,18 +63,7 @@ from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_que
 from training.runs import begin_run, end_run, read_runs
 from training.sample_sheet import write_sample_sheet
 from training.samples import gather_samples, write_prompts
-from utils import (
-    Event,
-    Notice,
-    NotReady,
-    PipelineError,
-    PlanRefused,
-    TrainingTick,
-    as_pipeline_error,
-    log,
-    sweep_parts,
-    write_record,
-)
+from utils import Event, Notice, NotReady, PipelineError, TrainingTick, as_pipeline_error, log, sweep_parts, write_record
 
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")

@@ -22,8 +22,11 @@ from lora_trainer import find_trainer, launch_words, plan_training, read_line, t
 from machine.base_models import BaseKind
 from machine.models import model_named
 from training.checkpoints import find_resume, is_whole, list_checkpoints, read_plan
+from training.errors import PlanRefused
+from training.inputs import TrainerMissing
+from training.monitor import TrainerFailed
 from training.plan import Fit, Overrides, TrainerKind
-from utils import BrokenFile, ModelMissing, NotReady, PlanRefused, TrainerFailed, TrainerMissing, TrainingTick
+from utils import BrokenFile, ModelMissing, NotReady, TrainingTick
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDIN = Path(__file__).resolve().parent / "data" / "standin_trainer"
