@@ -20,13 +20,13 @@ from client_folder.consent import Consent, What, check_consent
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
-from locales.language import _
-from machine.errors import NoTargetFace, RecipeRefused
+from locales.language import N_, _
 from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
 from machine.models import Found, find
 from pictures.contact_sheet import contact_sheet
 from pictures.listing import list_pictures
+from portraits.errors import RecipeRefused
 from portraits.magic_prompt import MagicPrompt
 from portraits.painter import paint_missing
 from portraits.portrait import Portrait, PortraitJob, PortraitRequest, portrait_jobs
@@ -45,7 +45,7 @@ from portraits.sheet import SHEET_CELL_PX, sheet_rows
 from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
 from training.checkpoints import choose_lora
-from utils import Event, FolderMissing, ModelMissing, NotReady, Progress, known_sha256, read_record, sweep_parts
+from utils import Event, FolderMissing, ModelMissing, NotReady, PipelineError, Progress, known_sha256, read_record, sweep_parts
 
 STAGE = "generate"
 SWAP_STAGE = "swap"
@@ -54,6 +54,13 @@ SOFT_FROM = 2.0  # times the 128 pixels are enlarged, from which on the face is 
 DIGEST_DIGITS = 12
 MAX_SEED = 2**32 - 1  # what A1111 and ComfyUI take too
 MAX_PORTRAITS = 2000  # of one request: more is a slip of the finger
+
+
+class NoTargetFace(PipelineError):
+    """Facts: path, problem."""
+
+    message = N_("{path}: {problem}")
+    hint = N_("swap --preview shows every face with its number.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,10 @@ from faces.examiner import Examiner
 from faces.identity import FaceRecogniser, Identity
 from faces.quality import MEASURES
 from faces.verdicts import decide, identity_of, method_of, rules_of
+from pictures.errors import NoPictures
 from pictures.listing import PICTURE_ENDINGS
 from pictures.picture_file import UnreadablePicture, decode
-from utils import Event, NoPictures, Progress, sweep_parts, write_record
+from utils import Event, Progress, sweep_parts, write_record
 
 if TYPE_CHECKING:
     from PIL import Image

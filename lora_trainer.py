@@ -34,7 +34,7 @@ from training.checkpoints import (
 )
 from training.cost import Estimate, estimate, next_smaller, refuse, take_smaller
 from training.diagnosis import Cause, diagnose
-from training.errors import MemoryFull
+from training.errors import PlanRefused
 from training.inputs import (
     QUIET,
     TRAINING,
@@ -48,7 +48,7 @@ from training.inputs import (
     trainer_environment,
 )
 from training.lock import hold_gpu
-from training.monitor import Watched, fail, watch
+from training.monitor import MemoryFull, Watched, fail, watch
 from training.plan import (
     Overrides,
     TrainerKind,
@@ -62,18 +62,7 @@ from training.plan import (
 from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_queue, queue_file
 from training.runs import begin_run, end_run, read_runs
 from training.samples import gather_samples, write_prompts, write_sample_sheet
-from utils import (
-    Event,
-    Notice,
-    NotReady,
-    PipelineError,
-    PlanRefused,
-    TrainingTick,
-    as_pipeline_error,
-    log,
-    sweep_parts,
-    write_record,
-)
+from utils import Event, Notice, NotReady, PipelineError, TrainingTick, as_pipeline_error, log, sweep_parts, write_record
 
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")

@@ -2,44 +2,17 @@
 
 The errors a user can meet, each with what happened (`message`) and what to do next (`hint`)::
 
-    PipelineError
-    ├── BadClientId        the name cannot be a folder and a trigger word
-    ├── ClientExists       a client of that name is there already
-    ├── ClientMissing      no client of that name
-    ├── ClientBusy         another program works on this client
+    PipelineError          every class of the tree is found by its name in `PipelineError.known`
     ├── FolderMissing      a folder the user named is not there
-    ├── NoPictures         the folder holds nothing that can be imported
-    ├── NothingImported    every picture was refused
-    ├── ListRefused        a list of prompts cannot be read
-    ├── UnknownJob         no job, or several, of that name
     ├── SettingRefused     a setting cannot have that name or value
+    ├── NotReady           an earlier step is missing
+    ├── ModelMissing       a base model or LoRA is not there
+    ├── MissingLibrary     a package is not installed
     ├── BrokenFile         settings, state or a record cannot be read
     ├── DiskFull           no room left
-    ├── NoRoom             there will be no room for what is to be written
-    ├── FileThere          a file would be written over
-    ├── AmongClients       an export would lie in what is exported
     ├── NotWritable        the system refuses to write there
-    ├── NotReady           an earlier step is missing
-    ├── NoFaceFound        not one picture passed
-    ├── PictureMissing     a picture the user named is not the client's
-    ├── FaceMissing        a picture has no such face
-    ├── TooFewPictures     a dataset needs more
-    ├── DatasetRefused     the dataset doctor says no-go
-    ├── PlanRefused        the training cannot work as asked
-    ├── TrainerMissing     no trainer fits the base model
-    ├── TrainerFailed      the trainer died
-    │   └── MemoryFull     the GPU's memory was full, or spilled into the system's
-    ├── QueueFailed        some clients of a queue could not be trained
-    ├── SetupFailed        sd-scripts could not be installed
-    ├── GPUBusy            another training holds the GPU
-    ├── NoCheckpoint       no whole LoRA of that name
-    ├── TornCheckpoint     the LoRA of that name is cut off
-    ├── ExportRefused      a folder is not the program it should be
-    ├── NoSDXL             a LoRA of the embedded base fits no program that paints with SDXL
-    ├── ModelMissing       a base model or LoRA is not there
-    ├── (studio_errors)    those of models, portraits, swaps and transcripts, a module of their own
-    ├── MissingLibrary     a package is not installed
-    └── ProgramFault       a fault of ours
+    ├── ProgramFault       a fault of ours
+    └── (all others)       beside who raises them; where several modules of a package do, in its `errors`
 
 `Stopped` is flow control, not an error: the user asked to stop.
 """
@@ -57,7 +30,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -135,10 +108,19 @@ class PipelineError(Exception):
 
     message = N_("Something went wrong.")
     hint = N_("Run the same command again; what is finished is kept.")
+    known: ClassVar[dict[str, type[PipelineError]]] = {}  # every class of the tree by its name
 
     def __init__(self, **facts: object) -> None:
         self.facts = facts
         super().__init__(self.text())
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Put the class on record by its name; raises TypeError where another has that name. Loaded again, a class is no other."""
+        super().__init_subclass__(**options)
+        before = PipelineError.known.get(cls.__name__, cls)
+        if (before.__module__, before.__qualname__) != (cls.__module__, cls.__qualname__):
+            raise TypeError(f"two errors are called {cls.__name__}: one in {before.__module__}, one in {cls.__module__}")
+        PipelineError.known[cls.__name__] = cls
 
     def text(self) -> str:
         """What happened, in the user's language."""
@@ -149,67 +131,11 @@ class PipelineError(Exception):
         return _(self.hint).format(**self.facts)
 
 
-class BadClientId(PipelineError):
-    """Facts: name."""
-
-    message = N_('"{name}" cannot be the name of a client.')
-    hint = N_("Use 2 to 40 letters, digits, _ or -, beginning with a letter: the name is a folder and the trigger word.")
-
-
-class ClientExists(PipelineError):
-    """Facts: client."""
-
-    message = N_('There is a client "{client}" already.')
-    hint = N_("Choose another name, or go on with that client.")
-
-
-class ClientMissing(PipelineError):
-    """Facts: client, known."""
-
-    message = N_('There is no client "{client}".')
-    hint = N_("Clients here: {known}. Make a new one with: client create")
-
-
-class ClientBusy(PipelineError):
-    """Facts: client."""
-
-    message = N_('Another program is working on client "{client}".')
-    hint = N_("Wait until it has finished, or close it, and try again.")
-
-
 class FolderMissing(PipelineError):
     """Facts: path."""
 
     message = N_("There is no folder or file {path}.")
     hint = N_("Check the spelling; a folder can also be dragged into the terminal.")
-
-
-class NoPictures(PipelineError):
-    """Facts: path, kinds."""
-
-    message = N_("{path} holds no picture that can be imported.")
-    hint = N_("Kinds that can be read: {kinds}. Folders inside are searched too.")
-
-
-class NothingImported(PipelineError):
-    """Facts: refused."""
-
-    message = N_("None of the {refused} pictures could be imported.")
-    hint = N_("The reason of each is listed; JPEG, PNG, WebP, TIFF, HEIC, AVIF and camera RAW can be read.")
-
-
-class ListRefused(PipelineError):
-    """Facts: path, reason."""
-
-    message = N_("The list {path} cannot be read: {reason}")
-    hint = N_("A CSV or JSON file with a column for the picture (file) or the job (uuid) and one for its prompt can be read.")
-
-
-class UnknownJob(PipelineError):
-    """Facts: job."""
-
-    message = N_('"{job}" names no job of this client, or several.')
-    hint = N_("Name it by its id or by one of its pictures, as they are listed by: prompts")
 
 
 class SettingRefused(PipelineError):
@@ -233,27 +159,6 @@ class DiskFull(PipelineError):
     hint = N_("Free some space and run the same command again; what is finished is kept.")
 
 
-class NoRoom(PipelineError):
-    """Facts: path, needed, free."""
-
-    message = N_("There is no room for {path}: it may need {needed}, and {free} are free.")
-    hint = N_("Free some space, or name a folder on another disk.")
-
-
-class FileThere(PipelineError):
-    """Facts: path."""
-
-    message = N_("There is a file {path} already; nothing was written.")
-    hint = N_("Name another file, or write over it with --overwrite.")
-
-
-class AmongClients(PipelineError):
-    """Facts: path, folder."""
-
-    message = N_("{path} lies among the clients, in {folder}; nothing was written.")
-    hint = N_("Name a place elsewhere: in the folder of a client, an export would be part of the next one.")
-
-
 class NotWritable(PipelineError):
     """Facts: path, reason."""
 
@@ -266,67 +171,6 @@ class NotReady(PipelineError):
 
     message = N_("{step} has to wait: {reason}")
     hint = N_("Do the step named first; the client's screen shows which one is next.")
-
-
-class NoFaceFound(PipelineError):
-    """Facts: pictures."""
-
-    message = N_("Not one of {pictures} pictures passed: none can be used for training.")
-    hint = N_("The reason of each is listed; use larger, sharper pictures with the whole face in view.")
-
-
-class PictureMissing(PipelineError):
-    """Facts: name, client."""
-
-    message = N_('"{client}" has no picture "{name}".')
-    hint = N_("Name it as the list does: rejected --client {client}")
-
-
-class FaceMissing(PipelineError):
-    """Facts: name, number, faces."""
-
-    message = N_('In "{name}" there is no face number {number}: {faces} were found.')
-    hint = N_(
-        "Faces are counted from the left, as numbered in the picture in the folder rejected. Without a face nothing can be cut."
-    )
-
-
-class TooFewPictures(PipelineError):
-    """Facts: found, needed."""
-
-    message = N_("{found} pictures passed; a dataset needs at least {needed}.")
-    hint = N_("Import more pictures of the client, or look at the rejected ones, and run process again.")
-
-
-class DatasetRefused(PipelineError):
-    """Facts: reason, cure."""
-
-    message = N_("The dataset doctor says no-go: {reason}")
-    hint = N_("{cure} To train all the same, add --anyway.")
-
-
-class PlanRefused(PipelineError):
-    """Facts: reason, cure."""
-
-    message = N_("This training cannot work: {reason}")
-    hint = N_("{cure}")
-
-
-class TrainerMissing(PipelineError):
-    """Facts: base."""
-
-    message = N_("No trainer is installed that can train {base}.")
-    hint = N_(
-        "Install Kohya's sd-scripts with: setup sd-scripts. Or name a checkout of it in the settings (sd_scripts). Or, to train "
-        "without it, fetch SDXL's configuration with: models preload sdxl-base."
-    )
-
-
-class TrainerFailed(PipelineError):
-    """Facts: cause, evidence, cure, log."""
-
-    message = N_("The training stopped: {cause}\n    {evidence}")
-    hint = N_("{cure} Everything the trainer said: {log}")
 
 
 class ModelMissing(PipelineError):

@@ -12,9 +12,9 @@ from actions.action import Action, Answer, Retry
 from actions.journey import State, Step, read_journey
 from actions.request import Ask, Job, Menu, Request, UserPath
 from client_folder.client import CLASS_WORDS, Client, create_client, list_clients, open_client
-from client_folder.export import ExportedClient, export_client
+from client_folder.export import ExportedClient, FileThere, export_client
 from locales.language import N_, _
-from utils import Event, FileThere, PipelineError
+from utils import Event, PipelineError
 
 
 @dataclass(frozen=True, slots=True)

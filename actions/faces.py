@@ -14,13 +14,20 @@ from client_folder.reasons import Reason, Rejection
 from client_folder.records import IdentityState
 from image_processor import FaceReport
 from locales.language import N_
-from utils import NoFaceFound, PipelineError
+from utils import PipelineError
 
 _FACE_HELP = N_("this face is the client: file and number, counted from the left; may be given several times")
 _LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30; default:NAME takes it back (empty: show them):")
 _EVERYWHERE_HELP = N_("Move the program's limits instead, for every client that has none of its own?")
 _ACCEPT_HELP = N_("Picture to accept (undo:NAME takes it back):")
 _WHO_HELP = N_("Which face is the client? Counted from the left, numbered in rejected/:")
+
+
+class NoFaceFound(PipelineError):
+    """Facts: pictures."""
+
+    message = N_("Not one of {pictures} pictures passed: none can be used for training.")
+    hint = N_("The reason of each is listed; use larger, sharper pictures with the whole face in view.")
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------

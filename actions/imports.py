@@ -17,7 +17,7 @@ from pictures import prompts
 from pictures.import_plan import ImportPlan, plan_import
 from pictures.import_run import Duplicate, Note
 from pictures.prompts import JobPrompt, Prompts
-from utils import NothingImported, PipelineError
+from utils import PipelineError
 
 LABEL_CHARS = 28  # of a file name in front of a prompt, so that both stand in a line of 80
 
@@ -28,6 +28,13 @@ _SET_HELP = N_("prompt of a job, which is named by its id or a picture; may be g
 _LIST_HELP = N_("CSV or JSON file of prompts, by file or job")
 _USERNAME_HELP = N_("your MidJourney user name, so that it is not taken for the prompt")
 _SPLIT_HELP = N_("make four pictures of each grid of four")
+
+
+class NothingImported(PipelineError):
+    """Facts: refused."""
+
+    message = N_("None of the {refused} pictures could be imported.")
+    hint = N_("The reason of each is listed; JPEG, PNG, WebP, TIFF, HEIC, AVIF and camera RAW can be read.")
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------

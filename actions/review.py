@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client_folder.client import Client
+from client_folder.errors import PictureMissing
 from client_folder.lookup import find_picture, names_of, read_detected_faces
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
@@ -19,7 +20,7 @@ from dataset.quarantine import put_back, quarantined, take_out
 from faces.decisions import accept, point_at, withdraw
 from faces.verdicts import left_to_right
 from image_processor import FaceReport, process_faces
-from utils import Event, PictureMissing
+from utils import Event
 
 UNDO = "undo:"  # before a name: take the decision back
 OFFERED = 60  # rows of a question at most: nobody reads more

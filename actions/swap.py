@@ -11,9 +11,8 @@ from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.consent import What, has_consent, record_consent
 from client_folder.reasons import Reason
 from config import Settings
-from generation import SwapPlan, SwapReport
+from generation import NoTargetFace, SwapPlan, SwapReport
 from locales.language import N_, _
-from machine.errors import NoTargetFace
 from machine.licence import LICENCE_QUESTION, Use, record_licence
 from portraits.swapper import TargetFace
 from utils import PipelineError

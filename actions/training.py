@@ -20,12 +20,12 @@ from machine.gpu import largest_gpu
 from training import installation, tensorboard_server
 from training.arguments import read_extra
 from training.cost import Cure, MemoryPart, PlanRefusal, estimate
-from training.errors import MemoryFull, QueueFailed
 from training.machine_doctor import Check
+from training.monitor import MemoryFull, TrainerFailed
 from training.plan import Fit, Overrides, TrainingPlan
 from training.queue import Outcome, QueueReport, QueueRow
 from training.sd_scripts import install_trainer, plan_trainer
-from utils import DatasetRefused, Notice, PipelineError, TrainerFailed
+from utils import Notice, PipelineError
 
 # What the menu calls the choices.
 _PART_LABELS = {
@@ -49,6 +49,20 @@ SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
+
+
+class QueueFailed(PipelineError):
+    """Facts: failed, total."""
+
+    message = N_("{failed} of {total} trainings failed.")
+    hint = N_("The table says why; the same queue again goes on with those only.")
+
+
+class DatasetRefused(PipelineError):
+    """Facts: reason, cure."""
+
+    message = N_("The dataset doctor says no-go: {reason}")
+    hint = N_("{cure} To train all the same, add --anyway.")
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------

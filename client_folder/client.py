@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client_folder.records import Decisions, Faces, Picture, Pictures, Source, Verdict
 from locales.language import N_
-from utils import BadClientId, ClientBusy, ClientExists, ClientMissing, Kind, Record, read_record, write_record
+from utils import Kind, PipelineError, Record, read_record, write_record
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 # Windows refuses these as names of folders, whatever their ending.
@@ -26,6 +26,34 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 
 CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
 CLASS_WORDS = tuple(CLASS_LABELS)
+
+
+class BadClientId(PipelineError):
+    """Facts: name."""
+
+    message = N_('"{name}" cannot be the name of a client.')
+    hint = N_("Use 2 to 40 letters, digits, _ or -, beginning with a letter: the name is a folder and the trigger word.")
+
+
+class ClientExists(PipelineError):
+    """Facts: client."""
+
+    message = N_('There is a client "{client}" already.')
+    hint = N_("Choose another name, or go on with that client.")
+
+
+class ClientMissing(PipelineError):
+    """Facts: client, known."""
+
+    message = N_('There is no client "{client}".')
+    hint = N_("Clients here: {known}. Make a new one with: client create")
+
+
+class ClientBusy(PipelineError):
+    """Facts: client."""
+
+    message = N_('Another program is working on client "{client}".')
+    hint = N_("Wait until it has finished, or close it, and try again.")
 
 
 class ClientState(Record):

@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from client_folder.client import Client, clients_folder
-from utils import PART, AmongClients, Event, FileThere, FolderMissing, NoRoom, Progress, free_bytes, replacing
+from locales.language import N_
+from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing
 
 STAGE, CHECK_STAGE = "client-export", "client-check"
 ENDING = ".zip"
@@ -34,6 +35,27 @@ _ENTRY_BYTES = 400  # what a file takes beside its bytes and twice its name: two
 _CACHE_ENDING = ".npz"
 # Worth the time to compress. Pictures, safetensors, sound and video are compressed already, or hold noise.
 _TEXT_ENDINGS = frozenset({".json", ".csv", ".txt", ".md", ".log", ".toml", ".srt", ".vtt"})
+
+
+class NoRoom(PipelineError):
+    """Facts: path, needed, free."""
+
+    message = N_("There is no room for {path}: it may need {needed}, and {free} are free.")
+    hint = N_("Free some space, or name a folder on another disk.")
+
+
+class FileThere(PipelineError):
+    """Facts: path."""
+
+    message = N_("There is a file {path} already; nothing was written.")
+    hint = N_("Name another file, or write over it with --overwrite.")
+
+
+class AmongClients(PipelineError):
+    """Facts: path, folder."""
+
+    message = N_("{path} lies among the clients, in {folder}; nothing was written.")
+    hint = N_("Name a place elsewhere: in the folder of a client, an export would be part of the next one.")
 
 
 @dataclass(frozen=True, slots=True)

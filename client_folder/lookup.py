@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable, Sequence
 
 from client_folder.client import Client
+from client_folder.errors import PictureMissing
 from client_folder.records import DetectedFaces, Picture
-from utils import BrokenFile, PictureMissing, read_record
+from utils import BrokenFile, read_record
 
 
 def names_of(client: Client) -> dict[str, str]:

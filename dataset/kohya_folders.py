@@ -31,9 +31,17 @@ from dataset.files import (
 from dataset.findings import FEW_PICTURES, SHARE_WARNING, Finding, FindingCode
 from dataset.held_back import Exam, plan_exam
 from dataset.photo_captions import descriptions
-from utils import BrokenFile, TooFewPictures, read_record, replacing, write_record, write_text
+from locales.language import N_
+from utils import BrokenFile, PipelineError, read_record, replacing, write_record, write_text
 
 _OURS = re.compile(r"((?:mj|real)_[0-9a-f]{12})(?:\.png|\.txt|_.*\.npz)")
+
+
+class TooFewPictures(PipelineError):
+    """Facts: found, needed."""
+
+    message = N_("{found} pictures passed; a dataset needs at least {needed}.")
+    hint = N_("Import more pictures of the client, or look at the rejected ones, and run process again.")
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------

@@ -8,7 +8,17 @@ from client_folder.client import Client
 from client_folder.lookup import find_pictures, read_detected_faces
 from client_folder.records import Decisions
 from faces.verdicts import left_to_right
-from utils import FaceMissing, write_record
+from locales.language import N_
+from utils import PipelineError, write_record
+
+
+class FaceMissing(PipelineError):
+    """Facts: name, number, faces."""
+
+    message = N_('In "{name}" there is no face number {number}: {faces} were found.')
+    hint = N_(
+        "Faces are counted from the left, as numbered in the picture in the folder rejected. Without a face nothing can be cut."
+    )
 
 
 def point_at(client: Client, words: Sequence[str]) -> Decisions:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from config import Settings
-from machine.errors import HubUnreachable, ModelDamaged
+from locales.language import N_
 from machine.models import Found, Model, ModelFile, Origin, locate, model_named, models_folder
 from utils import DiskFull, Event, PipelineError, Progress, free_bytes, sha256_file
 
@@ -27,6 +27,20 @@ TICK_SECONDS = 0.5
 CHUNK = 1 << 20
 MB = 1_000_000
 SHA256_DIGITS = 64  # a shorter digest is git's own
+
+
+class HubUnreachable(PipelineError):
+    """Facts: model, reason, source, place."""
+
+    message = N_("{model} cannot be downloaded: {reason}")
+    hint = N_("Try again with a connection; what has arrived is kept. Or place the files by hand: from {source} into {place}")
+
+
+class ModelDamaged(PipelineError):
+    """Facts: path, expected, found."""
+
+    message = N_("{path} is not the file that was published (SHA-256 {found}, published {expected}); it was removed.")
+    hint = N_("Run models preload again. If it happens twice, something on the way changes the file.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,16 @@ from pathlib import Path
 
 from config import Settings, change_settings
 from locales.language import N_, Labelled, _
-from machine.errors import LicenceRefused
+from utils import PipelineError
 
 LICENCE_QUESTION = N_("InsightFace's models are for non-commercial research only. What are they used for here?")
+
+
+class LicenceRefused(PipelineError):
+    """Facts: reason, cure."""
+
+    message = N_("InsightFace's models are not opened: {reason}")
+    hint = N_("{cure}")
 
 
 class Use(Labelled):

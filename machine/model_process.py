@@ -7,6 +7,7 @@ becomes of it comes out as lines of JSON. A worker whose program dies ends by it
 from __future__ import annotations
 
 import contextlib
+import importlib
 import queue
 import subprocess
 import sys
@@ -20,11 +21,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-import utils
 from config import PROGRAM
 from locales.language import N_
-from machine import errors as studio_errors
-from machine.errors import WorkerDied
 from machine.worker_tasks import Task, TaskEvent
 from utils import Event, Notice, PipelineError, ProgramFault, Progress
 
@@ -44,6 +42,13 @@ NOTICES = {
     "sequential_offload": N_("Still too little memory: the model comes to the GPU layer by layer. This is much slower."),
     "cpu_instead": N_("The GPU cannot be used for this ({reason}): the processor does it."),
 }
+
+
+class WorkerDied(PipelineError):
+    """Facts: cause, log."""
+
+    message = N_("The process that holds the models was ended: {cause}")
+    hint = N_("Every finished picture is kept; run the same command again. What it said: {log}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +245,27 @@ def _result(answers: Generator[TaskEvent, None, dict[str, Any]]) -> dict[str, An
 
 
 def _error_of(facts: dict[str, Any], log: Path) -> PipelineError:
-    """The error that the worker met with, as if it had been met here."""
-    kind = getattr(studio_errors, facts["error"], None) or getattr(utils, facts["error"], None)
-    if isinstance(kind, type) and issubclass(kind, PipelineError):
+    """The error that the worker met with, as if it had been met here.
+
+    The module that defines it may not be loaded here yet: it is imported if it is one of the program's own, and no other ever is.
+    """
+    name, module = facts["error"], facts["module"]
+    if name not in PipelineError.known and _is_ours(module):
+        importlib.import_module(module)
+    kind = PipelineError.known.get(name)
+    if kind is not None and kind.__module__ == module:
         return kind(**facts["facts"])
-    return ProgramFault(error=facts["error"], path=log)
+    return ProgramFault(error=name, path=log)
+
+
+def _is_ours(module: str) -> bool:
+    """Whether the program's own folder holds the module: data and environments that lie there too are in no package."""
+    *packages, name = module.split(".")
+    if not all(part.isidentifier() for part in (*packages, name)):
+        return False
+    folder = PROGRAM
+    for package in packages:
+        folder /= package
+        if not (folder / "__init__.py").is_file():
+            return False
+    return (folder / f"{name}.py").is_file()

@@ -13,9 +13,16 @@ from pathlib import Path
 
 from config import EMBEDDED_FOLDER, SDXL_ID, Settings
 from locales.language import N_, Labelled
-from machine.errors import ModelUnknown
+from utils import PipelineError
 
 SMALL = 200_000  # bytes counted for a configuration whose size is not listed
+
+
+class ModelUnknown(PipelineError):
+    """Facts: name, known."""
+
+    message = N_('There is no model "{name}" in the table.')
+    hint = N_("Models: {known}")
 
 
 class Allows(Labelled):

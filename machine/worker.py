@@ -97,7 +97,7 @@ def _say_error(reporter: TaskReporter, error: Exception) -> None:
     if not isinstance(error, PipelineError):
         traceback.print_exception(error)
     plain = {name: str(fact) if isinstance(fact, Path) else fact for name, fact in facts.items()}
-    reporter.say("failed", error=type(error).__name__, facts=plain)
+    reporter.say("failed", error=type(error).__name__, module=type(error).__module__, facts=plain)
 
 
 if __name__ == "__main__":

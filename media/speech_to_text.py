@@ -10,18 +10,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from locales.language import _
-from machine.errors import NoSpeech, RecipeRefused
+from locales.language import N_, _
 from machine.gpu import find_gpus
 from machine.vram import ModelCache
 from machine.worker_tasks import TaskReporter
-from utils import BrokenFile, Record
+from portraits.errors import RecipeRefused
+from utils import BrokenFile, PipelineError, Record
 
 if TYPE_CHECKING:
     import numpy as np
 
 SAMPLE_RATE = 16_000
 BEAMS = 5
+
+
+class NoSpeech(PipelineError):
+    """Facts: path, reason."""
+
+    message = N_("{path} holds no sound that can be read: {reason}")
+    hint = N_("Any audio or video file with a sound track can be read, such as WAV, MP3, M4A, OGG, MP4, MKV.")
 
 
 class SpokenWord(Record):

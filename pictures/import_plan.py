@@ -12,9 +12,10 @@ from pathlib import Path
 
 from client_folder.reasons import Reason, Rejection
 from pictures.archives import Member, list_archive
+from pictures.errors import NoPictures
 from pictures.listing import ARCHIVE_ENDING, PICTURE_ENDINGS, RAW_ENDINGS, Listing, survey
 from pictures.prompt_lists import LIST_ENDINGS
-from utils import FolderMissing, NoPictures
+from utils import FolderMissing
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,29 @@ from pathlib import Path
 
 from client_folder.client import Client
 from client_folder.records import Source
+from locales.language import N_
 from pictures.midjourney import username_candidates
 from pictures.midjourney_jobs import PromptDifference, master_prompt
 from pictures.midjourney_records import MidJourneyJob, difference, read_jobs, write_midjourney_file
 from pictures.prompt_lists import BrokenList, match, read_list
 from pictures.user_notes import read_user_notes, write_user_notes
-from utils import ListRefused, UnknownJob
+from utils import PipelineError
 
 MOST_CANDIDATES = 4  # more words than a user name may have at the front are a prompt's
+
+
+class ListRefused(PipelineError):
+    """Facts: path, reason."""
+
+    message = N_("The list {path} cannot be read: {reason}")
+    hint = N_("A CSV or JSON file with a column for the picture (file) or the job (uuid) and one for its prompt can be read.")
+
+
+class UnknownJob(PipelineError):
+    """Facts: job."""
+
+    message = N_('"{job}" names no job of this client, or several.')
+    hint = N_("Name it by its id or by one of its pictures, as they are listed by: prompts")
 
 
 @dataclass(frozen=True, slots=True)

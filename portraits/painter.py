@@ -11,11 +11,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from machine.errors import OutOfMemory
 from machine.gpu import find_gpus
 from machine.model_process import ModelProcess, relay
 from machine.vram import ModelCache
 from machine.worker_tasks import TaskReporter
+from portraits.errors import OutOfMemory
 from portraits.portrait import Portrait, PortraitJob, PortraitRecord, write_portrait
 from portraits.sdxl import ImageRequest, ModelFiles, SdxlPipeline, is_out_of_memory
 from utils import Event, Progress, Record, sweep_parts

@@ -8,16 +8,22 @@ from pathlib import Path
 
 from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
-from locales.language import _
-from machine.errors import PromptsMissing
+from locales.language import N_, _
 from portraits.clip_tokens import counter_for
 from portraits.magic_prompt import MagicPrompt, enhance, styled
 from portraits.portrait import PromptText
 from portraits.recipes import PipelineSetup, Recipe
 from portraits.styles import style_named
-from utils import BrokenFile, FolderMissing
+from utils import BrokenFile, FolderMissing, PipelineError
 
 PROMPT_FILE_BYTES = 1_000_000
+
+
+class PromptsMissing(PipelineError):
+    """Facts: path."""
+
+    message = N_("{path} holds no prompt.")
+    hint = N_("Write one prompt a line; lines that begin with # are passed over.")
 
 
 @dataclass(frozen=True, slots=True)

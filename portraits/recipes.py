@@ -15,9 +15,9 @@ from client_folder.client import Client
 from config import Settings
 from locales.language import N_, _
 from machine.base_models import SINGLE_FILE_PX, BaseModel, base_of, few_steps
-from machine.errors import RecipeRefused
 from machine.gpu import find_gpus
 from machine.models import find
+from portraits.errors import RecipeRefused
 from portraits.sdxl import LATENT_PX, ModelFiles, Sampler
 from utils import ModelMissing
 

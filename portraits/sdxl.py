@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from machine.base_models import base_at, vae_class
-from machine.errors import OutOfMemory
 from machine.gpu import find_gpus
+from portraits.errors import OutOfMemory
 from portraits.prompt_weights import Weighed, apply_weights, weigh
 from utils import BrokenFile, ModelMissing
 

@@ -8,10 +8,17 @@ from pathlib import Path
 from pydantic import ConfigDict, Field, ValidationError
 
 from config import PROGRAM
-from machine.errors import StyleMissing
-from utils import BrokenFile, Record
+from locales.language import N_
+from utils import BrokenFile, PipelineError, Record
 
 FOLDER = "styles"
+
+
+class StyleMissing(PipelineError):
+    """Facts: style, known."""
+
+    message = N_('There is no style "{style}".')
+    hint = N_("Styles here: {known}. Add your own in a .toml file in the folder styles.")
 
 
 class Style(Record):

@@ -35,10 +35,11 @@ from data_preprocessor import (
     split_grids,
 )  # fmt: skip
 from embedded.drawing.camera_raw import write_dng
+from pictures.errors import NoPictures
 from pictures.import_plan import plan_import
 from pictures.midjourney_records import read_midjourney_file
 from pictures.originals import NAME_BYTES, safe_name
-from utils import DiskFull, FolderMissing, NoPictures, Progress, as_pipeline_error, sha256_file
+from utils import DiskFull, FolderMissing, Progress, as_pipeline_error, sha256_file
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "photos"

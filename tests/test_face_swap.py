@@ -19,10 +19,10 @@ from client_folder.consent import ConsentMissing, What, check_consent, has_conse
 from client_folder.reasons import Reason
 from client_folder.records import Faces, Source, Verdict
 from config import Settings
-from generation import FaceChoice, Swapped, SwapReport, plan_swap, read_choice, swap_faces
-from machine.errors import LicenceRefused, NoTargetFace, RecipeRefused
-from machine.licence import check_licence, record_licence
+from generation import FaceChoice, NoTargetFace, Swapped, SwapReport, plan_swap, read_choice, swap_faces
+from machine.licence import LicenceRefused, check_licence, record_licence
 from machine.model_process import ModelProcess
+from portraits.errors import RecipeRefused
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -25,14 +25,14 @@ from client_folder.records import Faces, Source, Verdict
 from config import Settings
 from generation import ImageOptions, PortraitPlan, generate, plan_portraits
 from machine.base_models import base_at
-from machine.errors import PromptsMissing, RecipeRefused, StyleMissing, WorkerDied
-from machine.model_process import ModelProcess
+from machine.model_process import ModelProcess, WorkerDied
+from portraits.errors import RecipeRefused
 from portraits.portrait import PortraitRecord, parameters_text, portrait_jobs
-from portraits.prompts import PromptOptions, read_prompts
+from portraits.prompts import PromptOptions, PromptsMissing, read_prompts
 from portraits.recipes import BASE_RECIPE, EMBEDDED_RECIPE, SIZES, RecipeChoice, recipe_for, size_of
 from portraits.sdxl import ImageRequest, Sampler, SdxlPipeline, scheduler_for
-from training.checkpoints import choose_lora
-from training.errors import NoCheckpoint
+from portraits.styles import StyleMissing
+from training.checkpoints import NoCheckpoint, choose_lora
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, Progress, write_record
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -28,7 +28,8 @@ from faces.crops import PREVIEW_PX
 from faces.detector import Detection, MtcnnDetector
 from faces.geometry import CROP_PX
 from image_processor import FaceReport, ProcessPlan, plan_process, process_faces
-from utils import Event, NoPictures, Progress, sha256_file, write_record
+from pictures.errors import NoPictures
+from utils import Event, Progress, sha256_file, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = Settings()

@@ -21,10 +21,11 @@ from lora_trainer import plan_training, train, trained_lora
 from machine.base_models import BaseKind
 from machine.models import model_named
 from training.checkpoints import find_resume, is_whole, list_checkpoints, read_plan
-from training.inputs import EMBEDDED_SCRIPT, find_trainer, launch_words
-from training.monitor import read_line
+from training.errors import PlanRefused
+from training.inputs import EMBEDDED_SCRIPT, TrainerMissing, find_trainer, launch_words
+from training.monitor import TrainerFailed, read_line
 from training.plan import Fit, Overrides, TrainerKind
-from utils import BrokenFile, ModelMissing, NotReady, PlanRefused, TrainerFailed, TrainerMissing, TrainingTick
+from utils import BrokenFile, ModelMissing, NotReady, TrainingTick
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDIN = Path(__file__).resolve().parent / "data" / "standin_trainer"

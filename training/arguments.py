@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from config import PROGRAM
 from locales.language import N_, _
-from utils import PlanRefused
+from training.errors import PlanRefused
 
 _RECORD = PROGRAM / "training" / "sd_scripts_options.json"
 _BUCKET_STEP = 32  # SDXL halves a picture five times

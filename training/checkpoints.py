@@ -18,10 +18,9 @@ from pathlib import Path
 from client_folder.client import Client
 from locales.language import N_, _
 from machine.base_models import BaseKind
-from training.errors import NoCheckpoint, TornCheckpoint
 from training.plan import Resume, TrainingPlan, run_name
 from training.runs import read_runs
-from utils import NotReady, read_record
+from utils import NotReady, PipelineError, read_record
 
 _NAME = re.compile(r"(?P<lora>.+_avatar_v(?P<version>\d+))(?:-from(?P<begun>\d{8}))?(?:-step(?P<step>\d{8}))?(?P<state>-state)?")
 # The layer of a LoRA that looks at the prompt is as wide as what the base's text encoders say: 2048 numbers a word in SDXL.
@@ -30,6 +29,20 @@ _PROMPT_LAYER = re.compile(r"attn2[._]to_k\.(?:lora_down|lora_A|lora\.down)\.wei
 _SDXL_PROMPT_WIDTH = 2048
 _WHAT_WAITS = N_("What needs a LoRA")
 _TRAIN_FIRST = N_("train the LoRA first")
+
+
+class NoCheckpoint(PipelineError):
+    """Facts: name, known."""
+
+    message = N_('There is no whole LoRA "{name}".')
+    hint = N_("Those that can be used: {known}")
+
+
+class TornCheckpoint(PipelineError):
+    """Facts: name, known."""
+
+    message = N_('The LoRA "{name}" is cut off: part of its file is missing.')
+    hint = N_("Train again, which goes on from the last whole state. Those that can be used: {known}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from locales.language import N_, Labelled, _
 from machine.base_models import BaseKind
+from training.errors import PlanRefused
 from training.plan import EMBEDDED, Fit, Optimizer, Precision, TrainerKind, TrainingPlan
-from utils import PlanRefused
 
 
 class MemoryPart(Labelled):

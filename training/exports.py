@@ -17,17 +17,34 @@ from pathlib import Path
 from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
 from config import Settings
+from locales.language import N_
 from machine.base_models import BaseKind
 from training.checkpoints import Checkpoint, choose_lora
-from training.errors import ExportRefused, NoSDXL
 from training.lora_files import copy_lora, read_metadata
 from training.samples import samples_of
-from utils import Event, FolderMissing, Progress, replacing, sha256_file, write_text
+from utils import Event, FolderMissing, PipelineError, Progress, replacing, sha256_file, write_text
 
 WEIGHTS = (0.7, 1.0)  # the original plan's recommendation
 WEIGHT = 0.8
 EMBEDDED_TITLE = "practice base that comes with Avatar Pipeline (embedded/base)"
 DIFFUSERS_NAME = "pytorch_lora_weights.safetensors"  # what `load_lora_weights(folder)` looks for
+
+
+class ExportRefused(PipelineError):
+    """Facts: path, app."""
+
+    message = N_("{path} does not look like {app}.")
+    hint = N_("Name the folder that holds its models folder.")
+
+
+class NoSDXL(PipelineError):
+    """Facts: lora, apps."""
+
+    message = N_("{lora} was trained on the embedded practice base: it fits no SDXL model, and {apps} could not use it.")
+    hint = N_(
+        "To paint elsewhere, train on SDXL: settings base_model=sdxl, then train. This one can go to diffusers, with the base it "
+        "fits: checkpoints export --for diffusers"
+    )
 
 
 class App(StrEnum):

@@ -17,7 +17,7 @@ from machine.base_models import INDEX, SDXL_MODEL, BaseKind, base_of
 from machine.gpu import GPUState
 from machine.models import find
 from training.plan import BaseFacts, DatasetFacts, TrainerKind, TrainingPlan
-from utils import ModelMissing, NotReady, SettingRefused, TrainerMissing, known_sha256
+from utils import ModelMissing, NotReady, PipelineError, SettingRefused, known_sha256
 
 SCRIPT = "sdxl_train_network.py"
 EMBEDDED_SCRIPT = PROGRAM / "embedded" / SCRIPT
@@ -28,6 +28,16 @@ NO_FOLDER = N_("no folder in {folder} is named REPEATS_NAME, as in 8_{client}: s
 NO_ACCELERATE_FILE = N_("there is no such file; make one with: accelerate config")
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_DISABLE_TELEMETRY": "1", "COLUMNS": "250"}  # log lines wrap at the console's width
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})  # what sd-scripts reads, in either case
+
+
+class TrainerMissing(PipelineError):
+    """Facts: base."""
+
+    message = N_("No trainer is installed that can train {base}.")
+    hint = N_(
+        "Install Kohya's sd-scripts with: setup sd-scripts. Or name a checkout of it in the settings (sd_scripts). Or, to train "
+        "without it, fetch SDXL's configuration with: models preload sdxl-base."
+    )
 
 
 @dataclass(frozen=True, slots=True)

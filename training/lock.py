@@ -12,9 +12,16 @@ from pathlib import Path
 import filelock
 import platformdirs
 
+from locales.language import N_
 from machine.processes import end_orphan
-from training.errors import GPUBusy
-from utils import write_text
+from utils import PipelineError, write_text
+
+
+class GPUBusy(PipelineError):
+    """Facts: gpu, client."""
+
+    message = N_('{gpu} is training "{client}" just now.')
+    hint = N_("Wait until that has ended, or train several clients one after another with: queue")
 
 
 def locks_folder() -> Path:

@@ -15,17 +15,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from client_folder.client import Client
-from locales.language import _
+from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind
 from machine.processes import Heartbeat, Line, ProcessResult
 from training.cost import estimate, next_smaller
 from training.diagnosis import Cause, Diagnosis, diagnose, told_by_spill
-from training.errors import MemoryFull
 from training.plan import TrainingPlan
 from training.runs import RunRecord, end_run, note_tick
 from training.samples import gather_samples
-from utils import TrainerFailed, TrainingTick, write_record
+from utils import PipelineError, TrainingTick, write_record
 
 PROBE_STEPS = 3  # whose cost is measured and compared with the plan
 _KEPT_LINES = 200  # of what the trainer said, for the diagnosis
@@ -40,6 +39,19 @@ _BAR = re.compile(
     r"(?:, .*?avr_loss=(?P<loss>[^\],\s]+))?[^\]]*\]?"
 )
 _SAVING = re.compile(r"saving checkpoint: (?P<path>.+)")
+
+
+class TrainerFailed(PipelineError):
+    """Facts: cause, evidence, cure, log."""
+
+    message = N_("The training stopped: {cause}\n    {evidence}")
+    hint = N_("{cure} Everything the trainer said: {log}")
+
+
+class MemoryFull(TrainerFailed):
+    """Facts: cause, evidence, cure, log, smaller: what would make the plan smaller, as a setting."""
+
+    hint = N_("{cure} Smaller would be: {smaller}; --yes takes such steps by itself. Everything the trainer said: {log}")
 
 
 class Ended(NamedTuple):

@@ -18,7 +18,8 @@ from client_folder.client import Client
 from config import GPUProfile, Preset
 from locales.language import N_, Labelled, _
 from machine.base_models import BaseKind
-from utils import PlanRefused, Record
+from training.errors import PlanRefused
+from utils import Record
 
 Precision = Literal["no", "fp16", "bf16"]
 Optimizer = Literal["AdamW", "AdamW8bit", "Adafactor"]

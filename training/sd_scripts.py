@@ -24,9 +24,8 @@ from locales.language import N_, _
 from machine.gpu import GPUState
 from machine.processes import Heartbeat, Line, ProcessResult, run_child
 from training.arguments import build_parser, pinned_commit
-from training.errors import SetupFailed
 from training.inputs import SCRIPT
-from utils import BrokenFile, Event, Progress, Record, read_record, write_record, write_text
+from utils import BrokenFile, Event, PipelineError, Progress, Record, read_record, write_record, write_text
 
 TOKENIZERS = ("openai/clip-vit-large-patch14", "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k")
 STAGE = "trainer"
@@ -48,6 +47,13 @@ _OPTIONS_CODE = (
     "import sys, json; sys.path.insert(0, sys.argv[1]); import sdxl_train_network as s\n"
     "print('OPTIONS ' + json.dumps(sorted(o for a in s.setup_parser()._actions for o in a.option_strings if o[:2] == '--')))\n"
 )
+
+
+class SetupFailed(PipelineError):
+    """Facts: step, evidence, cure, log."""
+
+    message = N_("sd-scripts could not be set up: {step}\n    {evidence}")
+    hint = N_("{cure} Then run setup again: it goes on where it stopped. Everything that was said: {log}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,18 @@ import sys
 
 import pytest
 
-from client_folder.client import Client, create_client, list_clients, open_client
+from client_folder.client import (
+    BadClientId,
+    Client,
+    ClientBusy,
+    ClientExists,
+    ClientMissing,
+    create_client,
+    list_clients,
+    open_client,
+)
 from client_folder.records import Picture, Pictures, Source
-from utils import BadClientId, BrokenFile, ClientBusy, ClientExists, ClientMissing, write_record
+from utils import BrokenFile, write_record
 
 
 @pytest.mark.parametrize("name", ["ana", "Ana_2", "cliente01-nombre", "ab"])

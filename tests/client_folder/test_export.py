@@ -12,12 +12,12 @@ from test_command_line import DONE, FAILED, STOPPED, answer, small_disk
 from test_command_line import run as run_program
 
 from client_folder import export as client_export
-from client_folder.client import Client, create_client, open_client
-from client_folder.export import CHUNK_BYTES, export_client, exports_folder
+from client_folder.client import Client, ClientBusy, create_client, open_client
+from client_folder.export import CHUNK_BYTES, AmongClients, NoRoom, export_client, exports_folder
 from lora_trainer import trained_lora
 from machine.base_models import BaseKind
 from training.inputs import read_dataset
-from utils import AmongClients, ClientBusy, FolderMissing, NoRoom, PipelineError, Progress
+from utils import FolderMissing, PipelineError, Progress
 
 __all__ = ["small_disk"]
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from client_folder.client import Client, create_client
+from client_folder.errors import PictureMissing
 from client_folder.records import Analysis, DetectedFaces, Face, Faces, Picture, Pictures, Source, Verdict
 from config import Settings
 from data_preprocessor import prepare_dataset
@@ -21,7 +22,7 @@ from dataset.held_back import ExamRecord
 from dataset.quarantine import put_back, quarantined, take_out
 from dataset.signs import Level, Sign
 from pictures.photo_analysis import perceptual_hash
-from utils import PictureMissing, write_record
+from utils import write_record
 
 SETTINGS = Settings()
 

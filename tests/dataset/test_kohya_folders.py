@@ -19,8 +19,8 @@ from client_folder.records import Faces, Source, Verdict
 from config import DatasetDistribution, Settings
 from data_preprocessor import plan_dataset, prepare_dataset
 from dataset.findings import FindingCode, Readiness
-from dataset.kohya_folders import INFO_FILE, Balance, balance, dataset_is_current
-from utils import BrokenFile, Progress, TooFewPictures, write_record
+from dataset.kohya_folders import INFO_FILE, Balance, TooFewPictures, balance, dataset_is_current
+from utils import BrokenFile, Progress, write_record
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = Settings()

@@ -17,8 +17,8 @@ from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings, save_settings
 from generation import plan_portraits
 from machine.base_models import SINGLE_FILE_PX, BaseKind, NotSdxl, base_at, base_of, digest_model, few_steps, find_base
-from machine.errors import RecipeRefused
 from machine.models import Allows, model_named
+from portraits.errors import RecipeRefused
 from portraits.prompts import PromptOptions
 from portraits.recipes import EMBEDDED_RECIPE, RecipeChoice, setup_of
 from training.inputs import read_base

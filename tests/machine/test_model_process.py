@@ -18,11 +18,11 @@ import psutil
 import pytest
 from stages import finish, run
 
-from machine.errors import OutOfMemory, WorkerDied
-from machine.model_process import NOTICES, WORKER, ModelProcess, relay
+from machine.model_process import NOTICES, WORKER, ModelProcess, WorkerDied, _is_ours, relay
 from machine.vram import RAM_KEPT_FREE_GB, ModelCache, dropped
 from machine.worker import TASKS
 from machine.worker_tasks import Task
+from portraits.errors import OutOfMemory
 from portraits.painter import CPU_BATCH, batch_size
 from utils import Notice, ProgramFault, Progress
 
@@ -219,10 +219,87 @@ def test_without_a_gpu_small_pictures_come_in_batches_and_large_ones_alone():
     assert batch_size(1024 * 1024) == 1
 
 
-def test_errors_of_the_worker_come_back_as_they_were(model_process, tmp_path):
-    order = {"base": str(tmp_path / "nowhere"), "batches": []}
-    from machine.model_process import _error_of
+# A worker of its own process with one task more: it raises what the order names, or says that it met with something else.
+_FAILING_WORKER = """
+import importlib
+from machine import worker
 
-    error = _error_of({"error": "OutOfMemory", "facts": {"model": "sdxl"}}, tmp_path)
-    assert isinstance(error, OutOfMemory) and "sdxl" in error.text()
-    assert order["batches"] == []
+def fail(facts, models_in_memory, reporter):
+    if facts.get("forged"):
+        raise type(facts["error"], (Exception,), {"__module__": facts["module"]})
+    raise getattr(importlib.import_module(facts["module"]), facts["error"])(**facts["facts"])
+
+importlib.import_module("machine.vram").fail = fail
+worker.TASKS["fail"] = "machine.vram:fail"
+worker.main()
+"""
+# A program that imports nothing but the process: what it had loaded before the order, what it met with, what it has loaded since.
+_PARENT = """
+import json, sys
+from pathlib import Path
+from pydantic import BaseModel, ConfigDict
+from locales.language import speak
+from machine import model_process
+
+class Order(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+speak("en")
+model_process.WORKER = ("-c", sys.argv[2])
+order = json.loads(sys.argv[3])
+before = order["module"] in sys.modules
+with model_process.ModelProcess(Path(sys.argv[1])) as process:
+    try:
+        list(process.ask("fail", Order(**order)))
+    except Exception as error:
+        met = [f"{type(error).__module__}:{type(error).__qualname__}", error.text(), error.cure()]
+print(json.dumps([before, order["module"] in sys.modules, *met]))
+"""
+
+
+def met_with(log, **order):
+    """What a program meets with whose worker fails in that way: loaded before, loaded after, class, message, hint."""
+    words = [sys.executable, "-c", _PARENT, str(log), _FAILING_WORKER, json.dumps(order)]
+    finished = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
+    return json.loads(finished.stdout)
+
+
+def test_an_error_of_the_worker_arrives_as_it_was_where_its_module_was_not_loaded(tmp_path):
+    before, after, kind, message, hint = met_with(
+        tmp_path / "log", module="portraits.errors", error="OutOfMemory", facts={"model": "sdxl"}
+    )
+    assert (before, after, kind) == (False, True, "portraits.errors:OutOfMemory")
+    assert (message, hint) == (OutOfMemory(model="sdxl").text(), OutOfMemory(model="sdxl").cure())
+
+
+@pytest.mark.parametrize("module", ["os", "this", "xml.dom.minidom", "portraits.nowhere", "", "clients.ana.errors", "../utils"])
+def test_a_forged_error_is_a_fault_and_no_foreign_module_is_imported_for_it(module, tmp_path):
+    before, after, kind, message, _hint = met_with(tmp_path / "log", module=module, error="Forged", forged=True)
+    assert after == before
+    assert kind == "utils:ProgramFault" and "Forged" in message
+
+
+def test_an_error_that_names_another_module_than_its_own_is_a_fault(tmp_path):
+    _before, _after, kind, message, _hint = met_with(tmp_path / "log", module="os", error="OutOfMemory", forged=True)
+    assert kind == "utils:ProgramFault" and "OutOfMemory" in message
+
+
+@pytest.mark.parametrize(
+    ("module", "ours"),
+    [
+        ("portraits.errors", True),
+        ("utils", True),
+        ("os", False),
+        ("clients.errors", False),
+        ("portraits", False),
+        ("..utils", False),
+    ],
+)
+def test_only_modules_in_the_packages_of_the_program_are_its_own(module, ours, tmp_path, monkeypatch):
+    """A client's folder and a virtual environment lie below the program, too, where the home is the default one."""
+    for file in ("utils.py", "portraits/__init__.py", "portraits/errors.py", "clients/errors.py"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).touch()
+    monkeypatch.setattr("machine.model_process.PROGRAM", tmp_path)
+    assert _is_ours(module) is ours

@@ -18,9 +18,8 @@ import pytest
 from stages import run
 
 from config import EMBEDDED_FOLDER, Settings
-from machine.downloads import PreloadPlan, plan_preload, preload
-from machine.errors import HubUnreachable, ModelDamaged, ModelUnknown
-from machine.models import MODELS, USUAL, Allows, Model, ModelFile, Origin, find, list_models, locate, model_named
+from machine.downloads import HubUnreachable, ModelDamaged, PreloadPlan, plan_preload, preload
+from machine.models import MODELS, USUAL, Allows, Model, ModelFile, ModelUnknown, Origin, find, list_models, locate, model_named
 from utils import DiskFull
 
 ROOT = Path(__file__).resolve().parents[2]

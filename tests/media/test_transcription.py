@@ -18,10 +18,10 @@ from stages import run
 
 from client_folder.client import Client, create_client
 from config import Settings
-from machine.errors import NoSpeech, RecipeRefused
 from machine.model_process import NOTICES, ModelProcess
-from media.speech_to_text import Segment
+from media.speech_to_text import NoSpeech, Segment
 from media.transcription import TranscriptReport, as_srt, as_vtt, plan_transcripts, transcribe
+from portraits.errors import RecipeRefused
 from portraits.prompts import read_transcript
 from utils import FolderMissing, ModelMissing, Notice, Progress
 

@@ -13,9 +13,9 @@ from PIL import Image
 from client_folder.client import Client, create_client
 from data_preprocessor import import_midjourney
 from pictures.midjourney_records import read_midjourney_file
-from pictures.prompts import read_prompts, tell
+from pictures.prompts import ListRefused, UnknownJob, read_prompts, tell
 from pictures.user_notes import read_user_notes
-from utils import BrokenFile, ListRefused, UnknownJob
+from utils import BrokenFile
 
 JOBS = tuple(f"{number}1111111-2b3c-4d5e-9f60-ba9876543210" for number in range(6))
 

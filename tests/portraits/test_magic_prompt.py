@@ -8,12 +8,11 @@ import pytest
 
 from config import EMBEDDED_FOLDER
 from locales.language import LOCALES
-from machine.errors import StyleMissing
 from portraits.clip_tokens import counter_for, estimate
 from portraits.magic_prompt import CLIP_TOKENS, enhance, styled
 from portraits.prompt_weights import plain, weigh
 from portraits.spanish_prompts import in_english, is_spanish
-from portraits.styles import load_styles, style_named
+from portraits.styles import StyleMissing, load_styles, style_named
 from utils import BrokenFile
 
 

@@ -13,10 +13,10 @@ from actions.table import ROWS, action_named
 from client_folder.client import create_client
 from config import Settings
 from generation import plan_portraits
-from machine.errors import OutOfMemory
 from machine.model_process import ModelProcess
 from machine.vram import ModelCache
 from machine.worker_tasks import Cancelled, TaskReporter
+from portraits.errors import OutOfMemory
 from portraits.painter import PaintOrder, Piece, paint_order
 from portraits.portrait import portrait_jobs
 from portraits.prompts import PromptOptions

@@ -13,7 +13,7 @@ from client_folder.client import Client, create_client
 from config import Settings
 from generation import plan_portraits
 from machine.base_models import base_at
-from machine.errors import OutOfMemory, RecipeRefused
+from portraits.errors import OutOfMemory, RecipeRefused
 from portraits.prompts import PromptOptions
 from portraits.recipes import BASE_RECIPE, LIGHTNING_RECIPES, RecipeChoice, RecipeKind, recipe_for, setup_of
 from portraits.sdxl import ImageRequest, MemorySaver, ModelFiles, SdxlPipeline, fits, is_out_of_memory

@@ -12,8 +12,8 @@ from client_folder.client import Client
 from config import GPU_PROFILES, PRESETS
 from machine.base_models import BaseKind
 from training.arguments import build_parser, check_arguments, pinned_commit, read_extra
+from training.errors import PlanRefused
 from training.plan import BaseFacts, DatasetFacts, Fit, Overrides, Resume, TrainerKind, kohya_arguments, make_plan
-from utils import PlanRefused
 
 DATASET = DatasetFacts(images=20, samples_per_epoch=200, digest="d")
 SDXL = BaseFacts(BaseKind.SDXL, Path("sd_xl_base.safetensors"), TrainerKind.SD_SCRIPTS, digest="b")

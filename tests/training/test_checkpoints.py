@@ -17,8 +17,7 @@ from actions.checkpoints import answer
 from client_folder.client import Client, create_client
 from config import Settings
 from generation import plan_portraits
-from training.checkpoints import choose_lora, list_checkpoints
-from training.errors import NoCheckpoint, TornCheckpoint
+from training.checkpoints import NoCheckpoint, TornCheckpoint, choose_lora, list_checkpoints
 from training.exports import export_lora
 from training.lora_files import look_closely
 from training.plan import BaseKind

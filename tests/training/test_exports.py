@@ -18,20 +18,19 @@ from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
 from actions.action import dump
 from actions.checkpoints import answer
-from client_folder.client import create_client
+from client_folder.client import ClientMissing, create_client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER
 from lora_trainer import run_queue
 from pictures.contact_sheet import GAP
 from terminal.view_training import VIEWS
-from training.checkpoints import choose_lora, list_checkpoints
-from training.errors import ExportRefused, GPUBusy, NoCheckpoint, NoSDXL, TornCheckpoint
-from training.exports import TITLES, App, export_lora
-from training.lock import hold_gpu
+from training.checkpoints import NoCheckpoint, TornCheckpoint, choose_lora, list_checkpoints
+from training.exports import TITLES, App, ExportRefused, NoSDXL, export_lora
+from training.lock import GPUBusy, hold_gpu
 from training.lora_files import look_closely, read_metadata, strip_captions
 from training.queue import Outcome, last_queue
 from training.samples import CELL_PX
 from training.tensorboard_server import find_server, start_server, stop_server
-from utils import ClientMissing, FolderMissing, NotReady, sha256_file
+from utils import FolderMissing, NotReady, sha256_file
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from client_folder.client import Client
 from config import GPU_PROFILES, PRESETS
 from machine.base_models import BaseKind
 from training.cost import MemoryPart, PlanRefusal, estimate, find_refusals, refuse
+from training.errors import PlanRefused
 from training.plan import (
     BaseFacts,
     DatasetFacts,
@@ -22,7 +23,7 @@ from training.plan import (
     make_plan,
     run_name,
 )
-from utils import BrokenFile, PlanRefused, read_record, write_record
+from utils import BrokenFile, read_record, write_record
 
 CLIENT = Client(Path("clients/ana"))
 DATASET = DatasetFacts(images=20, samples_per_epoch=200, digest="d")

@@ -12,8 +12,16 @@ from stages import run
 
 from config import Settings, load_settings
 from machine.gpu import GPUState
-from training.errors import SetupFailed
-from training.sd_scripts import TOKENIZERS, TorchBuild, checkout_commit, install_trainer, plan_trainer, torch_for, trainer_folder
+from training.sd_scripts import (
+    TOKENIZERS,
+    SetupFailed,
+    TorchBuild,
+    checkout_commit,
+    install_trainer,
+    plan_trainer,
+    torch_for,
+    trainer_folder,
+)
 from utils import Progress
 
 STANDIN = Path(__file__).resolve().parents[1] / "data" / "standin_trainer" / "sdxl_train_network.py"

@@ -12,11 +12,11 @@ from config import GPU_PROFILES
 from lora_trainer import names_original, plan_training, train
 from training.checkpoints import list_checkpoints, read_plan
 from training.cost import next_smaller, take_smaller
-from training.errors import MemoryFull
-from training.monitor import is_spilling
+from training.errors import PlanRefused
+from training.monitor import MemoryFull, TrainerFailed, is_spilling
 from training.runs import read_runs
 from training.samples import samples_of
-from utils import Notice, PlanRefused, TrainerFailed, TrainingTick
+from utils import Notice, TrainingTick
 
 FITS = "768,768"  # the first smaller plan of a 12 GB one
 
