@@ -138,7 +138,8 @@ class FaceModels:
         for picture in pictures:
             faces = self.faces(_bgr(decode(picture)))
             if faces:
-                embeddings.append(max(faces, key=_area).normed_embedding)
+                largest = max(faces, key=lambda face: (face.bbox[2] - face.bbox[0]) * (face.bbox[3] - face.bbox[1]))
+                embeddings.append(largest.normed_embedding)
         return Face(embedding=np.mean(embeddings, axis=0)) if embeddings else None
 
     def swap(self, pixels: np.ndarray, faces: Sequence[Any], source: Any) -> np.ndarray:
@@ -156,11 +157,6 @@ def _providers() -> list[str]:
     if wanted and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()
     return [*wanted, "CPUExecutionProvider"]
-
-
-def _area(face: Any) -> float:
-    left, top, right, bottom = face.bbox
-    return float((right - left) * (bottom - top))
 
 
 def _bgr(picture: Image.Image) -> np.ndarray:
@@ -245,18 +241,13 @@ def _swap_one(order: SwapOrder, models: FaceModels, target: Target, source: Any,
 
 def _seen(faces: Sequence[Any], compared: Any) -> list[TargetFace]:
     """The faces with their numbers and how much each is like the one compared with."""
-    return [
-        TargetFace(
-            number=number, box=_box(face), score=round(float(face.det_score), 3),
-            similarity=round(float(face.normed_embedding @ compared.normed_embedding), 3) if compared is not None else 0.0,
-        )
-        for number, face in enumerate(faces, 1)
-    ]  # fmt: skip
-
-
-def _box(face: Any) -> tuple[int, int, int, int]:
-    left, top, right, bottom = (round(float(edge)) for edge in face.bbox)
-    return left, top, right, bottom
+    seen = []
+    for number, face in enumerate(faces, 1):
+        left, top, right, bottom = (round(float(edge)) for edge in face.bbox)
+        similarity = round(float(face.normed_embedding @ compared.normed_embedding), 3) if compared is not None else 0.0
+        box, score = (left, top, right, bottom), round(float(face.det_score), 3)
+        seen.append(TargetFace(number=number, box=box, score=score, similarity=similarity))
+    return seen
 
 
 def _chosen(order: SwapOrder, seen: Sequence[TargetFace]) -> tuple[int, ...]:
