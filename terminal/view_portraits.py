@@ -19,7 +19,7 @@ def _portrait_plan(plan: PortraitPlan) -> RenderableType:
     loras = ", ".join(lora.name for lora in plan.loras) or "-"
     counted = sentence.format(missing=plan.missing, done=plan.total - plan.missing, base=plan.base.name, lora=loras)
     recipe = plan.recipe
-    walked = _("{kind}: {steps} steps, {sampler}, CFG {guidance:g}, {width} x {height} px").format(
+    sampling = _("{kind}: {steps} steps, {sampler}, CFG {guidance:g}, {width} x {height} px").format(
         kind=recipe.kind.value,
         steps=recipe.steps,
         sampler=recipe.sampler.value,
@@ -28,7 +28,7 @@ def _portrait_plan(plan: PortraitPlan) -> RenderableType:
         height=plan.size[1],
     )
     notes = [Text(_(NOTE_NO_NEGATIVE), style="yellow")] if plan.negative_ignored else []
-    return Group(*_told(plan.prompts, recipe.negative), Text(counted), Text(walked), *notes)
+    return Group(*_told(plan.prompts, recipe.negative), Text(counted), Text(sampling), *notes)
 
 
 def _told(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[RenderableType]:
