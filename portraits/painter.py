@@ -27,7 +27,7 @@ SMALL_PX = 256 * 256
 CPU_BATCH = 4  # of small pictures: more gain nothing on two cores (benchmarks/portraits.py)
 MAX_BATCH = 8
 SDXL_GB = 7.0  # weights and text encoders in fp16
-GB_A_MEGAPIXEL = 1.2  # of a picture in the batch, with guidance, in fp16; an estimate, and the ladder catches what it misses
+GB_A_MEGAPIXEL = 1.2  # of a picture in the batch, with guidance, in fp16; an estimate; what it misses, saving memory catches
 DETAIL_SCALE = 1.5  # how much larger the second pass paints
 
 
@@ -156,7 +156,7 @@ class _BatchPainter:
         self._reporter.progress(self._done, self.total, pieces[-1].file.name)
 
     def _within_memory(self, requests: Sequence[ImageRequest]) -> list[Image.Image]:
-        """The pictures; where memory runs out, first one by one, then rung by rung, each said. Raises OutOfMemory at the end."""
+        """The pictures; where memory runs out, one by one, then with one more memory saver each time; raises OutOfMemory."""
 
         def on_step(step: int) -> None:
             self._reporter.progress(self._done + step * min(len(requests), self._size), self.total)

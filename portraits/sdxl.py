@@ -194,10 +194,10 @@ class SdxlPipeline:
         """Each prompt's token embeddings by its weights; both text encoders cut a text alike, so one tokenizer tells for both."""
         import torch
 
-        told = self._pipe.tokenizer(
+        offsets = self._pipe.tokenizer(
             [prompt.text for prompt in prompts], padding="max_length", truncation=True, return_offsets_mapping=True
         )["offset_mapping"]
-        rows = [apply_weights(row, told[at], prompts[at].spans) for at, row in enumerate(embeddings)]
+        rows = [apply_weights(row, offsets[at], prompts[at].spans) for at, row in enumerate(embeddings)]
         return torch.stack(rows)
 
     def refine(self, picture: Image.Image, image_request: ImageRequest, strength: float) -> Image.Image:
@@ -305,7 +305,7 @@ def _load_pipeline(files: ModelFiles, dtype: torch.dtype) -> StableDiffusionXLPi
             config = {"config": str(base.parent)} if (base.parent / "model_index.json").is_file() else {}
             pipe = StableDiffusionXLPipeline.from_single_file(str(base), **config, **options)
         else:
-            # Downloads of SDXL often hold their weights in half precision only, which diffusers has to be told by its name.
+            # Downloads of SDXL often hold their weights in half precision only, which diffusers only reads by its name.
             weights = [path.name for path in (base / "unet").glob("*.safetensors")]
             variant = "fp16" if weights and all(".fp16." in name for name in weights) else None
             pipe = StableDiffusionXLPipeline.from_pretrained(base, variant=variant, **options)

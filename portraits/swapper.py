@@ -228,15 +228,15 @@ def _swap_one(order: SwapOrder, models: FaceModels, target: Target, source: Any,
     if len(seen) > 1:
         _draw_preview(picture, seen, target.preview)
     numbers = _chosen(order, seen)
-    told = {"source": str(target.source), "faces": [face.model_dump() for face in seen], "replaced": list(numbers)}
-    told |= {"preview": str(target.preview)} if len(seen) > 1 else {}
+    answer = {"source": str(target.source), "faces": [face.model_dump() for face in seen], "replaced": list(numbers)}
+    answer |= {"preview": str(target.preview)} if len(seen) > 1 else {}
     if not numbers:
-        return told | {"refused": "no_face" if not seen else "no_such_number"}
+        return answer | {"refused": "no_face" if not seen else "no_such_number"}
     faces = [found[number - 1] for number in numbers]
     enlarged = max(_enlargement(face) for face in faces)
     record = SwapRecord(faces=tuple(seen), replaced=numbers, enlarged=round(enlarged, 2), device=models.device, **target.record)
     _write(target.result, models.swap(pixels, faces, source), record)
-    return told | {"file": str(target.result), "enlarged": round(enlarged, 2)}
+    return answer | {"file": str(target.result), "enlarged": round(enlarged, 2)}
 
 
 def _seen(faces: Sequence[Any], compared: Any) -> list[TargetFace]:
