@@ -140,7 +140,7 @@ def _check_kind(recipe: Recipe, choice: RecipeChoice, base: Path) -> None:
     if choice.recipe not in ("auto", named):
         problem = _("{file} has to be walked by the recipe {recipe}, not by {wish}.")
         raise RecipeRefused(
-            problem=problem.format(file=base.name, recipe=named, choice=choice.recipe),
+            problem=problem.format(file=base.name, recipe=named, wish=choice.recipe),
             cure=_("Leave --recipe out, or name another base model."),
         )
 

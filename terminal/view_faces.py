@@ -63,6 +63,10 @@ def _limits(plan: LimitsPlan) -> RenderableType:
     return Group(*_moved(plan.move), *gained, *lost, *again, Text(numbers, style="bold"))
 
 
+def _limits_moved(report: LimitsReport) -> RenderableType:
+    return Group(_faces(report.faces), *_moved(report.move))
+
+
 def _moved(move: LimitsMove) -> list[RenderableType]:
     """What is moved, and for whom."""
     if not move.changes:
@@ -94,5 +98,5 @@ VIEWS: Views = {
     FaceReport: _faces,
     Rejected: _rejected,
     LimitsPlan: _limits,
-    LimitsReport: lambda report: Group(_faces(report.faces), *_moved(report.move)),
+    LimitsReport: _limits_moved,
 }

@@ -15,6 +15,10 @@ def _clients(report: ClientList) -> RenderableType:
     return Text("\n".join(client.id for client in report.clients) or _("There is no client yet."))
 
 
+def _client(report: ClientView) -> RenderableType:
+    return guided(report.client, report.steps)
+
+
 def _erased(report: ClientErased) -> RenderableType:
     erased = Text(_("{client} is erased, {files} files in all.").format(client=report.client, files=report.files))
     return Group(_client_exported(report.exported), erased) if report.exported else erased
@@ -31,7 +35,7 @@ def _client_exported(report: ExportedClient) -> RenderableType:
 
 VIEWS: Views = {
     ClientList: _clients,
-    ClientView: lambda report: guided(report.client, report.steps),
+    ClientView: _client,
     ClientErased: _erased,
     ExportedClient: _client_exported,
 }
