@@ -94,7 +94,7 @@ class PortraitPlan:
 
     @property
     def recipe(self) -> Recipe:
-        """How it is walked."""
+        """How it is sampled."""
         return self.setup.recipe
 
     @property
@@ -202,9 +202,6 @@ def _enlarge(
     if order.files:
         yield from relay(model_process.ask("upscale", order), "upscale")
     return tuple(enlarged_name(file, model) for file in files)
-
-
-# --- the sheet --------------------------------------------------------------------------------------------------------
 
 
 # --- face swap --------------------------------------------------------------------------------------------------------
@@ -376,31 +373,22 @@ def _target(client: Client, picture: Path, choice: FaceChoice, facts: dict[str, 
 
 # --- the report -------------------------------------------------------------------------------------------------------
 def _report(here: Sequence[Target], items: Sequence[dict[str, Any]], device: str, preview: bool) -> SwapReport:
-    images = [_known(job) for job in here]
-    images += [_swapped(item) for item in items if "file" in item]
-    refused = tuple(
-        Rejection(file=item["source"], source=Path(item["source"]).name, reason=Reason(item["refused"]))
-        for item in items
-        if "refused" in item
-    )
-    previews = tuple(
-        Previewed(
-            Path(item["source"]).name, Path(item["preview"]), tuple(TargetFace.model_validate(face) for face in item["faces"])
-        )
-        for item in items
-        if "preview" in item
-    )
-    return SwapReport(tuple(images), refused, previews, device, sum("file" in item for item in items), preview)
-
-
-def _swapped(item: dict[str, Any]) -> Swapped:
-    replaced = tuple(item["replaced"])
-    alike = max((face["similarity"] for face in item["faces"] if face["number"] in replaced), default=0.0)
-    return Swapped(Path(item["file"]), Path(item["source"]).name, replaced, alike, item["enlarged"])
-
-
-def _known(job: Target) -> Swapped:
-    """What the record beside a result of an earlier run tells."""
-    record = read_record(job.result.with_suffix(".json"), SwapRecord)
-    alike = max((face.similarity for face in record.faces if face.number in record.replaced), default=0.0)
-    return Swapped(job.result, job.source.name, record.replaced, alike, record.enlarged)
+    """What was made now and, from the records beside them, what an earlier run made."""
+    images: list[Swapped] = []
+    for job in here:
+        record = read_record(job.result.with_suffix(".json"), SwapRecord)
+        similarity = max((face.similarity for face in record.faces if face.number in record.replaced), default=0.0)
+        images.append(Swapped(job.result, job.source.name, record.replaced, similarity, record.enlarged))
+    refused, previews = [], []
+    for item in items:
+        name = Path(item["source"]).name
+        if "file" in item:
+            replaced = tuple(item["replaced"])
+            similarity = max((face["similarity"] for face in item["faces"] if face["number"] in replaced), default=0.0)
+            images.append(Swapped(Path(item["file"]), name, replaced, similarity, item["enlarged"]))
+        if "refused" in item:
+            refused.append(Rejection(file=item["source"], source=name, reason=Reason(item["refused"])))
+        if "preview" in item:
+            faces = tuple(TargetFace.model_validate(face) for face in item["faces"])
+            previews.append(Previewed(name, Path(item["preview"]), faces))
+    return SwapReport(tuple(images), tuple(refused), tuple(previews), device, len(images) - len(here), preview)

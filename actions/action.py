@@ -61,22 +61,6 @@ class Retry:
     request: Request
 
 
-def _always(_job: Job[Any]) -> bool:
-    return True
-
-
-def _never(_job: Job[Any]) -> bool:
-    return False
-
-
-def _no_complaint(_report: Any) -> PipelineError | None:
-    return None
-
-
-def _nothing_more(_job: Job[Any], _report: Any) -> Sequence[str]:
-    return ()
-
-
 @dataclass(frozen=True, slots=True)
 class Action(Generic[Asked]):
     """What an action is asked, plans, runs and answers. `verdict` says whether the report is a failure."""
@@ -89,13 +73,13 @@ class Action(Generic[Asked]):
     form: Callable[[Job[Asked]], Form] | None = None  # how the menu asks, instead of question by question
     plan: Callable[[Job[Asked]], Any] | None = None  # what is shown before anything happens
     plan_answer: Callable[[Any], BaseModel] | None = None  # of the plan; where there is a plan there is one
-    plans: Callable[[Job[Asked]], bool] = _always  # whether this job has a plan
+    plans: Callable[[Job[Asked]], bool] = lambda _job: True  # whether this job has a plan
     long: bool = False  # whether the command line asks too before it begins what it planned
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
-    grave: Callable[[Job[Asked]], bool] = _never  # whether it cannot be undone
-    verdict: Callable[[Any], PipelineError | None] = _no_complaint
+    grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
+    verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
-    then: Callable[[Job[Asked], Any], Sequence[str]] = _nothing_more  # the actions that the menu goes on with after this report
+    then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
 
     @property
     def needs_client(self) -> bool:

@@ -45,7 +45,7 @@ Report = ClientList | ClientView | ClientErased | ExportedClient
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
-_VERB_LABELS = {
+_VERB_LABELS = {  # what the menu offers; the file is offered before the end
     "show": N_("show it"),
     "export": N_("export it: everything known of it in one .zip"),
     "erase": N_("erase it, with everything made for it"),
@@ -57,17 +57,16 @@ _OVERWRITE_HELP = N_("write over the file that export is told to write")
 _OVER = N_("Write over it?")
 
 
-def _verbs(_job: Job[ClientsRequest]) -> list[tuple[str, str]]:
-    """What the menu offers; the file is offered before the end."""
-    return [(verb, _(label)) for verb, label in _VERB_LABELS.items()]
-
-
 class ClientsRequest(Request):
     """What to do with which client. The name may be given as a word or with --client."""
 
     verb: Annotated[
-        Literal["list", "create", "show", "export", "erase"], Ask(N_("What to do with the client:"), menu=Menu.CHOICE, offer=_verbs)
-    ] = "show"
+        Literal["list", "create", "show", "export", "erase"],
+        Ask(
+            N_("What to do with the client:"), menu=Menu.CHOICE,
+            offer=lambda _job: [(verb, _(label)) for verb, label in _VERB_LABELS.items()],
+        ),
+    ] = "show"  # fmt: skip
     name: Annotated[str, Ask(N_("name of the client"))] = ""
     client: Annotated[str, Ask(N_("name of the client"), "--client", "ID")] = ""
     class_word: Annotated[str, Ask(_CLASS_HELP, "--class-word")] = CLASS_WORDS[0]

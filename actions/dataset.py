@@ -18,27 +18,28 @@ _QUARANTINE_HELP = N_("What to take out or put back (undo:NAME puts back):")
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
-def _captions(job: Job[CaptionsRequest]) -> Sequence[tuple[str, str]]:
-    return review.can_be_edited(job.who)
-
-
-def _caption_now(job: Job[CaptionsRequest]) -> str:
-    return review.caption_now(job.who, job.request.picture)
-
-
 class CaptionsRequest(ClientRequest):
     """Whose caption is to be shown or written; nobody's: all are shown."""
 
-    picture: Annotated[str, Ask(N_("Whose caption?"), metavar="FILE", menu=Menu.CHOICE, offer=_captions)] = ""
-    text: Annotated[str, Ask(N_("Caption, on one line:"), "--text", "TEXT", menu=Menu.TEXT, suggest=_caption_now)] = ""
+    picture: Annotated[
+        str, Ask(N_("Whose caption?"), metavar="FILE", menu=Menu.CHOICE, offer=lambda job: review.can_be_edited(job.who))
+    ] = ""
+    text: Annotated[
+        str,
+        Ask(
+            N_("Caption, on one line:"), "--text", "TEXT", menu=Menu.TEXT,
+            suggest=lambda job: review.caption_now(job.who, job.request.picture),
+        ),
+    ] = ""  # fmt: skip
 
 
 def _suspects(job: Job[QuarantineRequest]) -> Sequence[tuple[str, str]]:
-    rows = review.can_be_taken_out(job.who, job.settings)
-    labels = (
-        f"{Sign(sign).label}: {names}" if sign else _("put back: {names}").format(names=names) for _stems, sign, names in rows
-    )
-    return [(" ".join(stems), label) for (stems, _sign, _names), label in zip(rows, labels, strict=True)]
+    """What the doctor would take out, and what is out already and can be put back."""
+    rows = []
+    for stems, sign, names in review.can_be_taken_out(job.who, job.settings):
+        label = f"{Sign(sign).label}: {names}" if sign else _("put back: {names}").format(names=names)
+        rows.append((" ".join(stems), label))
+    return rows
 
 
 class QuarantineRequest(ClientRequest):

@@ -10,12 +10,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from actions.action import Action, Answer, Rounded2
-from actions.request import Job, Request
+from actions.request import Request
 from client_folder.client import Client, create_client, list_clients, open_client
 from config import Settings
-from data_preprocessor import import_midjourney, import_photos, prepare_dataset
+from data_preprocessor import ImportReport, import_midjourney, import_photos, prepare_dataset
 from exam.likeness import Likeness, measure_likeness
 from image_processor import process_faces
 from lora_trainer import plan_training, train
@@ -23,7 +24,9 @@ from training.installation import set_up
 from utils import Event, StepFinished, StepStarted
 
 CLIENT_ID = "demo"
+STEPS = ("setup", "sample", "client", "import-mj", "import-photos", "process", "dataset", "train", "generate")
 Outcome = Mapping[str, int | float | str]
+Report = TypeVar("Report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +47,22 @@ class DemoReport:
     likeness: Likeness
 
 
-class _Journey:
-    """What the steps of one run hand to one another."""
+class _Steps:
+    """Runs one step after another: says where each begins and ends, times it, and keeps what came out."""
 
-    def __init__(self, home: Path, settings: Settings) -> None:
-        self.home = home
-        self.settings = settings
-        self.pictures = sample_folder(home)
-        self.client: Client
-        self.held = ExitStack()  # the client, from the moment it is there until the demo ends
-        self.likeness: Likeness
-        self.contact_sheet: Path
+    def __init__(self) -> None:
+        self.done: list[DemoStep] = []
+
+    def run(
+        self, name: str, stage: Callable[[], Generator[Event, None, Report]], outcome: Callable[[Report], Outcome]
+    ) -> Generator[Event, None, Report]:
+        """One step; `outcome` is what its table shows of the stage's report."""
+        yield StepStarted(name, STEPS.index(name) + 1, len(STEPS))
+        started = time.monotonic()
+        report = yield from stage()
+        self.done.append(DemoStep(name, outcome(report), time.monotonic() - started))
+        yield StepFinished(name, self.done[-1].outcome, self.done[-1].seconds)
+        return report
 
 
 def sample_folder(home: Path) -> Path:
@@ -62,88 +70,54 @@ def sample_folder(home: Path) -> Path:
     return home / "sample"
 
 
-def walk_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoReport]:
+def run_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoReport]:
     """Run every step on the sample client; a second run does only what is missing."""
-    journey = _Journey(home, settings)
-    done: list[DemoStep] = []
-    with journey.held:
-        for number, (name, step) in enumerate(_STEPS.items(), 1):
-            yield StepStarted(name, number, len(_STEPS))
-            started = time.monotonic()
-            outcome = yield from step(journey)
-            done.append(DemoStep(name, outcome, time.monotonic() - started))
-            yield StepFinished(name, outcome, done[-1].seconds)
-    return DemoReport(tuple(done), journey.contact_sheet, journey.likeness)
+    from embedded.drawing.sample_client import SAMPLE_USERNAME, draw_sample  # it draws with numpy, which the menu need not wait for
+
+    pictures, steps = sample_folder(home), _Steps()
+    with ExitStack() as held:
+        yield from steps.run("setup", lambda: set_up(home, settings), lambda report: {"checks": len(report.checks)})
+        yield from steps.run(
+            "sample", lambda: draw_sample(pictures),
+            lambda report: {"midjourney": len(report.midjourney), "photos": len(report.photos)},
+        )  # fmt: skip
+        client = yield from steps.run("client", lambda: _take_client(home, held), lambda client: {"client": client.id})
+        yield from steps.run(
+            "import-mj", lambda: import_midjourney(client, [pictures / "midjourney"], usernames=(SAMPLE_USERNAME,)), _imported
+        )
+        yield from steps.run("import-photos", lambda: import_photos(client, [pictures / "photos"]), _imported)
+        yield from steps.run(
+            "process", lambda: process_faces(client, settings),
+            lambda report: {"accepted": len(report.accepted), "rejected": len(report.rejected)},
+        )  # fmt: skip
+        yield from steps.run(
+            "dataset", lambda: prepare_dataset(client, settings),
+            lambda report: {"images": report.images, "share_real": round(report.share_real, 3)},
+        )  # fmt: skip
+        yield from steps.run(
+            "train", lambda: train(client, settings, plan_training(client, settings).plan),
+            lambda report: {"steps": report.steps, "lora": report.lora.name},
+        )  # fmt: skip
+        found = yield from steps.run(
+            "generate", lambda: measure_likeness(client, settings),
+            lambda report: {"images": report.images, "closed": round(report.likeness.closed, 3)},
+        )  # fmt: skip
+    return DemoReport(tuple(steps.done), found.contact_sheet, found.likeness)
 
 
-def _setup(journey: _Journey) -> Generator[Event, None, Outcome]:
-    installation = yield from set_up(journey.home, journey.settings)
-    return {"checks": len(installation.checks)}
-
-
-def _sample(journey: _Journey) -> Generator[Event, None, Outcome]:
-    from embedded.drawing.sample_client import draw_sample  # it draws with numpy, which the menu need not wait for
-
-    report = yield from draw_sample(journey.pictures)
-    return {"midjourney": len(report.midjourney), "photos": len(report.photos)}
-
-
-def _client(journey: _Journey) -> Generator[Event, None, Outcome]:
+def _take_client(home: Path, held: ExitStack) -> Generator[Event, None, Client]:
+    """The sample client, made where it is not there yet, and held for this program until the demo ends."""
     from embedded.drawing.sample_client import CLASS_WORD
 
-    known = {client.id for client in list_clients(journey.home)}
-    here = CLIENT_ID in known
-    journey.client = open_client(journey.home, CLIENT_ID) if here else create_client(journey.home, CLIENT_ID, CLASS_WORD)
-    journey.held.enter_context(journey.client.lock())
+    here = CLIENT_ID in {client.id for client in list_clients(home)}
+    client = open_client(home, CLIENT_ID) if here else create_client(home, CLIENT_ID, CLASS_WORD)
+    held.enter_context(client.lock())
     yield from ()  # a step like the others, though it has nothing to wait for
-    return {"client": journey.client.id}
+    return client
 
 
-def _import_mj(journey: _Journey) -> Generator[Event, None, Outcome]:
-    from embedded.drawing.sample_client import SAMPLE_USERNAME
-
-    report = yield from import_midjourney(journey.client, [journey.pictures / "midjourney"], usernames=(SAMPLE_USERNAME,))
+def _imported(report: ImportReport) -> Outcome:
     return {"added": len(report.added), "duplicates": len(report.duplicates), "refused": len(report.refused)}
-
-
-def _import_photos(journey: _Journey) -> Generator[Event, None, Outcome]:
-    report = yield from import_photos(journey.client, [journey.pictures / "photos"])
-    return {"added": len(report.added), "duplicates": len(report.duplicates), "refused": len(report.refused)}
-
-
-def _process(journey: _Journey) -> Generator[Event, None, Outcome]:
-    report = yield from process_faces(journey.client, journey.settings)
-    return {"accepted": len(report.accepted), "rejected": len(report.rejected)}
-
-
-def _dataset(journey: _Journey) -> Generator[Event, None, Outcome]:
-    report = yield from prepare_dataset(journey.client, journey.settings)
-    return {"images": report.images, "share_real": round(report.share_real, 3)}
-
-
-def _train(journey: _Journey) -> Generator[Event, None, Outcome]:
-    plan = plan_training(journey.client, journey.settings).plan
-    report = yield from train(journey.client, journey.settings, plan)
-    return {"steps": report.steps, "lora": report.lora.name}
-
-
-def _generate(journey: _Journey) -> Generator[Event, None, Outcome]:
-    report = yield from measure_likeness(journey.client, journey.settings)
-    journey.likeness, journey.contact_sheet = report.likeness, report.contact_sheet
-    return {"images": report.images, "closed": round(report.likeness.closed, 3)}
-
-
-_STEPS: dict[str, Callable[[_Journey], Generator[Event, None, Outcome]]] = {
-    "setup": _setup,
-    "sample": _sample,
-    "client": _client,
-    "import-mj": _import_mj,
-    "import-photos": _import_photos,
-    "process": _process,
-    "dataset": _dataset,
-    "train": _train,
-    "generate": _generate,
-}
 
 
 # --- the action -------------------------------------------------------------------------------------------------------
@@ -172,9 +146,5 @@ class DemoAnswer(Answer):
     likeness: LikenessAnswer
 
 
-def _walk(job: Job[Request]) -> Generator[Event, None, DemoReport]:
-    return walk_demo(job.home, job.settings)
-
-
-DEMO = Action("demo", Request, _walk, DemoAnswer.of, whole_gpu=True)
+DEMO = Action("demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True)
 ACTIONS = (DEMO,)

@@ -31,14 +31,6 @@ class NoFaceFound(PipelineError):
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
-def _acceptable(job: Job[AcceptRequest]) -> Sequence[tuple[str, str]]:
-    return review.can_be_accepted(job.who)
-
-
-def _faces(job: Job[WhoRequest]) -> Sequence[tuple[str, str]]:
-    return review.can_be_pointed_at(job.who)
-
-
 class ProcessRequest(ClientRequest):
     """Which faces are the client's, where that has to be said."""
 
@@ -48,24 +40,24 @@ class ProcessRequest(ClientRequest):
 class AcceptRequest(ClientRequest):
     """Which refused pictures are accepted by hand, or not any more."""
 
-    pictures: Annotated[tuple[str, ...], Ask(_ACCEPT_HELP, menu=Menu.CHOICE, offer=_acceptable)]
+    pictures: Annotated[tuple[str, ...], Ask(_ACCEPT_HELP, menu=Menu.CHOICE, offer=lambda job: review.can_be_accepted(job.who))]
 
 
 class WhoRequest(ClientRequest):
     """Which faces are the client's."""
 
-    faces: Annotated[tuple[str, ...], Ask(_WHO_HELP, metavar="FILE:N", menu=Menu.CHOICE, offer=_faces)]
-
-
-def _moves(job: Job[LimitsRequest]) -> bool:
-    return bool(job.request.changes)
+    faces: Annotated[
+        tuple[str, ...], Ask(_WHO_HELP, metavar="FILE:N", menu=Menu.CHOICE, offer=lambda job: review.can_be_pointed_at(job.who))
+    ]
 
 
 class LimitsRequest(ClientRequest):
     """Which limits of quality are to be moved, of the client or `everywhere` of the program; none: they are only shown."""
 
     changes: Annotated[tuple[str, ...], Ask(_LIMITS_HELP, metavar="NAME=VALUE", menu=Menu.TEXT)] = ()
-    everywhere: Annotated[bool, Ask(_EVERYWHERE_HELP, "--everywhere", menu=Menu.CHOICE, when=_moves)] = False
+    everywhere: Annotated[
+        bool, Ask(_EVERYWHERE_HELP, "--everywhere", menu=Menu.CHOICE, when=lambda job: bool(job.request.changes))
+    ] = False
 
 
 # --- what is done -----------------------------------------------------------------------------------------------------

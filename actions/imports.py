@@ -113,7 +113,10 @@ def prompts_form(client: Client) -> Form:
     names = [FormRow("<username>", N_("user name at the front of the file names"))] if found.candidates else []
     offered = found.offered if found.master_prompt is None else found.master_prompt
     rows = [*names, FormRow("<master>", N_("master prompt"), offered)]
-    rows += [FormRow(job.key, _label(job), job.prompt or "") for job in found.unknown]
+    for job in found.unknown:
+        # A job by its first picture and by how many it has.
+        name = job.files[0] if len(job.files[0]) <= LABEL_CHARS else f"{job.files[0][:LABEL_CHARS]}..."
+        rows.append(FormRow(job.key, f"{name} ({len(job.files)})", job.prompt or ""))
 
     def request(answers: dict[str, str]) -> PromptsRequest:
         before = {row.key: row.value for row in rows}
@@ -124,12 +127,6 @@ def prompts_form(client: Client) -> Form:
         )  # fmt: skip
 
     return Form(N_("What the files do not tell:"), tuple(rows), request)
-
-
-def _label(job: JobPrompt) -> str:
-    """A job by its first picture and by how many it has."""
-    name = job.files[0]
-    return f"{name if len(name) <= LABEL_CHARS else f'{name[:LABEL_CHARS]}...'} ({len(job.files)})"
 
 
 def _what_is_open(job: Job[ImportMJRequest], _report: ImportReport) -> list[str]:

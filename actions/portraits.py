@@ -84,10 +84,6 @@ def _picks(job: Job[GenerateRequest]) -> list[tuple[str, str]]:
     return [(USUAL_PICK, _("the recommended prompts, with the usual settings")), *ready, (OWN_PICK, _("a prompt of my own"))]
 
 
-def _own(job: Job[GenerateRequest]) -> bool:
-    return job.request.pick == OWN_PICK
-
-
 def _details(job: Job[GenerateRequest]) -> bool:
     """Whether the menu asks for more than what to paint."""
     return job.request.pick != USUAL_PICK
@@ -95,14 +91,6 @@ def _details(job: Job[GenerateRequest]) -> bool:
 
 def _styles(job: Job[GenerateRequest]) -> list[tuple[str, str]]:
     return [("none", _("no style")), *((name, style.label(spoken())) for name, style in load_styles(job.home).items())]
-
-
-def _has_recipes(job: Job[GenerateRequest]) -> bool:
-    return _details(job) and not base_of(job.who, job.settings).practice
-
-
-def _has_checkpoints(job: Job[GenerateRequest]) -> bool:
-    return _details(job) and sum(one.whole for one in list_checkpoints(job.who)) > 1
 
 
 def _checkpoints(job: Job[GenerateRequest]) -> list[tuple[str, str]]:
@@ -119,21 +107,31 @@ class GenerateRequest(ClientRequest):
     """What to paint and how: every prompt with every seed, LoRA and weight. What is left out is what suits the base model."""
 
     pick: Annotated[str, Ask(N_("What shall be painted?"), "--pick", "N", menu=Menu.CHOICE, offer=_picks)] = ""
-    prompt: Annotated[tuple[str, ...], Ask(N_("Prompt:"), "--prompt", "TEXT", menu=Menu.TEXT, when=_own)] = ()
+    prompt: Annotated[
+        tuple[str, ...], Ask(N_("Prompt:"), "--prompt", "TEXT", menu=Menu.TEXT, when=lambda job: job.request.pick == OWN_PICK)
+    ] = ()
     prompt_file: Annotated[UserPath | None, Ask(N_("file of prompts, one a line"), "--prompt-file", "FILE")] = None
     transcript: Annotated[str, Ask(N_("transcript of the client, used as a prompt"), "--transcript", "NAME")] = ""
     style: Annotated[str, Ask(N_("Style:"), "--style", "NAME", menu=Menu.CHOICE, offer=_styles, when=_details)] = ""
     magic: Annotated[bool, Ask(_MAGIC_HELP, "--magic", menu=Menu.CHOICE, when=_details)] = False
     negative: Annotated[str, Ask(N_("what must not be seen"), "--negative", "TEXT")] = ""
     recipe: Annotated[
-        str, Ask(N_("Recipe:"), "--recipe", menu=Menu.CHOICE, choices=RECIPES, labels=_RECIPE_LABELS, when=_has_recipes)
-    ] = "auto"
+        str,
+        Ask(
+            N_("Recipe:"), "--recipe", menu=Menu.CHOICE, choices=RECIPES, labels=_RECIPE_LABELS,
+            when=lambda job: _details(job) and not base_of(job.who, job.settings).practice,
+        ),
+    ] = "auto"  # fmt: skip
     steps: Annotated[int | None, Ask(N_("steps of a base, 20 to 30"), "--steps", "N")] = None
     cfg: Annotated[float | None, Ask(N_("guidance of a base, 7 to 8 is usual"), "--cfg", "X")] = None
     sampler: Annotated[str | None, Ask(N_("sampler of a base"), "--sampler", choices=BASE_SAMPLERS)] = None
     lora: Annotated[
-        tuple[str, ...], Ask(N_("Checkpoint:"), "--lora", "NAME", menu=Menu.CHOICE, offer=_checkpoints, when=_has_checkpoints)
-    ] = ()
+        tuple[str, ...],
+        Ask(
+            N_("Checkpoint:"), "--lora", "NAME", menu=Menu.CHOICE, offer=_checkpoints,
+            when=lambda job: _details(job) and sum(one.whole for one in list_checkpoints(job.who)) > 1,
+        ),
+    ] = ()  # fmt: skip
     weight: Annotated[
         tuple[float, ...], BeforeValidator(read_weights), Ask(_WEIGHT_HELP, "--weight", "X", menu=Menu.TEXT, when=_details)
     ] = ()
@@ -160,18 +158,15 @@ def _prompts(job: Job[GenerateRequest]) -> tuple[str, ...]:
     return prompts
 
 
-def _loras(job: Job[GenerateRequest]) -> tuple[str, ...]:
-    if ALL_LORAS in job.request.lora:
-        return tuple(checkpoint.path.name for checkpoint in list_checkpoints(job.who) if checkpoint.whole)
-    return tuple(name for name in job.request.lora if name)
-
-
 def plan_portraits(job: Job[GenerateRequest]) -> PortraitPlan:
     """What would be painted."""
     request = job.request
     prompt_options = PromptOptions(_prompts(job), request.negative, request.style, request.magic)
+    loras = tuple(name for name in request.lora if name)
+    if ALL_LORAS in loras:
+        loras = tuple(checkpoint.path.name for checkpoint in list_checkpoints(job.who) if checkpoint.whole)
     return generation.plan_portraits(
-        job.who, job.settings, prompt_options=prompt_options, seeds=request.seed or DEFAULT_SEEDS, loras=_loras(job),
+        job.who, job.settings, prompt_options=prompt_options, seeds=request.seed or DEFAULT_SEEDS, loras=loras,
         weights=request.weight or (DEFAULT_WEIGHT,),
         choice=RecipeChoice(request.recipe, request.steps, request.cfg, request.sampler or ""),
         image_options=generation.ImageOptions(request.aspect, request.side, request.detail, request.upscale),
@@ -185,7 +180,7 @@ def generate(job: Job[GenerateRequest]) -> Stage:
 
 # --- what is answered -------------------------------------------------------------------------------------------------
 class RecipeAnswer(Answer):
-    """How the model is walked from noise to picture; `unet` is the few-step model where one is used."""
+    """In which steps the model paints; `unet` is the few-step model where one is used."""
 
     kind: RecipeKind
     steps: int

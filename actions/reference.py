@@ -57,14 +57,10 @@ def actions_reference() -> tuple[ActionReference, ...]:
 
 
 def _reference(label: str, action: Action[Any]) -> ActionReference:
-    answers = tuple(_keys(kind) for kind in _kinds(answer_kind(action.answer)))
+    kind = answer_kind(action.answer)
+    kinds = (kind,) if isinstance(kind, type) else kind.__args__  # of a union, each
     plan = _keys(answer_kind(action.plan_answer)) if action.plan_answer else ()
-    return ActionReference(action.name, label, tuple(map(_flag, questions_of(action.request))), answers, plan)
-
-
-def _kinds(answer: Any) -> tuple[type[BaseModel], ...]:
-    """The models of an answer: itself, or those of a union."""
-    return (answer,) if isinstance(answer, type) else answer.__args__
+    return ActionReference(action.name, label, tuple(map(_flag, questions_of(action.request))), tuple(map(_keys, kinds)), plan)
 
 
 def _keys(kind: type[BaseModel]) -> tuple[str, ...]:

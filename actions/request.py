@@ -170,9 +170,13 @@ class Question:
         """The words that may be chosen; empty where any will do."""
         if self.ask.worded:
             return YES_NO
-        named = [str(choice) for kind in self.kinds if get_origin(kind) is Literal for choice in get_args(kind)]
-        listed = [str(one.value) for kind in self.kinds if isinstance(kind, type) and issubclass(kind, Enum) for one in kind]
-        return tuple(self.ask.choices) or (*listed, *named)
+        words: list[str] = []
+        for kind in self.kinds:
+            if get_origin(kind) is Literal:
+                words += map(str, get_args(kind))
+            elif isinstance(kind, type) and issubclass(kind, Enum):
+                words += (str(one.value) for one in kind)
+        return tuple(self.ask.choices) or tuple(words)
 
     def read(self, given: str | Sequence[str]) -> Any:
         """The value of what was typed: one word or, where there may be several, a list; raises ValueError with words for people."""

@@ -112,18 +112,13 @@ def can_be_pointed_at(client: Client) -> Offer:
 # --- captions ---------------------------------------------------------------------------------------------------------
 def captions(client: Client, name: str, text: str) -> Captions:
     """The captions, after one was written where a picture and a text are given; raises PictureMissing."""
-    stem = _stem(client, name) if name else ""
+    stem = Path(name).stem
+    if name and stem not in {row.picture for row in list_captions(client)}:
+        stem = find_picture(client, name).stem  # the name is one that only the user knows
     if text and not edit_caption(client, stem, text):
         raise PictureMissing(name=name, client=client.id)
     rows = tuple(row for row in list_captions(client) if not stem or row.picture == stem)
     return Captions(rows, names_of(client), stem if text else "")
-
-
-def _stem(client: Client, name: str) -> str:
-    """The stem of a picture in the dataset, which may be one that only the user knows."""
-    stems = {row.picture for row in list_captions(client)}
-    plain = Path(name).stem
-    return plain if plain in stems else find_picture(client, name).stem
 
 
 def can_be_edited(client: Client) -> Offer:

@@ -24,28 +24,25 @@ _TARGETS_HELP = N_("Picture, or folder of pictures, that get the client's face:"
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
-def _licence_open(job: Job[SwapRequest]) -> bool:
-    return job.settings.insightface_use not in (Use.RESEARCH.value, Use.LICENSED.value)
-
-
-def _consent_open(job: Job[SwapRequest]) -> bool:
-    return not has_consent(job.who, What.FACE_SWAP)
-
-
-def _swaps(job: Job[SwapRequest]) -> bool:
-    return not job.request.preview
-
-
 class SwapRequest(ClientRequest):
     """Which faces of which pictures are replaced."""
 
     targets: Annotated[tuple[UserPath, ...], Ask(_TARGETS_HELP, menu=Menu.PATH)]
     licence: Annotated[
-        Use | None, Ask(LICENCE_QUESTION, "--licence", menu=Menu.CHOICE, labels=_USE_LABELS, when=_licence_open)
+        Use | None,
+        Ask(
+            LICENCE_QUESTION, "--licence", menu=Menu.CHOICE, labels=_USE_LABELS,
+            when=lambda job: job.settings.insightface_use not in (Use.RESEARCH.value, Use.LICENSED.value),
+        ),
     ] = None  # fmt: skip
-    consent: Annotated[str, Ask(_CONSENT_HELP, "--consent", "TEXT", menu=Menu.TEXT, when=_consent_open)] = ""
+    consent: Annotated[
+        str,
+        Ask(_CONSENT_HELP, "--consent", "TEXT", menu=Menu.TEXT, when=lambda job: not has_consent(job.who, What.FACE_SWAP)),
+    ] = ""
     preview: Annotated[bool, Ask(N_("Only show the faces with their numbers?"), "--preview", menu=Menu.CHOICE)] = False
-    face: Annotated[str, Ask(_FACE_HELP, "--face", "WHICH", menu=Menu.TEXT, when=_swaps)] = "client"
+    face: Annotated[
+        str, Ask(_FACE_HELP, "--face", "WHICH", menu=Menu.TEXT, when=lambda job: not job.request.preview)
+    ] = "client"  # fmt: skip
     like: Annotated[UserPath | None, Ask(N_("photo of the person whose face is to be replaced"), "--like", "FILE")] = None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -78,10 +77,6 @@ class SetupRequest(Request):
     ] = "auto"  # fmt: skip
 
 
-def _consent_open(job: Job[TrainRequest]) -> bool:
-    return not has_consent(job.who, What.TRAINING)
-
-
 def names_original(job: Job[TrainRequest]) -> bool:
     """Whether the original plan has values for the card, so that there is something to choose."""
     try:
@@ -93,7 +88,10 @@ def names_original(job: Job[TrainRequest]) -> bool:
 class TrainRequest(ClientRequest):
     """How to train; what is left out is what the plan recommends."""
 
-    consent: Annotated[str, Ask(_CONSENT_HELP, "--consent", "TEXT", menu=Menu.TEXT, when=_consent_open)] = ""
+    consent: Annotated[
+        str,
+        Ask(_CONSENT_HELP, "--consent", "TEXT", menu=Menu.TEXT, when=lambda job: not has_consent(job.who, What.TRAINING)),
+    ] = ""
     gpu: Annotated[str | None, Ask(N_("plan for this GPU instead of the one that is here"), "--gpu", "NAME")] = None
     base: Annotated[str, Ask(_BASE_HELP, "--base", "NAME")] = ""
     preset: Annotated[
@@ -177,7 +175,11 @@ def plan_training(job: Job[TrainRequest]) -> PreparedTraining:
 
 def train(job: Job[TrainRequest]) -> Stage:
     """Train, unless the dataset doctor says no-go and nobody overrules it; unattended, it takes smaller plans by itself."""
-    yield from _keep_consent(job)
+    if job.request.consent:
+        record_consent(job.who, What.TRAINING, job.request.consent)
+    if not has_consent(job.who, What.TRAINING):
+        # Nobody ever said anything of the person's consent.
+        yield Notice(NO_CONSENT, {"client": job.who.id})
     examined = dataset_doctor.examine(job.who, job.settings)
     if examined.verdict is Readiness.NO_GO and examined.reason and examined.images:
         refused = DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
@@ -185,14 +187,6 @@ def train(job: Job[TrainRequest]) -> Stage:
             raise refused
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
     return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_smaller_plans=job.unattended))
-
-
-def _keep_consent(job: Job[TrainRequest]) -> Generator[Notice, None, None]:
-    """Keep what was said of the person's consent; where nobody ever said anything, that is said."""
-    if job.request.consent:
-        record_consent(job.who, What.TRAINING, job.request.consent)
-    if not has_consent(job.who, What.TRAINING):
-        yield Notice(NO_CONSENT, {"client": job.who.id})
 
 
 def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:

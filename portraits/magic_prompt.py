@@ -79,7 +79,8 @@ def enhance(
 ) -> MagicPrompt:
     """The prompt with what it lacks. `count` says how many tokens of the base's own text encoder a text takes."""
     spanish = is_spanish(plain(original).replace(trigger, ""))
-    wish = _tidy(in_english(original, frozenset({trigger})) if spanish else original)
+    wish = in_english(original, frozenset({trigger})) if spanish else original
+    wish = ", ".join(_parts(re.sub(r"\s+", " ", wish)))  # without doubled blanks and commas; A1111's brackets stay
     subject = "portrait" if _words(wish) & (_PORTRAIT | {trigger.lower()}) else "general"
     kept = _trigger_first(_with_trigger(wish, trigger, class_word, subject), trigger)
     additions = _additions(kept, subject, style, embedded)
@@ -169,11 +170,6 @@ def _cut(prompt: str, count: Counter) -> str:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if count(" ".join(words[:middle])) <= CLIP_TOKENS else (low, middle - 1)
     return " ".join(words[low:])
-
-
-def _tidy(prompt: str) -> str:
-    """Without doubled blanks and commas; A1111's brackets stay."""
-    return ", ".join(_parts(re.sub(r"\s+", " ", prompt)))
 
 
 def _parts(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Painting what was commissioned: the program's side, which asks a worker for what is missing, and the worker's, which paints it.
+"""Painting portraits: the program's side, which asks a worker for what is missing, and the worker's, which paints it.
 
 Portraits of one model, size and recipe are painted in batches of a fixed size, which is the machine's. A batch of which some
 pictures are there is painted whole and only the missing ones are written: so a run that was killed ends with the same pixels.
@@ -7,7 +7,7 @@ pictures are there is painted whole and only the missing ones are written: so a 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,7 @@ SMALL_PX = 256 * 256
 CPU_BATCH = 4  # of small pictures: more gain nothing on two cores (benchmarks/portraits.py)
 MAX_BATCH = 8
 SDXL_GB = 7.0  # weights and text encoders in fp16
-GB_A_MEGAPIXEL = 1.2  # of a picture in the batch, with guidance, in fp16; an estimate, and the ladder catches what it misses
+GB_A_MEGAPIXEL = 1.2  # of a picture in the batch, with guidance, in fp16; an estimate; what it misses, saving memory catches
 DETAIL_SCALE = 1.5  # how much larger the second pass paints
 
 
@@ -69,7 +69,7 @@ def paint_missing(
 
 
 def _orders(jobs: Sequence[PortraitJob]) -> list[PaintOrder]:
-    """One order for each set of models, its pieces by LoRA, weight and recipe in the order of the commissions."""
+    """One order for each set of models, its pieces by LoRA, weight and recipe in the order of the jobs."""
     orders: dict[ModelFiles, dict[tuple[Any, ...], list[Piece]]] = {}
     loras: dict[tuple[Any, ...], Path | None] = {}
     for one in jobs:
@@ -78,13 +78,11 @@ def _orders(jobs: Sequence[PortraitJob]) -> list[PaintOrder]:
         loras[key] = one.lora
         groups = orders.setdefault(one.setup.files, {})
         groups.setdefault(key, []).append(Piece(record=record, file=one.file, missing=not one.file.exists()))
-    return [
-        PaintOrder(
-            base=files.base, unet=files.unet, vae=files.vae,
-            batches=tuple((loras[key], tuple(pieces)) for key, pieces in groups.items()),
-        )
-        for files, groups in orders.items()
-    ]  # fmt: skip
+    paint_orders = []
+    for files, groups in orders.items():
+        batches = tuple((loras[key], tuple(pieces)) for key, pieces in groups.items())
+        paint_orders.append(PaintOrder(base=files.base, unet=files.unet, vae=files.vae, batches=batches))
+    return paint_orders
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
@@ -119,8 +117,8 @@ def batch_size(pixels: int) -> int:
         return CPU_BATCH if pixels <= SMALL_PX else 1
     if pixels <= SMALL_PX:
         return MAX_BATCH
-    room = max(gpu.total_gb for gpu in gpus) - SDXL_GB
-    return max(1, min(MAX_BATCH, int(room / (GB_A_MEGAPIXEL * pixels / 1e6))))
+    free_gb = max(gpu.total_gb for gpu in gpus) - SDXL_GB
+    return max(1, min(MAX_BATCH, int(free_gb / (GB_A_MEGAPIXEL * pixels / 1e6))))
 
 
 class _BatchPainter:
@@ -136,8 +134,12 @@ class _BatchPainter:
 
     def batches(self, pieces: Sequence[Piece]) -> list[tuple[Piece, ...]]:
         """The pieces in batches, those left out of which nothing is missing."""
-        cut = [tuple(pieces[start : start + self._size]) for start in range(0, len(pieces), self._size)]
-        return [some for some in cut if any(piece.missing for piece in some)]
+        batches = []
+        for start in range(0, len(pieces), self._size):
+            batch = tuple(pieces[start : start + self._size])
+            if any(piece.missing for piece in batch):
+                batches.append(batch)
+        return batches
 
     def paint(self, lora: Path | None, pieces: Sequence[Piece]) -> None:
         """One batch: paint, write what is missing, say so."""
@@ -154,26 +156,26 @@ class _BatchPainter:
         self._reporter.progress(self._done, self.total, pieces[-1].file.name)
 
     def _within_memory(self, requests: Sequence[ImageRequest]) -> list[Image.Image]:
-        """The pictures; where memory runs out, first one by one, then rung by rung, each said. Raises OutOfMemory at the end."""
+        """The pictures; where memory runs out, one by one, then with one more memory saver each time; raises OutOfMemory."""
+
+        def on_step(step: int) -> None:
+            self._reporter.progress(self._done + step * min(len(requests), self._size), self.total)
+
         while True:
             size = min(self._size, len(requests))
             try:
-                parts = [requests[start : start + size] for start in range(0, len(requests), size)]
-                return [picture for part in parts for picture in self._pipeline.paint_batch(part, self._on_step(len(requests)))]
+                pictures: list[Image.Image] = []
+                for start in range(0, len(requests), size):
+                    pictures += self._pipeline.paint_batch(requests[start : start + size], on_step)
+                return pictures
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-            self._give_up_something()
-
-    def _give_up_something(self) -> None:
-        if self._size > 1:
-            self._size = 1
-            self._reporter.note("one_by_one")
-        else:
-            self._reporter.note(self._pipeline.save_memory().value)
-
-    def _on_step(self, pictures: int) -> Callable[[int], None]:
-        return lambda step: self._reporter.progress(self._done + step * min(pictures, self._size), self.total)
+            if self._size > 1:
+                self._size = 1
+                self._reporter.note("one_by_one")
+            else:
+                self._reporter.note(self._pipeline.save_memory().value)
 
     def _refined(self, picture: Image.Image, record: PortraitRecord) -> Image.Image:
         """The picture painted over at a larger size, which gives small faces their detail."""

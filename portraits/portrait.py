@@ -47,7 +47,7 @@ class PortraitRequest:
     lora: Path | None = None
     weight: float = 1.0
     size: tuple[int, int] | None = None  # width, height in pixels; None: the square that the base was trained at
-    detail: float = 0.0  # the share of the walk that a second pass takes, at a larger size; 0: no such pass
+    detail: float = 0.0  # the share of the steps that a second pass takes, at a larger size; 0: no such pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +154,7 @@ def write_portrait(file: Path, picture: Image.Image, record: PortraitRecord) -> 
         picture.save(part, format="PNG", pnginfo=text)
 
 
-# What A1111 calls the samplers: walking few-step models with trailing steps is its schedule "SGM Uniform".
+# What A1111 calls the samplers: sampling few-step models with trailing steps is its schedule "SGM Uniform".
 _A1111 = {Sampler.EULER_TRAILING: ("Euler", "SGM Uniform"), Sampler.OWN: ("Euler", "SGM Uniform")}
 
 

@@ -52,7 +52,9 @@ class _WeightReader:
         elif token == "]" and self._open["["]:
             self._multiply(self._open["["].pop(), 1 / STRONGER)
         else:
-            self._add(token[1:] if token.startswith("\\") and len(token) > 1 else token)
+            text = token[1:] if token.startswith("\\") and len(token) > 1 else token
+            self._text += text
+            self._weights += [1.0] * len(text)
 
     def end(self) -> Weighed:
         """What was read."""
@@ -60,10 +62,6 @@ class _WeightReader:
             for start in self._open[bracket]:
                 self._multiply(start, by)
         return Weighed(self._text.strip(), _spans(self._text, self._weights))
-
-    def _add(self, text: str) -> None:
-        self._text += text
-        self._weights += [1.0] * len(text)
 
     def _multiply(self, start: int, by: float) -> None:
         self._weights[start:] = [weight * by for weight in self._weights[start:]]

@@ -72,17 +72,15 @@ def settle_prompts(client: Client, setup: PipelineSetup, prompt_options: PromptO
     """Every prompt with what magic or a style makes of it; without prompts, the recommended ones of the client."""
     base = setup.base
     class_word = client.state().class_word
-    given = [_filled(prompt, client.id, class_word) for prompt in prompt_options.prompts if prompt.strip()]
+    given = []
+    for prompt in prompt_options.prompts:
+        if prompt.strip():  # written for any client, it is put in the words of this one
+            given.append(_one_line(prompt).replace("{trigger}", client.id).replace("{class_word}", class_word))
     wanted = given or default_prompts(client.id, class_word, base.practice)
     style, count = style_named(client.home, prompt_options.style), counter_for(setup.files.base)
     if prompt_options.magic:
         return tuple(enhance(one, client.id, class_word, count, style=style, embedded=base.practice) for one in wanted)
     return tuple(styled(one, style, count) for one in wanted)
-
-
-def _filled(prompt: str, trigger: str, class_word: str) -> str:
-    """A prompt written for any client, in the words of this one."""
-    return _one_line(prompt).replace("{trigger}", trigger).replace("{class_word}", class_word)
 
 
 def _one_line(text: str) -> str:

@@ -1,8 +1,8 @@
-"""How each kind of model is walked from noise to picture, in which sizes, and which model a client gets.
+"""In which steps each kind of model denoises, in which sizes, and which model a client gets.
 
-Kinds of recipe that cannot be mixed up: a base is walked in 20 to 30 steps with guidance, a few-step model in exactly the steps it
+Kinds of recipe that cannot be mixed up: a base takes 20 to 30 steps with guidance, a few-step model in exactly the steps it
 was distilled to and without guidance. Which one it is, is told by the files, not by the user: SDXL-Lightning's U-Nets carry their
-steps in their names. The embedded base has a recipe of its own, for it is small and was trained for short walks.
+steps in their names. The embedded base has a recipe of its own, for it is small and was trained for few steps.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ EMBEDDED_MIN_GUIDANCE = 1.0  # none at all: the embedded base needs little
 
 
 class RecipeKind(StrEnum):
-    """What is walked."""
+    """What kind of model it is for."""
 
     EMBEDDED = "embedded"
     BASE = "base"
@@ -40,7 +40,7 @@ class RecipeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a kind of model wants to be walked from noise to picture."""
+    """How a kind of model is sampled: its steps from noise to picture, guidance and sampler."""
 
     kind: RecipeKind
     steps: int
@@ -78,7 +78,7 @@ class RecipeChoice:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSetup:
-    """The base, the files to paint with, and how to walk them."""
+    """The base, the files to paint with, and the recipe for them."""
 
     base: BaseModel
     files: ModelFiles
@@ -94,7 +94,7 @@ _BUCKET_PX = 32  # U-Net levels times latents: a size that is no multiple is pad
 
 
 def recipe_for(base: BaseModel, unet: Path | None = None) -> Recipe:
-    """How to walk a base, or a U-Net in its place, by what the files are; raises RecipeRefused for steps no recipe is known for."""
+    """How to sample a base or a U-Net in its place, by what they are; raises RecipeRefused for steps no recipe is known for."""
     steps = few_steps(unet.name) if unet else base.few_steps
     if steps is None and unet is None:
         return EMBEDDED_RECIPE if base.practice else BASE_RECIPE
@@ -140,7 +140,7 @@ def _check_kind(recipe: Recipe, choice: RecipeChoice, base: Path) -> None:
     if choice.recipe not in ("auto", named):
         problem = _("{file} has to be walked by the recipe {recipe}, not by {wish}.")
         raise RecipeRefused(
-            problem=problem.format(file=base.name, recipe=named, choice=choice.recipe),
+            problem=problem.format(file=base.name, recipe=named, wish=choice.recipe),
             cure=_("Leave --recipe out, or name another base model."),
         )
 

@@ -33,7 +33,7 @@ SINGLE_FILE_PARTS = "stabilityai/stable-diffusion-xl-base-1.0 (configuration, to
 
 
 class Sampler(StrEnum):
-    """Who walks from noise to picture. Each is made from the base's own scheduler settings, which hold what it was trained with."""
+    """How the steps denoise. Each is made from the base's own scheduler settings, which hold what it was trained with."""
 
     OWN = "Euler"  # the base's scheduler, unchanged
     EULER_A = "Euler a"
@@ -112,7 +112,12 @@ class SdxlPipeline:
 
     def load_lora(self, lora: Path | None, weight: float) -> None:
         """Put a LoRA on at a weight, or take it off; the base is not loaded again. Raises ModelMissing or BrokenFile."""
-        wanted = (lora, _written(lora)) if lora else None
+        wanted = None
+        if lora:
+            try:
+                wanted = (lora, lora.stat().st_mtime_ns)  # with its time, so that a file that was replaced is read again
+            except FileNotFoundError as error:
+                raise ModelMissing(model=lora) from error
         if self._loaded_lora is not None and self._loaded_lora != wanted:
             self._pipe.unload_lora_weights()
             self._loaded_lora = None
@@ -145,6 +150,11 @@ class SdxlPipeline:
 
         In batches of different sizes the order of sums differs: single values of a picture may then differ by one of 255.
         """
+
+        def after_step(_pipe: Any, step: int, _time: Any, facts: dict[str, Any]) -> dict[str, Any]:
+            on_step(step + 1)
+            return facts
+
         first = requests[0]
         self._pipe.scheduler = scheduler_for(self._own_scheduler, first.sampler)
         pictures: list[Image.Image] = self._pipe(
@@ -154,7 +164,7 @@ class SdxlPipeline:
             width=first.width,
             height=first.height,
             generator=_noise(requests),
-            callback_on_step_end=_heard(on_step),
+            callback_on_step_end=after_step,
         ).images
         return pictures
 
@@ -184,14 +194,14 @@ class SdxlPipeline:
         """Each prompt's token embeddings by its weights; both text encoders cut a text alike, so one tokenizer tells for both."""
         import torch
 
-        told = self._pipe.tokenizer(
+        offsets = self._pipe.tokenizer(
             [prompt.text for prompt in prompts], padding="max_length", truncation=True, return_offsets_mapping=True
         )["offset_mapping"]
-        rows = [apply_weights(row, told[at], prompts[at].spans) for at, row in enumerate(embeddings)]
+        rows = [apply_weights(row, offsets[at], prompts[at].spans) for at, row in enumerate(embeddings)]
         return torch.stack(rows)
 
     def refine(self, picture: Image.Image, image_request: ImageRequest, strength: float) -> Image.Image:
-        """A picture painted over at its own size: `strength` is the share of the walk that is taken again, 0 to 1."""
+        """A picture painted over at its own size: `strength` is the share of the steps that are taken again, 0 to 1."""
         from diffusers import StableDiffusionXLImg2ImgPipeline
 
         parts = self._pipe.components | {"scheduler": scheduler_for(self._own_scheduler, image_request.sampler)}
@@ -199,7 +209,7 @@ class SdxlPipeline:
         pipe.set_progress_bar_config(disable=True)
         refined: Image.Image = pipe(
             **self._words((image_request,)), image=picture, strength=strength, guidance_scale=image_request.guidance,
-            # As many steps of the walk are taken as a whole walk has: a few-step model needs every one of them.
+            # As many steps are taken as a picture from noise takes: a few-step model needs every one of them.
             num_inference_steps=round(image_request.steps / strength), generator=_noise((image_request,))[0],
         ).images[0]  # fmt: skip
         return refined
@@ -245,22 +255,6 @@ def _noise(requests: Sequence[ImageRequest]) -> list[torch.Generator]:
     import torch
 
     return [torch.Generator("cpu").manual_seed(request.seed) for request in requests]
-
-
-def _heard(on_step: Callable[[int], None]) -> Callable[..., dict[str, Any]]:
-    def hear(_pipe: Any, step: int, _time: Any, facts: dict[str, Any]) -> dict[str, Any]:
-        on_step(step + 1)
-        return facts
-
-    return hear
-
-
-def _written(lora: Path) -> int:
-    """When a file was last written, so that one that was replaced is read again."""
-    try:
-        return lora.stat().st_mtime_ns
-    except FileNotFoundError as error:
-        raise ModelMissing(model=lora) from error
 
 
 def scheduler_for(own: SchedulerMixin, sampler: Sampler) -> SchedulerMixin:
@@ -311,7 +305,10 @@ def _load_pipeline(files: ModelFiles, dtype: torch.dtype) -> StableDiffusionXLPi
             config = {"config": str(base.parent)} if (base.parent / "model_index.json").is_file() else {}
             pipe = StableDiffusionXLPipeline.from_single_file(str(base), **config, **options)
         else:
-            pipe = StableDiffusionXLPipeline.from_pretrained(base, variant=_variant(base), **options)
+            # Downloads of SDXL often hold their weights in half precision only, which diffusers only reads by its name.
+            weights = [path.name for path in (base / "unet").glob("*.safetensors")]
+            variant = "fp16" if weights and all(".fp16." in name for name in weights) else None
+            pipe = StableDiffusionXLPipeline.from_pretrained(base, variant=variant, **options)
     except OSError as error:
         raise ModelMissing(model=SINGLE_FILE_PARTS if base.is_file() else base) from error
     if files.unet:
@@ -332,12 +329,6 @@ def _replace_unet(pipe: StableDiffusionXLPipeline, unet: Path) -> None:
         raise ModelMissing(model=unet) from error
     except (SafetensorError, RuntimeError) as error:
         raise BrokenFile(path=unet, line=1, reason=str(error).splitlines()[0]) from error
-
-
-def _variant(base: Path) -> str | None:
-    """The name of half precision where a folder holds its weights so only, as downloads of SDXL often do."""
-    weights = [path.name for path in (base / "unet").glob("*.safetensors")]
-    return "fp16" if weights and all(".fp16." in name for name in weights) else None
 
 
 # --- latents ----------------------------------------------------------------------------------------------------------

@@ -138,7 +138,8 @@ class FaceModels:
         for picture in pictures:
             faces = self.faces(_bgr(decode(picture)))
             if faces:
-                embeddings.append(max(faces, key=_area).normed_embedding)
+                largest = max(faces, key=lambda face: (face.bbox[2] - face.bbox[0]) * (face.bbox[3] - face.bbox[1]))
+                embeddings.append(largest.normed_embedding)
         return Face(embedding=np.mean(embeddings, axis=0)) if embeddings else None
 
     def swap(self, pixels: np.ndarray, faces: Sequence[Any], source: Any) -> np.ndarray:
@@ -156,11 +157,6 @@ def _providers() -> list[str]:
     if wanted and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()
     return [*wanted, "CPUExecutionProvider"]
-
-
-def _area(face: Any) -> float:
-    left, top, right, bottom = face.bbox
-    return float((right - left) * (bottom - top))
 
 
 def _bgr(picture: Image.Image) -> np.ndarray:
@@ -232,31 +228,26 @@ def _swap_one(order: SwapOrder, models: FaceModels, target: Target, source: Any,
     if len(seen) > 1:
         _draw_preview(picture, seen, target.preview)
     numbers = _chosen(order, seen)
-    told = {"source": str(target.source), "faces": [face.model_dump() for face in seen], "replaced": list(numbers)}
-    told |= {"preview": str(target.preview)} if len(seen) > 1 else {}
+    answer = {"source": str(target.source), "faces": [face.model_dump() for face in seen], "replaced": list(numbers)}
+    answer |= {"preview": str(target.preview)} if len(seen) > 1 else {}
     if not numbers:
-        return told | {"refused": "no_face" if not seen else "no_such_number"}
+        return answer | {"refused": "no_face" if not seen else "no_such_number"}
     faces = [found[number - 1] for number in numbers]
     enlarged = max(_enlargement(face) for face in faces)
     record = SwapRecord(faces=tuple(seen), replaced=numbers, enlarged=round(enlarged, 2), device=models.device, **target.record)
     _write(target.result, models.swap(pixels, faces, source), record)
-    return told | {"file": str(target.result), "enlarged": round(enlarged, 2)}
+    return answer | {"file": str(target.result), "enlarged": round(enlarged, 2)}
 
 
 def _seen(faces: Sequence[Any], compared: Any) -> list[TargetFace]:
     """The faces with their numbers and how much each is like the one compared with."""
-    return [
-        TargetFace(
-            number=number, box=_box(face), score=round(float(face.det_score), 3),
-            similarity=round(float(face.normed_embedding @ compared.normed_embedding), 3) if compared is not None else 0.0,
-        )
-        for number, face in enumerate(faces, 1)
-    ]  # fmt: skip
-
-
-def _box(face: Any) -> tuple[int, int, int, int]:
-    left, top, right, bottom = (round(float(edge)) for edge in face.bbox)
-    return left, top, right, bottom
+    seen = []
+    for number, face in enumerate(faces, 1):
+        left, top, right, bottom = (round(float(edge)) for edge in face.bbox)
+        similarity = round(float(face.normed_embedding @ compared.normed_embedding), 3) if compared is not None else 0.0
+        box, score = (left, top, right, bottom), round(float(face.det_score), 3)
+        seen.append(TargetFace(number=number, box=box, score=score, similarity=similarity))
+    return seen
 
 
 def _chosen(order: SwapOrder, seen: Sequence[TargetFace]) -> tuple[int, ...]:

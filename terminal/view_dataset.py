@@ -8,7 +8,7 @@ from rich.text import Text
 from actions.review import Captions, Quarantined
 from data_preprocessor import DatasetPlan, DatasetReport
 from dataset.doctor import Examination
-from dataset.signs import Level, Symptom
+from dataset.signs import Level
 from locales.language import _
 from terminal.screens import Views, table
 
@@ -29,7 +29,15 @@ def _balance(record: DatasetPlan | DatasetReport) -> RenderableType:
 def _examination(report: Examination) -> RenderableType:
     """The findings, the worst first, and the verdict with its reason."""
     symptoms = sorted(report.symptoms, key=lambda symptom: -symptom.level)
-    lines = [line for symptom in symptoms for line in _symptom(symptom, report)]
+    lines = []
+    for symptom in symptoms:
+        sign, style = {Level.NOTE: ("·", "dim"), Level.WARNING: ("!", "yellow"), Level.NO_GO: ("✗", "bold red")}[symptom.level]
+        lines.append(Text(f"{sign} {symptom.sentence}", style=style))
+        names = [report.names.get(stem, stem) for stem in symptom.pictures]
+        if names:
+            more = _(" and {more} more").format(more=len(names) - 4) if len(names) > 4 else ""
+            lines.append(Text(f"    {', '.join(names[:4])}{more}"))
+        lines.append(Text(f"    -> {symptom.sign.remedy}", style="cyan"))
     counts = _("{images} pictures, {effective} really different; {share:.1%} of what is seen is real.").format(
         images=report.images, effective=report.effective, share=report.share_real
     )
@@ -38,14 +46,6 @@ def _examination(report: Examination) -> RenderableType:
     )
     verdict = report.verdict.label + (f": {report.reason.sentence}" if report.reason else "")
     return Group(Text(counts), Text(spread), *lines, Text(verdict, style="bold"))
-
-
-def _symptom(symptom: Symptom, report: Examination) -> list[RenderableType]:
-    sign, style = {Level.NOTE: ("·", "dim"), Level.WARNING: ("!", "yellow"), Level.NO_GO: ("✗", "bold red")}[symptom.level]
-    names = [report.names.get(stem, stem) for stem in symptom.pictures]
-    shown = ", ".join(names[:4]) + (_(" and {more} more").format(more=len(names) - 4) if len(names) > 4 else "")
-    lines = [Text(f"{sign} {symptom.sentence}", style=style)]
-    return [*lines, *([Text(f"    {shown}")] if shown else []), Text(f"    -> {symptom.sign.remedy}", style="cyan")]
 
 
 def _captions(report: Captions) -> RenderableType:

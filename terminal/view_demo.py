@@ -19,10 +19,10 @@ def _demo(report: DemoReport) -> RenderableType:
         "Mean distance to the client's crops: base {base:.1f}, with the LoRA {lora:.1f}, the crops among themselves {crops:.1f}.\n"
         "The LoRA closes {closed:.0%} of the gap; portraits of other people move by {others:.0%} of it."
     )
-    told = sentence.format(
+    measured = sentence.format(
         base=likeness.base, lora=likeness.lora, crops=likeness.crops, closed=likeness.closed, others=likeness.others_moved
     )
-    return Group(rows, Text(told), Text(_("Look at it: {sheet}").format(sheet=report.contact_sheet), style="bold"))
+    return Group(rows, Text(measured), Text(_("Look at it: {sheet}").format(sheet=report.contact_sheet), style="bold"))
 
 
 VIEWS: Views = {DemoReport: _demo}

@@ -35,12 +35,12 @@ def _faces(report: FaceReport) -> RenderableType:
 def _rejected(report: Rejected) -> RenderableType:
     """The refused by reason, each reason with its cure."""
     lines: list[RenderableType] = []
-    room = max(1, ROWS // max(1, len(report.reasons)))
+    shown = max(1, ROWS // max(1, len(report.reasons)))
     for reason, group in report.reasons:
         lines.append(Text(f"{reason.label}: {len(group)}", style="bold"))
-        lines += [Text(f"  {refused.source}: {refused.sentence}") for refused in group[:room]]
-        if len(group) > room:
-            lines.append(Text(_("  ... and {more} more").format(more=len(group) - room)))
+        lines += [Text(f"  {refused.source}: {refused.sentence}") for refused in group[:shown]]
+        if len(group) > shown:
+            lines.append(Text(_("  ... and {more} more").format(more=len(group) - shown)))
         lines.append(Text(f"  -> {reason.cure}", style="cyan"))
     if report.by_hand:
         lines.append(Text(_("Accepted by hand: {names}").format(names=", ".join(report.by_hand))))

@@ -38,8 +38,8 @@ def _preload_plan(plan: PreloadPlan) -> RenderableType:
     for found in plan.models:
         rows.add_row(found.model.name, f"{found.model.bytes / GB:.2f} GB", found.model.licence, found.model.page)
     here = [Text(_("Here already: {names}").format(names=", ".join(plan.here)))] if plan.here else []
-    room = _("{need:.1f} GB to download, {free:.1f} GB free on the disk.").format(need=plan.bytes / GB, free=plan.free / GB)
-    return Group(*([rows] if plan.models else []), *here, Text(room))
+    space = _("{need:.1f} GB to download, {free:.1f} GB free on the disk.").format(need=plan.bytes / GB, free=plan.free / GB)
+    return Group(*([rows] if plan.models else []), *here, Text(space))
 
 
 def _preloaded(report: PreloadReport) -> RenderableType:

@@ -21,10 +21,10 @@ def _transcript_plan(plan: TranscriptPlan) -> RenderableType:
 def _transcripts(report: TranscriptReport) -> RenderableType:
     lines: list[RenderableType] = []
     for one in report.transcripts[:ROWS]:
-        told = _("  {recording}: {seconds:.0f} s, {language}, {words} words, computed on {device} -> {file}")
+        sentence = _("  {recording}: {seconds:.0f} s, {language}, {words} words, computed on {device} -> {file}")
         lines.append(
             Text(
-                told.format(
+                sentence.format(
                     recording=one.recording,
                     seconds=one.seconds,
                     language=one.language,

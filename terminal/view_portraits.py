@@ -19,7 +19,7 @@ def _portrait_plan(plan: PortraitPlan) -> RenderableType:
     loras = ", ".join(lora.name for lora in plan.loras) or "-"
     counted = sentence.format(missing=plan.missing, done=plan.total - plan.missing, base=plan.base.name, lora=loras)
     recipe = plan.recipe
-    walked = _("{kind}: {steps} steps, {sampler}, CFG {guidance:g}, {width} x {height} px").format(
+    sampling = _("{kind}: {steps} steps, {sampler}, CFG {guidance:g}, {width} x {height} px").format(
         kind=recipe.kind.value,
         steps=recipe.steps,
         sampler=recipe.sampler.value,
@@ -28,10 +28,10 @@ def _portrait_plan(plan: PortraitPlan) -> RenderableType:
         height=plan.size[1],
     )
     notes = [Text(_(NOTE_NO_NEGATIVE), style="yellow")] if plan.negative_ignored else []
-    return Group(*_told(plan.prompts, recipe.negative), Text(counted), Text(walked), *notes)
+    return Group(*_prompts(plan.prompts, recipe.negative), Text(counted), Text(sampling), *notes)
 
 
-def _told(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[RenderableType]:
+def _prompts(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[RenderableType]:
     """Every prompt as it will be painted, beside what the user wrote where that differs."""
     rows = table()
     for prompt in prompts[:ROWS]:
@@ -53,9 +53,9 @@ def _told(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[RenderableTy
 def _portraits(report: PortraitReport) -> RenderableType:
     sentence = _("{painted} portraits painted, {done} were there. Look at them: {sheet}")
     done = len(report.images) - report.painted
-    told = sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet)
+    counted = sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet)
     enlarged = [Text(_("{count} enlarged").format(count=len(report.enlarged)))] if report.enlarged else []
-    return Group(Text(told), *enlarged)
+    return Group(Text(counted), *enlarged)
 
 
 def _swap_plan(plan: SwapPlan) -> RenderableType:

@@ -26,11 +26,11 @@ def _erased(report: ClientErased) -> RenderableType:
 
 def _client_exported(report: ExportedClient) -> RenderableType:
     sentence = _("{client}: {files} files, {size:.1f} MB. Unpacked in the folder clients of another machine, it works there.")
-    told = Text(sentence.format(client=report.client, files=report.files, size=report.bytes / MB), style="bold")
+    counted = Text(sentence.format(client=report.client, files=report.files, size=report.bytes / MB), style="bold")
     left_out = [Text(printable(f"  {name}")) for name in report.left_out[:ROWS]]
     if report.left_out:
         left_out.insert(0, Text(_("Links and odd files were left out: {count}").format(count=len(report.left_out)), style="yellow"))
-    return Group(*left_out, told, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
+    return Group(*left_out, counted, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
 
 
 VIEWS: Views = {

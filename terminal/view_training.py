@@ -70,17 +70,15 @@ def _duration(seconds: float) -> str:
 
 def _training(report: TrainingReport) -> RenderableType:
     sentence = _("{steps} steps, {lora}").format(steps=report.steps, lora=report.lora.name)
-    return Group(Text(sentence + _how_it_began(report), style="bold"), *_samples_to_look_at(report.samples))
+    if report.resumed_from == report.steps:
+        sentence += _("  It was trained already.")
+    elif report.resumed_from:
+        sentence += _("  It went on from step {step}.").format(step=report.resumed_from)
+    return Group(Text(sentence, style="bold"), *_samples_to_look_at(report.samples))
 
 
 def _samples_to_look_at(*sheets: Path | None) -> list[Text]:
     return [Text(_("The samples side by side: {sheet}").format(sheet=sheet)) for sheet in sheets if sheet]
-
-
-def _how_it_began(report: TrainingReport) -> str:
-    if report.resumed_from == report.steps:
-        return _("  It was trained already.")
-    return _("  It went on from step {step}.").format(step=report.resumed_from) if report.resumed_from else ""
 
 
 def _lora_files(report: LoraFiles) -> RenderableType:

@@ -1,8 +1,8 @@
 """Pictures of other people for a training on the embedded base: half of every batch, so that only the client's words change.
 
 A LoRA that sees one person only learns that everybody is that person. Kohya's trainers mix these in as regularisation pictures;
-here the code that drew the base's own lessons draws them, each with its own caption. A real base has no such code: there, users
-bring pictures of their own.
+here the code that drew the base's own training set draws them, each with its own caption. A real base has no such code: there,
+users bring pictures of their own.
 """
 
 from __future__ import annotations

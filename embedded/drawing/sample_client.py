@@ -186,19 +186,15 @@ def _picture(scene: Scene, name: str, flaw: Flaw, size: tuple[int, int]) -> npt.
     with np.errstate(divide="ignore"):
         drawn = draw([sample_portrait(scene, name, flaw)], *size, ZOOM)[0]
     if flaw is Flaw.BLURRED:
-        drawn = _blurred(drawn)
+        from PIL import Image, ImageFilter
+
+        # As a lens far out of focus would see it.
+        drawn = np.asarray(Image.fromarray(drawn).filter(ImageFilter.GaussianBlur(BLUR_PX)))
     light = DARKENED if flaw is Flaw.DARK else 1.0
     grain = 0.0 if flaw is Flaw.BLURRED else GRAIN
     # The noise of a picture depends on its name alone, so a single missing file can be drawn again.
     noise = np.random.default_rng(list(name.encode())).normal(0.0, 1.0, drawn.shape).astype(np.float32)
     return np.clip(drawn * light + noise * grain + 0.5, 0, 255).astype(np.uint8)
-
-
-def _blurred(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The picture as a lens far out of focus would see it."""
-    from PIL import Image, ImageFilter
-
-    return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(BLUR_PX)))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -223,24 +219,16 @@ def _write_photo(path: Path, photo: Photo) -> None:
     if kind == ".dng":
         write_dng(path, pixels, photo.orientation)
     elif kind == ".heic":
-        _write_heic(path, pixels)
+        import pillow_heif
+
+        size = (pixels.shape[1], pixels.shape[0])
+        pillow_heif.from_bytes("RGB", size, pixels.tobytes()).save(path, quality=92, exif=_exif(1))
     else:
-        _write_jpeg(path, pixels, photo.orientation)
+        from PIL import Image
 
-
-def _write_heic(path: Path, pixels: npt.NDArray[np.uint8]) -> None:
-    """Write a picture as a phone does today."""
-    import pillow_heif
-
-    pillow_heif.from_bytes("RGB", (pixels.shape[1], pixels.shape[0]), pixels.tobytes()).save(path, quality=92, exif=_exif(1))
-
-
-def _write_jpeg(path: Path, pixels: npt.NDArray[np.uint8], orientation: int) -> None:
-    """Write a JPEG whose pixels lie as the sensor did; orientation 6 means that they were turned a quarter counterclockwise."""
-    from PIL import Image
-
-    turned = np.rot90(pixels) if orientation == 6 else pixels
-    Image.fromarray(np.ascontiguousarray(turned)).save(path, format="JPEG", quality=94, exif=_exif(orientation))
+        # The pixels lie as the sensor did; orientation 6 means that they were turned a quarter counterclockwise.
+        turned = np.rot90(pixels) if photo.orientation == 6 else pixels
+        Image.fromarray(np.ascontiguousarray(turned)).save(path, format="JPEG", quality=94, exif=_exif(photo.orientation))
 
 
 def _exif(orientation: int) -> bytes:

@@ -16,10 +16,10 @@ from pathlib import Path
 import torch
 
 from embedded.making.base_model import assemble, make_tokenizer
-from embedded.making.decoder_training import new_decoder_trainee, train_decoder
-from embedded.making.trainee import StepReport
+from embedded.making.decoder_training import new_decoder_training, train_decoder
+from embedded.making.network_training import StepReport
 from embedded.making.training_set import PORTRAITS, draw_training_set, load_training_set
-from embedded.making.unet_training import new_second_trainee, train_unet, train_unet_again
+from embedded.making.unet_training import new_second_training, train_unet, train_unet_again
 from embedded.making.vae_training import train_vae
 
 STAGES = ("draw", "vae", "unet", "again", "decoder", "save")
@@ -56,8 +56,8 @@ def main() -> None:
 def save_base(work: Path, out: Path, base: Path | None = None) -> None:
     """Write the pipeline in half precision from the last checkpoints; `out` changes all at once."""
     tokenizer = make_tokenizer(load_training_set(work).all_captions())
-    unet, *text_encoders = new_second_trainee(tokenizer, work, base).average
-    vae = new_decoder_trainee(work, base).average
+    unet, *text_encoders = new_second_training(tokenizer, work, base).average
+    vae = new_decoder_training(work, base).average
     pipeline = assemble(vae, unet, (text_encoders[0], text_encoders[1]), tokenizer).to(dtype=torch.float16)
     fresh, old = out.with_name(out.name + ".new"), out.with_name(out.name + ".old")
     pipeline.save_pretrained(fresh)

@@ -19,7 +19,7 @@ from embedded.making.base_model import (
     make_tokenizer,
     make_unet,
 )
-from embedded.making.trainee import NetworkTraining, StepReport, TrainingSettings
+from embedded.making.network_training import NetworkTraining, StepReport, TrainingSettings
 from embedded.making.vae_training import picture_importance
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
     from embedded.making.training_set import TrainingSet
 
-COURSE = TrainingSettings(steps=6_000, batch=32, seed=7, peak_rate=2e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
-SECOND_COURSE = TrainingSettings(steps=5_000, batch=32, seed=8, peak_rate=1e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
-"""From the weights of the first course, with the face counted for more: after the first, eyes and mouths are still smudged."""
+SETTINGS = TrainingSettings(steps=6_000, batch=32, seed=7, peak_rate=2e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3)
+SECOND_SETTINGS = TrainingSettings(
+    steps=5_000, batch=32, seed=8, peak_rate=1e-3, warm_up_steps=100, memory=0.998, weight_decay=1e-3
+)
+"""From the weights of the first training, with the face counted for more: after the first, eyes and mouths are still smudged."""
 DROP_PROMPT = 0.10
 """Share of the pictures shown with an empty prompt, so that guidance has something to push away from."""
 OTHER_SIZE = 0.3
@@ -37,17 +39,17 @@ OTHER_SIZE = 0.3
 SIZES = (64, 96, 128, 256, 512, 768, 1024)
 
 
-def new_unet_trainee(tokenizer: CLIPTokenizer, work: Path) -> NetworkTraining:
+def new_unet_training(tokenizer: CLIPTokenizer, work: Path) -> NetworkTraining:
     """The U-Net and both text encoders, in this order, as they begin or as the last checkpoint left them."""
-    torch.manual_seed(COURSE.seed)
+    torch.manual_seed(SETTINGS.seed)
     text_encoders = make_text_encoders(tokenizer)
-    return NetworkTraining(torch.nn.ModuleList([make_unet(), *text_encoders]), COURSE, work / "unet.pt")
+    return NetworkTraining(torch.nn.ModuleList([make_unet(), *text_encoders]), SETTINGS, work / "unet.pt")
 
 
-def new_second_trainee(tokenizer: CLIPTokenizer, work: Path, base: Path | None) -> NetworkTraining:
-    """The same parts as the first course left them, or as they lie in a finished base, or as the last checkpoint left them."""
-    parts = load_base_parts(base) if base else new_unet_trainee(tokenizer, work).average
-    return NetworkTraining(parts.requires_grad_(True), SECOND_COURSE, work / "unet_second.pt")
+def new_second_training(tokenizer: CLIPTokenizer, work: Path, base: Path | None) -> NetworkTraining:
+    """The same parts as the first training left them, or as they lie in a finished base, or as the last checkpoint left them."""
+    parts = load_base_parts(base) if base else new_unet_training(tokenizer, work).average
+    return NetworkTraining(parts.requires_grad_(True), SECOND_SETTINGS, work / "unet_second.pt")
 
 
 def load_base_parts(base: Path) -> torch.nn.ModuleList:
@@ -59,21 +61,21 @@ def load_base_parts(base: Path) -> torch.nn.ModuleList:
 def train_unet(training_set: TrainingSet, work: Path) -> Iterator[StepReport]:
     """Train for the fixed number of steps, from the last checkpoint if there is one."""
     tokenizer = make_tokenizer(training_set.all_captions())
-    lesson = _BatchMaker(training_set, tokenizer, importance=1.0)
-    yield from _follow(new_unet_trainee(tokenizer, work), lesson)
+    batches = _BatchMaker(training_set, tokenizer, importance=1.0)
+    yield from _train(new_unet_training(tokenizer, work), batches)
 
 
 def train_unet_again(training_set: TrainingSet, work: Path, base: Path | None) -> Iterator[StepReport]:
-    """The second course, from the last checkpoint if there is one."""
+    """The second training, from the last checkpoint if there is one."""
     tokenizer = make_tokenizer(training_set.all_captions())
-    lesson = _BatchMaker(training_set, tokenizer, functional.avg_pool2d(picture_importance(), PATCH_SIDE))
-    yield from _follow(new_second_trainee(tokenizer, work, base), lesson)
+    batches = _BatchMaker(training_set, tokenizer, functional.avg_pool2d(picture_importance(), PATCH_SIDE))
+    yield from _train(new_second_training(tokenizer, work, base), batches)
 
 
-def _follow(trainee: NetworkTraining, lesson: _BatchMaker) -> Iterator[StepReport]:
-    while trainee.learning:
-        trainee.learn(_loss(trainee, lesson))
-        if progress := trainee.report():
+def _train(training: NetworkTraining, batches: _BatchMaker) -> Iterator[StepReport]:
+    while training.learning:
+        training.learn(_loss(training, batches))
+        if progress := training.report():
             yield progress
 
 
@@ -93,12 +95,12 @@ class _BatchMaker:
 
     def batch(self, random: torch.Generator) -> tuple[torch.Tensor, ...]:
         """Noisy latents, their times, prompts, sizes, and the velocities to predict."""
-        rows = torch.randint(len(self.latents), (COURSE.batch,), generator=random)
+        rows = torch.randint(len(self.latents), (SETTINGS.batch,), generator=random)
         clean = self.latents[rows]
         noise = torch.randn(clean.shape, generator=random)
-        times = torch.randint(NOISE_SCHEDULE["num_train_timesteps"], (COURSE.batch,), generator=random)
-        prompts = self.tokens[rows, torch.randint(self.tokens.shape[1], (COURSE.batch,), generator=random)]
-        dropped = torch.rand(COURSE.batch, generator=random) < DROP_PROMPT
+        times = torch.randint(NOISE_SCHEDULE["num_train_timesteps"], (SETTINGS.batch,), generator=random)
+        prompts = self.tokens[rows, torch.randint(self.tokens.shape[1], (SETTINGS.batch,), generator=random)]
+        dropped = torch.rand(SETTINGS.batch, generator=random) < DROP_PROMPT
         prompts = torch.where(dropped[:, None], self.no_prompt, prompts)
         noisy = self.schedule.add_noise(clean, noise, times)
         velocity = self.schedule.get_velocity(clean, noise, times)
@@ -106,12 +108,12 @@ class _BatchMaker:
 
     def _sizes(self, random: torch.Generator) -> torch.Tensor:
         side = float(PICTURE_SIDE)
-        told = torch.tensor([side, side, 0.0, 0.0, side, side]).repeat(COURSE.batch, 1)
+        time_ids = torch.tensor([side, side, 0.0, 0.0, side, side]).repeat(SETTINGS.batch, 1)
         for pair in (slice(0, 2), slice(4, 6)):
-            other = torch.rand(COURSE.batch, generator=random) < OTHER_SIZE
-            sizes = self.sizes[torch.randint(len(self.sizes), (COURSE.batch,), generator=random)]
-            told[:, pair] = torch.where(other, sizes, torch.tensor(side))[:, None].expand(-1, 2)
-        return told
+            other = torch.rand(SETTINGS.batch, generator=random) < OTHER_SIZE
+            sizes = self.sizes[torch.randint(len(self.sizes), (SETTINGS.batch,), generator=random)]
+            time_ids[:, pair] = torch.where(other, sizes, torch.tensor(side))[:, None].expand(-1, 2)
+        return time_ids
 
 
 def tokens_of(texts: list[str], tokenizer: CLIPTokenizer) -> torch.Tensor:
@@ -121,13 +123,13 @@ def tokens_of(texts: list[str], tokenizer: CLIPTokenizer) -> torch.Tensor:
     return ids
 
 
-def _loss(trainee: NetworkTraining, lesson: _BatchMaker) -> torch.Tensor:
+def _loss(training: NetworkTraining, batches: _BatchMaker) -> torch.Tensor:
     """How far the predicted velocities are from the true ones in the next batch."""
-    unet, first_encoder, second_encoder = trainee.parts
-    noisy, times, prompts, sizes, velocity = lesson.batch(trainee.random)
+    unet, first_encoder, second_encoder = training.parts
+    noisy, times, prompts, sizes, velocity = batches.batch(training.random)
     first = first_encoder(prompts, output_hidden_states=True)
     second = second_encoder(prompts, output_hidden_states=True)
     words = torch.cat([first.hidden_states[-2], second.hidden_states[-2]], dim=-1)
-    told = {"text_embeds": second.text_embeds, "time_ids": sizes}
-    answer = unet(noisy, times, words, added_cond_kwargs=told).sample
-    return ((answer - velocity).square() * lesson.importance).mean()
+    conditions = {"text_embeds": second.text_embeds, "time_ids": sizes}
+    predicted = unet(noisy, times, words, added_cond_kwargs=conditions).sample
+    return ((predicted - velocity).square() * batches.importance).mean()

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as functional
 
 from embedded.making.base_model import PICTURE_SIDE, make_vae
-from embedded.making.trainee import NetworkTraining, StepReport, TrainingSettings
+from embedded.making.network_training import NetworkTraining, StepReport, TrainingSettings
 
 if TYPE_CHECKING:
     from embedded.making.training_set import TrainingSet
 
-COURSE = TrainingSettings(steps=3_000, batch=8, seed=5, peak_rate=3e-3, warm_up_steps=50, memory=0.995, weight_decay=1e-4)
+SETTINGS = TrainingSettings(steps=3_000, batch=8, seed=5, peak_rate=3e-3, warm_up_steps=50, memory=0.995, weight_decay=1e-4)
 CERTAINTY = -6.0
 """Log variance that the encoder gives its latents: next to none."""
 LATENT_NOISE = 0.12
@@ -24,26 +24,26 @@ FACE_WEIGHT = 3.0
 """How much more the eyes, nose and mouth count than the rest of the picture."""
 
 
-def new_vae_trainee(work: Path) -> NetworkTraining:
+def new_vae_training(work: Path) -> NetworkTraining:
     """The VAE as it begins or as the last checkpoint left it."""
-    torch.manual_seed(COURSE.seed)
-    return NetworkTraining(make_vae(), COURSE, work / "vae.pt")
+    torch.manual_seed(SETTINGS.seed)
+    return NetworkTraining(make_vae(), SETTINGS, work / "vae.pt")
 
 
 def train_vae(training_set: TrainingSet, work: Path) -> Iterator[StepReport]:
     """Train for the fixed number of steps, from the last checkpoint if there is one."""
-    trainee = new_vae_trainee(work)
+    training = new_vae_training(work)
     importance = picture_importance()
-    while trainee.learning:
-        trainee.learn(_loss(trainee, training_set, importance))
-        if progress := trainee.report():
+    while training.learning:
+        training.learn(_loss(training, training_set, importance))
+        if progress := training.report():
             yield progress
 
 
-def _loss(trainee: NetworkTraining, training_set: TrainingSet, importance: torch.Tensor) -> torch.Tensor:
+def _loss(training: NetworkTraining, training_set: TrainingSet, importance: torch.Tensor) -> torch.Tensor:
     """How far the encoder is from the code, and the decoder from the pictures, in the next batch."""
-    vae, random, each = trainee.parts, trainee.random, (COURSE.batch, 1, 1, 1)
-    rows = torch.randint(len(training_set.latents), (COURSE.batch,), generator=random)
+    vae, random, each = training.parts, training.random, (SETTINGS.batch, 1, 1, 1)
+    rows = torch.randint(len(training_set.latents), (SETTINGS.batch,), generator=random)
     pictures, code = training_set.as_floats(rows), training_set.latents[rows]
     latents, certainty = vae.quant_conv(vae.encoder(pictures)).chunk(2, dim=1)
     encoder_loss = (latents - code).square().mean() + 0.01 * (certainty - CERTAINTY).square().mean()

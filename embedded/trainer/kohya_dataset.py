@@ -94,8 +94,10 @@ def read_dataset(flags: Flags) -> Dataset:
     found = [*_subsets(flags.train_data_dir, False, flags.caption_extension)]
     if flags.reg_data_dir is not None:
         found += _subsets(flags.reg_data_dir, True, flags.caption_extension)
-    train = [picture for subset in found if not subset.is_reg for picture in subset.pictures]
-    reg = [picture for subset in found if subset.is_reg for picture in subset.pictures]
+    train: list[TrainingImage] = []
+    reg: list[TrainingImage] = []
+    for subset in found:
+        (reg if subset.is_reg else train).extend(subset.pictures)
     train_images = sum(picture.repeats for picture in train)
     reg_images = sum(picture.repeats for picture in reg)
     _report_counts(train_images, reg_images)

@@ -1,6 +1,6 @@
 """What sd-scripts writes into a LoRA's header: ss_* about the training, modelspec.* about the model.
 
-Captions are among it (`ss_tag_frequency`), so a client's words leave the house with the file; --no_metadata keeps only what other
+Captions are among it (`ss_tag_frequency`), so a client's words leave the machine with the file; --no_metadata keeps only what other
 programs need to load it.
 """
 
@@ -94,14 +94,9 @@ def _is_small(flags: Flags) -> bool:
 
 
 def _dataset(flags: Flags, data: Dataset) -> dict[str, object]:
-    folders = {
-        is_reg: {
-            subset.folder.name: {"n_repeats": subset.repeats, "img_count": len(subset.pictures)}
-            for subset in data.subsets
-            if subset.is_reg is is_reg
-        }
-        for is_reg in (False, True)
-    }
+    folders: dict[bool, dict[str, dict[str, int]]] = {False: {}, True: {}}
+    for subset in data.subsets:
+        folders[subset.is_reg][subset.folder.name] = {"n_repeats": subset.repeats, "img_count": len(subset.pictures)}
     buckets = {index: {"resolution": size, "count": count} for index, (size, count) in enumerate(data.bucket_counts.items())}
     per_epoch = -(-data.batches_per_epoch // flags.gradient_accumulation_steps)
     return {

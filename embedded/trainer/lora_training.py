@@ -119,8 +119,7 @@ def open_accelerator(flags: Flags) -> Accelerator:
 def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) -> Training:
     """Computes latents and text outputs, then loads the U-Net, adds the LoRA and builds the optimizer."""
     dtype = DTYPES[flags.mixed_precision]
-    config = sdxl_model.scheduler_config(flags.base)
-    noise = DDPMScheduler.from_config(config)
+    noise = DDPMScheduler.from_config(sdxl_model.scheduler_config(flags.base))
     inputs, painter = cache_inputs(flags, data, seed, accelerator.device)
     unet = sdxl_model.load_unet(flags.base, dtype).to(accelerator.device)
     say(f"import network module: {flags.network_module}")

@@ -70,17 +70,21 @@ def encode_pictures(vae: Vae, pictures: Sequence[TrainingImage], device: torch.d
         Refused: a latent holds NaN, as fp16 VAEs do with some pictures.
     """
     vae.to(device)
-    latents: list[Tensor | None] = [None] * len(pictures)
+    found: list[Tensor | None] = [None] * len(pictures)
     with tqdm(total=len(pictures), desc="caching latents") as bar, torch.no_grad():
         for members in _same_sized(pictures):
             pixels = torch.stack([_pixels(pictures[index]) for index in members]).to(device, vae.dtype)
-            encoded = scale_latents(vae, _encode_pixels(vae, pixels, seed + members[0])).float().cpu()
-            for index, latent in zip(members, encoded, strict=True):
+            encoded = vae.encode(pixels)
+            if hasattr(encoded, "latents"):
+                latents = encoded.latents  # of a deterministic VAE
+            else:
+                latents = encoded.latent_dist.sample(torch.Generator().manual_seed(seed + members[0]))
+            for index, latent in zip(members, scale_latents(vae, latents).float().cpu(), strict=True):
                 if not latent.isfinite().all():
                     raise Refused(f"NaN detected in latents: {pictures[index].path}: add --no_half_vae")
-                latents[index] = latent.clone()
+                found[index] = latent.clone()
             bar.update(len(members))
-    return [latent for latent in latents if latent is not None]
+    return [latent for latent in found if latent is not None]
 
 
 def scale_latents(vae: Vae, latents: Tensor) -> Tensor:
@@ -158,8 +162,8 @@ def _same_sized(pictures: Sequence[TrainingImage]) -> list[list[int]]:
     groups: list[list[int]] = []
     for index in sorted(range(len(pictures)), key=lambda index: pictures[index].bucket):
         bucket = pictures[index].bucket
-        room = min(PICTURES_AT_ONCE, max(1, PIXELS_AT_ONCE // (bucket[0] * bucket[1])))
-        if not groups or pictures[groups[-1][0]].bucket != bucket or len(groups[-1]) >= room:
+        most = min(PICTURES_AT_ONCE, max(1, PIXELS_AT_ONCE // (bucket[0] * bucket[1])))
+        if not groups or pictures[groups[-1][0]].bucket != bucket or len(groups[-1]) >= most:
             groups.append([])
         groups[-1].append(index)
     return groups
@@ -168,14 +172,6 @@ def _same_sized(pictures: Sequence[TrainingImage]) -> list[list[int]]:
 def _pixels(picture: TrainingImage) -> Tensor:
     """(3, height, width) in [-1, 1]."""
     return torch.from_numpy(np.array(open_fitted(picture))).permute(2, 0, 1).float() / 127.5 - 1
-
-
-def _encode_pixels(vae: Vae, pixels: Tensor, seed: int) -> Tensor:
-    """A draw from the VAE's distribution, repeatable for a seed; a deterministic VAE gives its latents."""
-    encoded = vae.encode(pixels)
-    if hasattr(encoded, "latents"):
-        return encoded.latents
-    return encoded.latent_dist.sample(torch.Generator().manual_seed(seed))
 
 
 def _token_windows(tokenizer: CLIPTokenizer, caption: str, windows: int) -> Tensor:

@@ -176,7 +176,7 @@ def test_a_negative_prompt_for_lightning_is_said_to_be_without_effect(client, se
         client, settings, prompt_options=PromptOptions(("a",), negative="hat"), weights=(0.0,), choice=RecipeChoice("lightning-4")
     )
     assert plan.negative_ignored
-    assert plan.requests[0].wordings[0].negative == ""
+    assert plan.requests[0].prompt_texts[0].negative == ""
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------

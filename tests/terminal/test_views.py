@@ -11,7 +11,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from actions.demo import _STEPS
+from actions.demo import STEPS
 from actions.table import ROWS
 from locales.language import DOMAIN, LOCALES
 from terminal.screens import STAGES
@@ -71,7 +71,7 @@ def stage_codes(tree):
 def test_every_stage_that_reports_progress_has_a_label():
     codes = {node.value for tree in modules().values() for node in stage_codes(tree) if isinstance(node, ast.Constant)}
     assert {"process", "likeness", "preload"} <= codes <= set(STAGES)
-    assert set(_STEPS) <= set(STAGES)
+    assert set(STEPS) <= set(STAGES)
 
 
 def test_every_row_names_the_module_that_draws_its_reports():

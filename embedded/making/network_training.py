@@ -51,17 +51,17 @@ class StepReport:
 class NetworkTraining:
     """Parts in training, with all that a resumed run needs to go on as if it had never stopped."""
 
-    def __init__(self, parts: torch.nn.Module, course: TrainingSettings, checkpoint: Path) -> None:
-        self.course, self.checkpoint = course, checkpoint
+    def __init__(self, parts: torch.nn.Module, settings: TrainingSettings, checkpoint: Path) -> None:
+        self.settings, self.checkpoint = settings, checkpoint
         self.parts = parts.train()
         self.average = copy.deepcopy(parts).eval()
         self._weights = [weight for weight in parts.parameters() if weight.requires_grad]
         self._averages = [weight for weight in self.average.parameters() if weight.requires_grad]
         self.average.requires_grad_(False)
         self._optimizer = torch.optim.AdamW(
-            self._weights, course.peak_rate, betas=(0.9, 0.99), weight_decay=course.weight_decay, fused=True
+            self._weights, settings.peak_rate, betas=(0.9, 0.99), weight_decay=settings.weight_decay, fused=True
         )
-        self.random = torch.Generator().manual_seed(course.seed)
+        self.random = torch.Generator().manual_seed(settings.seed)
         self.step = 0
         if checkpoint.exists():
             self._load()
@@ -71,19 +71,19 @@ class NetworkTraining:
     @property
     def learning(self) -> bool:
         """Whether steps are left."""
-        return self.step < self.course.steps
+        return self.step < self.settings.steps
 
     def learn(self, loss: torch.Tensor) -> None:
         """Take one step down the loss; every so often, save."""
         for group in self._optimizer.param_groups:
-            group["lr"] = self.course.rate(self.step)
+            group["lr"] = self.settings.rate(self.step)
         self._optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._weights, 1.0)
         self._optimizer.step()
         self.step += 1
         # At first the average follows closely, or it would remember the random start.
-        keep = min(self.course.memory, (1 + self.step) / (10 + self.step))
+        keep = min(self.settings.memory, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             torch._foreach_lerp_(self._averages, self._weights, 1 - keep)
         self._losses.append(float(loss.detach()))
@@ -99,10 +99,10 @@ class NetworkTraining:
         self._losses.clear()
         return StepReport(
             step=self.step,
-            steps=self.course.steps,
+            steps=self.settings.steps,
             loss=loss,
-            samples_per_second=self.course.batch / seconds_each,
-            seconds_left=(self.course.steps - self.step) * seconds_each,
+            samples_per_second=self.settings.batch / seconds_each,
+            seconds_left=(self.settings.steps - self.step) * seconds_each,
         )
 
     def _save(self) -> None:
