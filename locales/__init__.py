@@ -1,1 +1,1 @@
-"""Languages: `language` translates and labels; the folders beside it hold the catalogues."""
+"""The languages of the program. `language` translates and labels; the folders beside it hold the catalogues."""
