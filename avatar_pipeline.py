@@ -1,7 +1,7 @@
 """Avatar Pipeline: from a folder of pictures to a trained SDXL LoRA and finished portraits.
 
 Without an action this opens the guided menu; `avatar_pipeline.py ACTION --client ID` runs one action. Both run the same actions of
-the table in `actions`. This is the only module that prints, asks, or catches an error::
+the table in `actions`. This is the only module that prints or catches an error; `terminal.questions` asks::
 
     main ─┬─ open_menu ─ client_menu ─┐
           └───────────────────────────┴─ perform ─ drive ─ a stage
@@ -25,9 +25,9 @@ from typing import Any
 from pydantic import BaseModel
 from rich.console import Console
 
-from actions.action import Action, Form, Job, Session, dump
+from actions.action import Action, dump
 from actions.journey import State, next_step, read_journey
-from actions.request import ClientRequest, Menu, Question, questions_of
+from actions.request import ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
 from client_folder.client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
 from config import load_settings, program_home, settings_file
@@ -35,17 +35,15 @@ from locales.language import LANGUAGES, N_, _, speak
 from machine.model_process import ModelProcess
 from terminal import screens
 from terminal.command_line import build_parser, read_request
+from terminal.questions import BACK, ask_request, ask_text, ask_yes, choose
 from terminal.watch import Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
-MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letters
-
-BACK, NEW, ALL, MORE = "<back>", "<new>", "<all>", "<more>"  # answers that no client can be named
+NEW, MORE = "<new>", "<more>"  # answers that no client can be named
 
 TEXT = {
     "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
-    "keys": N_("(arrows or numbers, Enter; Esc: back)"),
     "main_question": N_("What shall we work on?"),
     "client_question": N_("Next for {client}:"),
     "new_client": N_("New client"),
@@ -56,14 +54,8 @@ TEXT = {
     "quit": N_("Quit"),
     "go_ahead": N_("Go ahead?"),
     "say_yes": N_("This cannot be undone, and nobody can be asked here; to go ahead, add --yes."),
-    "yes_word": N_("Yes"),
-    "no_word": N_("No"),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
-    "form_done": N_("Done: keep what stands here"),
-    "form_skip": N_("Skip all of it"),
-    "not_understood": N_("{answer} is not understood: {error}"),
-    "nothing_to_choose": N_("There is nothing to choose from."),
 }
 
 
@@ -109,7 +101,7 @@ def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
             if again is None:
                 raise
             _complain(error)
-            if not _ask_yes(again.question):
+            if not ask_yes(again.question):
                 raise Stopped from error
             job = action.planned(replace(job, request=again.request))
 
@@ -200,7 +192,7 @@ def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool)
     if job.unattended or not ((action.long and job.plan is not None) or action.grave(job)):
         return True
     if can_ask:
-        return _ask_yes(text("go_ahead"))
+        return ask_yes(text("go_ahead"))
     if action.grave(job):
         console.print(text("say_yes"))
     return not action.grave(job)
@@ -268,7 +260,7 @@ def open_menu(program: Program) -> int:
         choices = [(client.id, client.id, "") for client in clients]
         choices += [(NEW, text("new_client"), "")]
         choices += [(f"tool:{row.name}", _(row.label), "") for row in ROWS if row.tool]
-        chosen = _choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
+        chosen = choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
         if chosen == BACK:
             return DONE
         guarded(lambda: _enter(chosen, program), console, home)  # noqa: B023 - called at once
@@ -284,11 +276,11 @@ def _enter(chosen: str, program: Program) -> int:
 
 
 def _new_client(program: Program) -> int:
-    name = _ask_text(text("new_client_name"))
+    name = ask_text(text("new_client_name"))
     if not name:
         return DONE
     check_client_id(name)  # before the next question, which would be answered in vain
-    word = _choose(text("class_word"), [(word, _(label), "") for word, label in CLASS_LABELS.items()])
+    word = choose(text("class_word"), [(word, _(label), "") for word, label in CLASS_LABELS.items()])
     if word == BACK:
         return DONE
     create_client(program.home, name, word)
@@ -305,12 +297,12 @@ def client_menu(name: str, program: Program) -> int:
         choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
         choices += [(MORE, text("more"), "")]
         choices += [(row.name, _(row.label), "") for row in ROWS if row.extra]
-        chosen = _choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
+        chosen = choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
         if chosen == BACK:
             return DONE
         if chosen == MORE:
             rows = [(row.name, _(row.label), "") for row in ROWS if row.more]
-            chosen = _choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
+            chosen = choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
         if chosen != BACK:
             guarded(lambda: _from_menu(action_named(chosen), program, client), console, home)  # noqa: B023 - called at once
     return DONE
@@ -319,13 +311,13 @@ def client_menu(name: str, program: Program) -> int:
 def _from_menu(action: Action[Any], program: Program, client: Client | None) -> int:
     """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     console = program.console
-    job = _ask_request(action, program.session(), client, console)
+    job = ask_request(action, program.session(), client, console)
     if job is None:
         return DONE
     job = action.planned(job)
     if job.plan is not None:
         _show(action, job.plan, console)
-    if (job.plan is not None or action.grave(job)) and not _ask_yes(text("go_ahead")):
+    if (job.plan is not None or action.grave(job)) and not ask_yes(text("go_ahead")):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)
@@ -333,123 +325,6 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
     for name in action.then(job, report):
         _from_menu(action_named(name), program, client)
     return code
-
-
-# --- questions: Esc and Ctrl-C both go back ---------------------------------------------------------------------------
-def _ask_request(action: Action[Any], session: Session, client: Client | None, console: Console) -> Job[Any] | None:
-    """The job that the user's answers make, question by question or on a form; None when the user went back."""
-    kind = action.request
-    answers: dict[str, Any] = {"client": client.id} if client and "client" in kind.model_fields else {}
-    job = Job(session, kind.model_construct(**answers), client)  # so far: what was not asked yet stands at its default
-    if action.form:
-        form = action.form(job)
-        return replace(job, request=form.request(_fill_in(form)))
-    for question in questions_of(kind):
-        if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
-            given = _ask_question(question, job, console)
-            if given is None:
-                return None
-            try:
-                answers |= {question.name: question.answered(given)} if given else {}
-            except ValueError as error:
-                console.print(text("not_understood").format(answer=given, error=error))
-                return None
-            job = replace(job, request=kind.model_construct(**answers))
-    return replace(job, request=kind(**answers))
-
-
-def _fill_in(form: Form) -> dict[str, str]:
-    """What the user writes into the rows of a form; nothing when the user skips it."""
-    answers = {row.key: row.value for row in form.rows}
-    chosen = ALL
-    while True:
-        rows = [(row.key, f"{_(row.label)}: {answers[row.key] or '-'}", "") for row in form.rows]
-        chosen = _choose(_(form.title), [(ALL, text("form_done"), ""), *rows, (BACK, text("form_skip"), "")], chosen)
-        if chosen in (ALL, BACK):
-            return answers if chosen == ALL else {}
-        label = next(row.label for row in form.rows if row.key == chosen)
-        given = _ask_text(f"{_(label)}:", answers[chosen])
-        answers[chosen] = answers[chosen] if given is None else given
-
-
-def _ask_question(question: Question, job: Job[Any], console: Console) -> str | None:
-    """What the user answers, perhaps nothing; None when the user went back, as an empty path does where one is needed."""
-    ask = question.ask
-    if ask.offer:
-        rows = [(value, label, "") for value, label in ask.offer(job)]
-        if not rows:
-            console.print(text("nothing_to_choose"))
-            return None
-        chosen = _choose(_(ask.help), [*rows, (BACK, text("back"), "")])
-        return None if chosen == BACK else chosen
-    if question.switch:
-        chosen = _choose(_(ask.help), [("no", text("no_word"), ""), ("yes", text("yes_word"), "")])
-        return None if chosen == BACK else chosen
-    if ask.menu is Menu.CHOICE:
-        offered = ask.offered or question.choices
-        default = question.default if question.default in offered else None
-        chosen = _choose(_(ask.help), [(choice, _(ask.labels.get(choice, choice)), "") for choice in offered], default)
-        return None if chosen == BACK else chosen
-    if ask.menu is Menu.PATH:
-        path = _ask_path(_(ask.help))
-        return path if path or not question.required else None
-    return _ask_text(_(ask.help), ask.suggest(job) if ask.suggest else str(question.default or ""))
-
-
-def _choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:
-    """The value of the choice taken out of (value, label, why it cannot be taken); BACK when the user went back."""
-    import questionary  # here, not above: the command line needs none of it, and it is most of the time to start
-
-    rows = [
-        questionary.Choice(label, value, disabled=why or None, shortcut_key=key)
-        for (value, label, why), key in zip(choices, _shortcuts([value for value, _label, _why in choices]), strict=True)
-    ]
-    few = len(rows) <= MOST_SHORTCUTS
-    prompt = questionary.select(
-        question, rows, default=default, use_shortcuts=few, use_jk_keys=False, qmark="", pointer=">", instruction=text("keys")
-    )
-    answer = _asked(prompt)
-    return BACK if answer is None else str(answer)
-
-
-def _shortcuts(values: Sequence[str]) -> list[str | bool]:
-    """1, 2, 3 ... and 0 for the row that leads back; beyond nine rows the arrows do."""
-    return ["0" if value == BACK else str(row) if row < 10 else False for row, value in enumerate(values, 1)]
-
-
-def _ask_yes(question: str) -> bool:
-    return _choose(question, [("yes", text("yes_word"), ""), (BACK, text("no_word"), "")]) == "yes"
-
-
-def _ask_text(question: str, default: str = "") -> str | None:
-    import questionary
-
-    answer = _asked(questionary.text(question, default=default, qmark=""))
-    return str(answer).strip() if answer is not None else None
-
-
-def _ask_path(question: str) -> str | None:
-    import questionary
-    from prompt_toolkit.completion import PathCompleter
-
-    # Not questionary.path: there, Enter only closes the list of completions while one is open. Here Tab completes, Enter is Enter.
-    answer = _asked(questionary.text(question, qmark="", completer=PathCompleter(expanduser=True), complete_while_typing=False))
-    # A folder dragged into a terminal comes quoted, or with a blank behind it.
-    return str(answer).strip().strip("\"'") if answer is not None else None
-
-
-def _asked(prompt: Any) -> Any:
-    """Ask a questionary prompt; None when the user went back with Esc or Ctrl-C."""
-    from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
-
-    prompt.application.ttimeoutlen = 0.05  # Esc is a key of its own here: do not wait half a second for an arrow's rest
-    bindings = KeyBindings()
-    bindings.add("escape", eager=True)(lambda event: event.app.exit(result=None))
-    prompt.application.key_bindings = merge_key_bindings([prompt.application.key_bindings, bindings])
-    try:
-        return prompt.unsafe_ask()
-    except (KeyboardInterrupt, EOFError):
-        return None
 
 
 if __name__ == "__main__":

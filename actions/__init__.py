@@ -1,7 +1,7 @@
-"""What can be asked of the program, as the menu, the command line and whoever else calls it see it: a file a noun. Each file has,
-from top to bottom: what is asked (requests), what is planned and run, what is answered.
+"""What can be asked of the program, as the menu, the command line and whoever else calls it see it: a file a noun, and in
+each, from top to bottom, what is asked (requests), what is planned and run, what is answered.
 
-Of all of them: `table` lists them, `action` and `request` say what a row, an action and a request are, `reference` tells their
-schemas. A file a noun: `checkpoints`, `clients`, `dataset`, `doctor`, `faces`, `imports`, `machine`, `portraits`, `recordings`,
-`settings`, `swap`, `training`. Over several stages: `demo`, `journey`, `limits`, `review`.
+`table` lists all of them; `request` and `action` say what a request, a job, an action and a row are; `reference` tells
+their schemas. `clients`, `imports`, `faces`, `dataset`, `training`, `checkpoints`, `portraits`, `swap`, `recordings`,
+`machine`, `doctor` and `settings` are the actions; `demo`, `journey`, `review` and `limits` lead over several stages.
 """

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Generic, Self, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, Self, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
-from actions.request import ClientRequest, Request
-from client_folder.client import Client
-from config import Settings
-from machine.model_process import ModelProcess
+from actions.request import Asked, ClientRequest, Job, Request
 from utils import Event, PipelineError
 
 Stage = Generator[Event, None, Any]
-Asked = TypeVar("Asked", bound=Request)
 # Numbers of an answer, to so many decimals; a count among them stays whole.
 Rounded2 = Annotated[int | float, AfterValidator(partial(round, ndigits=2)), WithJsonSchema({"type": "number"})]
 Rounded3 = Annotated[int | float, AfterValidator(partial(round, ndigits=3)), WithJsonSchema({"type": "number"})]
@@ -38,42 +33,6 @@ class Answer(BaseModel):
 def dump(answer: BaseModel) -> dict[str, Any]:
     """An answer as the JSON object that is printed; the only place where one is made of it."""
     return answer.model_dump(mode="json", by_alias=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """Where the program works, with which settings, and the process that holds its models, which `main` starts and closes."""
-
-    home: Path
-    settings: Settings
-    model_process: ModelProcess
-
-
-@dataclass(frozen=True, slots=True)
-class Job(Generic[Asked]):
-    """One request to be carried out: in which session, for whom, after which plan."""
-
-    session: Session
-    request: Asked
-    client: Client | None = None
-    unattended: bool = False  # nobody is to be asked: `--yes`
-    plan: Any = None  # what was planned for it: shown, agreed to, and then run as it is; None where there is no plan
-
-    @property
-    def home(self) -> Path:
-        """The folder of settings and clients."""
-        return self.session.home
-
-    @property
-    def settings(self) -> Settings:
-        """The settings of that home."""
-        return self.session.settings
-
-    @property
-    def who(self) -> Client:
-        """The client of an action that needs one; the command line and the menu see to it that there is one."""
-        assert self.client is not None
-        return self.client
 
 
 @dataclass(frozen=True, slots=True)

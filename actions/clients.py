@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from actions.action import Action, Answer, Job, Retry
+from actions.action import Action, Answer, Retry
 from actions.journey import State, Step, read_journey
-from actions.request import Ask, Menu, Request, UserPath
+from actions.request import Ask, Job, Menu, Request, UserPath
 from client_folder.client import CLASS_WORDS, Client, create_client, list_clients, open_client
 from client_folder.export import ExportedClient, export_client
 from locales.language import N_, _

@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 import data_preprocessor
 from actions import review
-from actions.action import Action, Answer, Job, Rounded4, at_once
-from actions.request import Ask, ClientRequest, Menu
+from actions.action import Action, Answer, Rounded4, at_once
+from actions.request import Ask, ClientRequest, Job, Menu
 from dataset.findings import Finding, Readiness
 from dataset.kohya_folders import DatasetFolder
 from dataset.signs import Sign

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from actions.action import Action, Answer, Job, Rounded2
-from actions.request import Request
+from actions.action import Action, Answer, Rounded2
+from actions.request import Job, Request
 from client_folder.client import Client, create_client, list_clients, open_client
 from config import Settings
 from data_preprocessor import import_midjourney, import_photos, prepare_dataset

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Self
 
-from actions.action import Action, Answer, Job, Rounded4, Stage
-from actions.request import Ask, Request
+from actions.action import Action, Answer, Rounded4, Stage
+from actions.request import Ask, Job, Request
 from client_folder.client import open_client
 from dataset import doctor as dataset_doctor
 from dataset.doctor import Examination, Spread

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Self
 
 import image_processor
 from actions import limits, review
-from actions.action import Action, Answer, Job, Stage, at_once
+from actions.action import Action, Answer, Stage, at_once
 from actions.limits import LimitsMove, LimitsPlan, LimitsReport, Scope
-from actions.request import Ask, ClientRequest, Menu
+from actions.request import Ask, ClientRequest, Job, Menu
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import IdentityState
 from image_processor import FaceReport

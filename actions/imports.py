@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 import data_preprocessor
-from actions.action import Action, Answer, Form, FormRow, Job, Stage, at_once
-from actions.request import Ask, ClientRequest, Menu, UserPath
+from actions.action import Action, Answer, Form, FormRow, Stage, at_once
+from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.client import Client
 from client_folder.reasons import Reason
 from data_preprocessor import ImportReport

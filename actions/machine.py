@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from actions.action import Action, Answer, Job, Stage, at_once
-from actions.request import Ask, Menu, Request
+from actions.action import Action, Answer, Stage, at_once
+from actions.request import Ask, Job, Menu, Request
 from locales.language import N_
 from machine import downloads
 from machine.downloads import PreloadPlan, PreloadReport

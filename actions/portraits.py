@@ -10,8 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator
 
 import generation
-from actions.action import Action, Answer, Job, Stage
-from actions.request import Ask, ClientRequest, Menu, UserPath
+from actions.action import Action, Answer, Stage
+from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.recommended_prompts import default_prompts
 from generation import PortraitPlan
 from locales.language import N_, _, spoken

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from actions.action import Action, Answer, Job, Stage
-from actions.request import Ask, ClientRequest, Menu, UserPath
+from actions.action import Action, Answer, Stage
+from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from locales.language import N_
 from machine.models import WHISPER_SIZES
 from media import transcription

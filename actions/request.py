@@ -1,4 +1,4 @@
-"""What an action may be asked: a request, and what each of its fields says of itself.
+"""What an action may be asked: a request, what each of its fields says of itself, and the job of carrying one out.
 
 A request is a pydantic model. From its fields are drawn the flags of the command line, the questions of the menu and the JSON
 schema, so that none of them can ask for what another does not know::
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -30,10 +30,10 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
+from client_folder.client import Client
+from config import Settings
 from locales.language import N_, _
-
-if TYPE_CHECKING:
-    from actions.action import Job
+from machine.model_process import ModelProcess
 
 YES_NO = ("yes", "no")
 _BAD_VALUE = N_("invalid %(type)s value: %(value)r")  # argparse's own words
@@ -91,6 +91,45 @@ class ClientRequest(Request):
     """What an action is asked that works for one client."""
 
     client: Annotated[str, Ask(N_("name of the client"), "--client", "ID")]
+
+
+Asked = TypeVar("Asked", bound=Request)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Where the program works, with which settings, and the process that holds its models, which `main` starts and closes."""
+
+    home: Path
+    settings: Settings
+    model_process: ModelProcess
+
+
+@dataclass(frozen=True, slots=True)
+class Job(Generic[Asked]):
+    """One request to be carried out: in which session, for whom, after which plan."""
+
+    session: Session
+    request: Asked
+    client: Client | None = None
+    unattended: bool = False  # nobody is to be asked: `--yes`
+    plan: Any = None  # what was planned for it: shown, agreed to, and then run as it is; None where there is no plan
+
+    @property
+    def home(self) -> Path:
+        """The folder of settings and clients."""
+        return self.session.home
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of that home."""
+        return self.session.settings
+
+    @property
+    def who(self) -> Client:
+        """The client of an action that needs one; the command line and the menu see to it that there is one."""
+        assert self.client is not None
+        return self.client
 
 
 def read_path(given: Any) -> Any:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from actions.action import Action, Job, at_once
-from actions.request import Ask, Menu, Request
+from actions.action import Action, at_once
+from actions.request import Ask, Job, Menu, Request
 from config import Settings, change_settings
 from locales.language import N_
 

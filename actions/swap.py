@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import generation
-from actions.action import Action, Answer, Job, Stage
-from actions.request import Ask, ClientRequest, Menu, UserPath
+from actions.action import Action, Answer, Stage
+from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.consent import What, has_consent, record_consent
 from client_folder.reasons import Reason
 from config import Settings

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
-from actions.action import Action, Answer, Job, Retry, Rounded2, Rounded3, Stage
-from actions.request import Ask, ClientRequest, Menu, Request
+from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
+from actions.request import Ask, ClientRequest, Job, Menu, Request
 from client_folder.consent import What, has_consent, record_consent
 from config import PRESETS, load_settings
 from dataset import doctor as dataset_doctor

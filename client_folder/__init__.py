@@ -1,4 +1,4 @@
-"""Every path and record of a client. `client` (the folder, its paths, its state, what is read once a question), `records` (what
-its files hold), `lookup` (which picture a person means), `reasons` (why a picture is refused), `consent`, `export` (all of a
-client in one archive), `recommended_prompts`, and `spreadsheet` (tables for people).
+"""Every path and record of a client: `client` (the folder and its paths), `records` (what its files hold), `lookup` (which
+picture a person means), `reasons` (why a picture is refused), `consent`, `export` (all of a client in one archive),
+`recommended_prompts`, and `spreadsheet` (tables for people).
 """

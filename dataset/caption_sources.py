@@ -18,7 +18,7 @@ class _PromptTrait(Record):
     name: str
 
 
-class _JobPrompt(Record):
+class _KnownPrompt(Record):
     """The part of an entry of `midjourney.json` that captions are made of."""
 
     sha256: str
@@ -28,8 +28,8 @@ class _JobPrompt(Record):
     traits: tuple[_PromptTrait, ...] = ()
 
 
-class _JobPrompts(Record):
-    images: tuple[_JobPrompt, ...] = ()
+class _KnownPrompts(Record):
+    images: tuple[_KnownPrompt, ...] = ()
 
 
 _TRAITS = {"lighting": "{} lighting", "expression": "{} expression"}  # what makes the face ("physical") is never named
@@ -42,7 +42,7 @@ def details(
 
     `described` are sentences about pictures, by the same hash.
     """
-    told = client.read(client.midjourney_file, _JobPrompts)
+    told = client.read(client.midjourney_file, _KnownPrompts)
     prompts = {prompt.sha256: prompt for prompt in (told.images if told else ())}
     faces, turned = tuple(faces), client_limits(settings, client.state().limits).warn_turn
     mixed = any(face.source is Source.MIDJOURNEY for face in faces)
@@ -56,7 +56,7 @@ def details(
     return said
 
 
-def _of_prompt(prompt: _JobPrompt) -> tuple[str, ...]:
+def _of_prompt(prompt: _KnownPrompt) -> tuple[str, ...]:
     """What the prompt says; one that was cut off gives way to the one of its job. Traits fill in a kind it has no words for."""
     whole = prompt.prompt if prompt.prompt and not prompt.truncated else prompt.group_prompt
     words = details_of(whole or prompt.prompt or "", cut=prompt.truncated and whole in (None, prompt.prompt))

@@ -1,1 +1,1 @@
-"""The languages of the program. `language` translates and labels; the folders beside it hold the catalogues."""
+"""Languages: `language` translates and labels; the folders beside it hold the catalogues."""

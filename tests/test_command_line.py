@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from actions.action import Action, Answer, Job, Session, at_once
-from actions.request import Request
+from actions.action import Action, Answer, at_once
+from actions.request import Job, Request, Session
 from avatar_pipeline import perform
 from client_folder.client import Client, create_client
 from config import Settings

@@ -431,6 +431,4 @@ def _light_scene(canvas: Canvas, portrait: DrawnPortrait, look: Appearance) -> N
 
 def draw(portraits: Sequence[DrawnPortrait], width: int, height: int, zoom: float = 1.0) -> Picture:
     """Draw the portraits, (n, height, width, 3); zoom 1 frames the face as a crop does, 0.5 shows twice as much."""
-    from embedded.drawing.painting import paint_portrait
-
     return np.stack([paint_portrait(portrait, width, height, TIGHT_SIDE / zoom) for portrait in portraits])

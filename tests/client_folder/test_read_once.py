@@ -32,9 +32,8 @@ def note(event, words):
 
 
 import avatar_pipeline
-from actions.action import Job, Session
+from actions.request import Job, Session, questions_of
 from actions.table import action_named
-from actions.request import questions_of
 from client_folder.client import create_client, open_client
 from client_folder.records import Decisions
 from config import load_settings
@@ -46,13 +45,11 @@ client = open_client(home, "ana")
 session = Session(home, load_settings(home), ModelProcess())
 
 
-def job(action, **words):
-    """The action's job, as far as the menu has asked for it."""
+def job(action, **words):  # as far as the menu has asked for it
     return Job(session, action_named(action).request.model_construct(client="ana", **words), client)
 
 
-def offered(action, **words):
-    """What the menu offers at the action's first question."""
+def offered(action, **words):  # at its first question that offers something
     questions = questions_of(action_named(action).request)
     return next(question.ask.offer for question in questions if question.ask.offer)(job(action, **words))
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from actions import machine as machine_actions
-from actions.action import Job, Session, dump
-from actions.request import Request
+from actions.action import dump
+from actions.request import Job, Request, Session
 from config import Settings
 from machine.gpu import CPU, GPUState, find_gpus, profile_here, profile_of
 from machine.model_process import ModelProcess

@@ -106,8 +106,8 @@ def test_an_order_that_is_given_up_stops_at_the_next_step(order):
 def test_before_a_training_the_worker_ends(tmp_path):
     from rich.console import Console
 
-    from actions.action import Action, Answer, Job, Session, at_once
-    from actions.request import Request
+    from actions.action import Action, Answer, at_once
+    from actions.request import Job, Request, Session
     from avatar_pipeline import perform
 
     assert [row.name for row in ROWS if action_named(row.name).whole_gpu] == ["demo", "train", "queue"]
