@@ -1,6 +1,5 @@
 """The documents: links lead somewhere, commands are ones that the program takes, tables say what the code says."""
 
-import ast
 import re
 import shlex
 import subprocess
@@ -9,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from test_house import FLOORS
 
 from actions.reference import schemas_of
 from actions.table import ROWS, action_named
@@ -152,11 +152,7 @@ def test_every_test_stands_in_the_map():
     assert [name for name in here if f"`{name}`" not in told and f"/{name}`" not in told] == []
 
 
-@pytest.mark.parametrize("folder", PACKAGES, ids=lambda folder: folder.name)
-def test_a_package_is_a_docstring_that_names_all_its_files(folder):
-    tree = ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))
-    assert len(tree.body) == 1, "nothing but a docstring"
-    named = set(re.findall(r"`(\w+)`", ast.get_docstring(tree)))
-    inside = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
-    assert inside - {"__init__"} - named == set(), "files that the docstring does not name"
-    assert named - inside - {"view_"} == set(), "names without a file"
+def test_the_floors_of_the_page_are_those_of_the_test():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    floors = re.findall(r"^\| \d+ \| (.+) \|$", text, re.MULTILINE)
+    assert [tuple(re.findall(r"`(\w+)`", floor)) for floor in floors] == list(FLOORS)
