@@ -56,7 +56,7 @@ def test_every_link_leads_somewhere(page):
 def test_every_command_is_one_that_the_program_takes(page):
     for line in PROGRAM.findall(page.read_text(encoding="utf-8")):
         words = shlex.split(line, comments=True)
-        if "--help" in words or "--version" in words:
+        if {"--help", "--version", "--schema"} & set(words):
             continue
         options = build_parser(words).parse_args(words)  # it ends the program with 2 where it does not know a word
         if options.action:
@@ -67,6 +67,17 @@ def test_every_command_is_one_that_the_program_takes(page):
 def test_every_action_stands_in(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert [row.name for row in ROWS if not re.search(rf"`{row.name}[ `]", text)] == []
+
+
+def test_the_guide_is_the_same_in_both_languages():
+    """Headings and commands in the same order; names of files and texts in quotes are translated, and prose is for readers."""
+    told = []
+    for page in ("docs/guide.md", "docs/es/guia.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        commands = [re.findall(r"^[a-z][a-z-]*|--[a-z-]+", line.strip()) for line in PROGRAM.findall(text)]
+        levels = [(len(marks), re.findall(r"`[a-z-]+`", title)) for marks, title in re.findall(r"^(#+) (.+)$", text, re.MULTILINE)]
+        told.append((levels, commands, text.count("\n|")))
+    assert told[0] == told[1]
 
 
 def test_the_generated_tables_are_what_the_code_says():

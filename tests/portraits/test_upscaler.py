@@ -95,7 +95,7 @@ def test_what_must_be_installed_is_said_with_the_line_for_pip(tmp_path: Path, mo
         with pytest.raises(UpscalerNotInstalled, match=missing.replace("_", "-")) as refused:
             choose_upscaler(tmp_path, Settings(), name)
         assert refused.value.cure().endswith(line)
-    requirements = (Path(upscale_models.__file__).parent / "requirements-upscale.txt").read_text()
+    requirements = (Path(upscale_models.__file__).parents[1] / "requirements-upscale.txt").read_text()
     assert "\nncnn==" in requirements and "\nsr-vulkan-model-realesrgan==" in requirements
 
 
