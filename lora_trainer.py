@@ -97,7 +97,7 @@ UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")
 NO_ORIGINAL = N_("the original plan names no values for {gpu}.")
 USE_RECOMMENDED = N_("Use the recommended values.")
-TAKING_SMALLER = N_("{cause} Trying again with {rung}.")
+TAKING_SMALLER = N_("{cause} Trying again with {smaller}.")
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ def _run_or_take_smaller(
             cure = next_smaller(plan)
             if not take_smaller_plans or cure is None:
                 raise
-            yield Notice(TAKING_SMALLER, {"cause": full.facts["cause"], "rung": cure})
+            yield Notice(TAKING_SMALLER, {"cause": full.facts["cause"], "smaller": cure})
             plan = _with_version(client, take_smaller(plan, cure))
             refuse(plan)
 

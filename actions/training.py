@@ -45,7 +45,7 @@ _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers 
 _SCHEDULER_HELP = N_("constant, constant_with_warmup, linear, cosine or cosine_with_restarts")
 _ACCUMULATION_HELP = N_("steps whose gradients are added up; lowers no memory")
 _EXTRA_HELP = N_("further options of sd-scripts, as in --extra='--noise_offset 0.05'")
-SMALLER = N_("Train again with {rung}?")
+SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
@@ -184,9 +184,9 @@ def _keep_consent(job: Job[TrainRequest]) -> Generator[Notice, None, None]:
 def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
     """After a refusal: all the same. After a failure: a smaller plan where memory was full, else on from the last checkpoint."""
     if isinstance(error, MemoryFull):
-        cure = error.facts["rung"]
+        cure = error.facts["smaller"]
         assert isinstance(cure, Cure)
-        return Retry(_(SMALLER).format(cure=cure), request.model_copy(update={cure.setting: cure.value}))
+        return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
         return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}))
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None

@@ -7,9 +7,9 @@ from utils import PipelineError, TrainerFailed
 
 
 class MemoryFull(TrainerFailed):
-    """Facts: cause, evidence, cure, log, rung: the next smaller plan, as settings."""
+    """Facts: cause, evidence, cure, log, smaller: what would make the plan smaller, as a setting."""
 
-    hint = N_("{cure} Smaller would be: {rung}; --yes takes such steps by itself. Everything the trainer said: {log}")
+    hint = N_("{cure} Smaller would be: {smaller}; --yes takes such steps by itself. Everything the trainer said: {log}")
 
 
 class QueueFailed(PipelineError):

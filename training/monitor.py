@@ -169,7 +169,7 @@ def fail(watched: Watched, found: Diagnosis) -> NoReturn:
     """Put a failure on record and raise it: MemoryFull with the next smaller plan, where there is one, else TrainerFailed."""
     end_run(watched.file, watched.run, found.kind.value, found.evidence)
     facts = {"cause": _(found.cause), "evidence": found.evidence, "cure": _(found.cure), "log": watched.client.train_log}
-    cure = next_smaller(watched.plan) if found.kind in (Cause.VIDEO_MEMORY, Cause.SPILL) else None
-    if cure is not None:
-        raise MemoryFull(**facts, cure=cure)
+    smaller = next_smaller(watched.plan) if found.kind in (Cause.VIDEO_MEMORY, Cause.SPILL) else None
+    if smaller is not None:
+        raise MemoryFull(**facts, smaller=smaller)
     raise TrainerFailed(**facts)

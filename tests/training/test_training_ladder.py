@@ -18,7 +18,7 @@ from training.runs import read_runs
 from training.samples import samples_of
 from utils import Notice, PlanRefused, TrainerFailed, TrainingTick
 
-FITS = "768,768"  # the first rung of a 12 GB plan
+FITS = "768,768"  # what fits of a 12 GB plan
 
 
 def save_memory(client, settings):
@@ -30,7 +30,7 @@ def test_a_card_that_is_too_small_is_noticed_early_and_a_smaller_plan_is_offered
     play(how, pause=0.05)
     with pytest.raises(MemoryFull) as full:
         train_now(client, settings)
-    assert str(full.value.facts["rung"]) == "resolution = 768"
+    assert str(full.value.facts["smaller"]) == "resolution = 768"
     assert "resolution = 768" in full.value.cure()
     (record,) = read_runs(client)
     assert record.outcome == ("video_memory" if how == "oom" else "spill")
@@ -41,7 +41,7 @@ def test_a_card_that_is_too_small_is_noticed_early_and_a_smaller_plan_is_offered
 
 
 @pytest.mark.parametrize("how", ["oom", "spill"])
-def test_where_nobody_is_asked_the_rungs_are_taken_and_recorded(client, settings, play, monkeypatch, how):
+def test_where_nobody_is_asked_smaller_plans_are_taken_and_recorded(client, settings, play, monkeypatch, how):
     play(how, pause=0.02)
     monkeypatch.setenv("STANDIN_FITS", FITS)
     events, report = save_memory(client, settings)
@@ -61,7 +61,7 @@ def test_the_ladder_ends(client, settings, play):
     assert len(read_runs(client)) > 3
 
 
-def test_rungs_go_from_what_costs_least_and_keep_alpha_in_proportion(client, settings):
+def test_smaller_plans_go_from_what_costs_least_and_keep_alpha_in_proportion(client, settings):
     plan = prepare(client, settings, replace(SHORT, dim=64, optimizer="AdamW", unet_only=False)).plan
     taken = []
     while cure := next_smaller(plan):
