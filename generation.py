@@ -26,7 +26,7 @@ from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
 from machine.models import Found, find
 from pictures.contact_sheet import contact_sheet
-from pictures.picture_file import list_pictures
+from pictures.listing import list_pictures
 from portraits.magic_prompt import MagicPrompt
 from portraits.painter import paint_missing
 from portraits.portrait import Portrait, PortraitJob, PortraitRequest, portrait_jobs

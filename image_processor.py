@@ -11,6 +11,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_folder.client import Client
@@ -25,7 +26,8 @@ from faces.examiner import Examiner
 from faces.identity import FaceRecogniser, Identity
 from faces.quality import MEASURES
 from faces.verdicts import decide, identity_of, method_of, rules_of
-from pictures.picture_file import PICTURE_ENDINGS, UnreadablePicture, decode
+from pictures.listing import PICTURE_ENDINGS
+from pictures.picture_file import UnreadablePicture, decode
 from utils import Event, NoPictures, Progress, sweep_parts, write_record
 
 if TYPE_CHECKING:
@@ -76,26 +78,27 @@ def plan_process(client: Client, settings: Settings) -> ProcessPlan:
     originals = client.pictures()
     rules = rules_of(client_limits(settings, client.state().limits), client.decisions())
     faces = {(face.source, face.file): face for face in client.faces()}
-    done = sum(_is_done(client, picture, faces.get((picture.source, picture.file)), rules) for picture in originals)
+    done, disk = 0, Disk(client)
+    for picture in originals:
+        face = faces.get((picture.source, picture.file))
+        if face is None or (face.settings, face.sha256) != (rules, picture.sha256):
+            continue
+        if (client.looks / f"{picture.stem}.json").is_file() and disk.holds(face):
+            done += 1
     return ProcessPlan(len(originals) - done, done)
-
-
-def _is_done(client: Client, picture: Picture, face: Verdict | None, rules: str) -> bool:
-    if face is None or (face.settings, face.sha256) != (rules, picture.sha256):
-        return False
-    if not (client.looks / f"{picture.stem}.json").is_file():
-        return False
-    return Disk(client).holds(face)
 
 
 def plan_limits(client: Client, quality: QualityControlConfig, changed: QualityControlConfig) -> LimitsEffect:
     """The effect of other limits on every picture that was looked at."""
     seen, decisions = list(_seen(client, client.pictures())), client.decisions()
-    verdicts = [_judged(client, seen, limits, decisions)[0] for limits in (quality, changed)]
-    now, then = ({(face.source, face.file): face for face in faces} for faces in verdicts)
+    faces_now, _identity = _judged(client, seen, quality, decisions)
+    faces_then, _identity = _judged(client, seen, changed, decisions)
+    now = {(face.source, face.file): face for face in faces_now}
+    then = {(face.source, face.file): face for face in faces_then}
     gained = [face.rejection for key, face in now.items() if face.rejection and not then[key].rejection]
     lost = [face.rejection for key, face in then.items() if face.rejection and not now[key].rejection]
-    before, after = (sum(face.rejection is None for face in faces) for faces in verdicts)
+    before = sum(face.rejection is None for face in faces_now)
+    after = sum(face.rejection is None for face in faces_then)
     again = quality.face_padding_factor != changed.face_padding_factor
     return LimitsEffect(before, after, tuple(gained), tuple(lost), again)
 
@@ -115,7 +118,11 @@ def process_faces(
     _tidy(client, originals)
     quality = client_limits(settings, client.state().limits)
     method = method_of(quality)
-    waiting = [picture for picture in originals if not _is_seen(client, picture, method)]
+    waiting: list[Picture] = []
+    for picture in originals:
+        seen = read_detected_faces(client, picture)
+        if seen is None or (seen.method, seen.sha256, seen.file) != (method, picture.sha256, picture.file):
+            waiting.append(picture)
     try:
         if waiting:
             yield Progress("process", 0, len(waiting))
@@ -127,19 +134,10 @@ def process_faces(
     yield from _settle(client, originals, judged.faces)
     _join_analyses(client, originals)
     write_sheets(client, originals, judged.faces)
-    return _report(judged, len(waiting))
-
-
-def _report(judged: Faces, new: int) -> FaceReport:
     accepted = tuple(face for face in judged.faces if face.rejection is None)
     rejected = tuple(face.rejection for face in judged.faces if face.rejection)
     undecided = tuple(rejection.source for rejection in rejected if rejection.reason == "several_faces")
-    return FaceReport(accepted, rejected, new, judged.identity, judged.references, undecided)
-
-
-def _is_seen(client: Client, picture: Picture, method: str) -> bool:
-    detected = read_detected_faces(client, picture)
-    return detected is not None and (detected.method, detected.sha256, detected.file) == (method, picture.sha256, picture.file)
+    return FaceReport(accepted, rejected, len(waiting), judged.identity, judged.references, undecided)
 
 
 def _look_at(
@@ -211,7 +209,9 @@ def _tidy(client: Client, originals: Iterable[Picture]) -> None:
     folders = (client.processed, client.rejected, client.looks, client.metadata)
     for folder in folders:
         sweep_parts(folder)
-    strays = [path for folder in folders for path in folder.glob("*") if _OURS.fullmatch(path.name) and path.name not in names]
+    strays: list[Path] = []
+    for folder in folders:
+        strays += (path for path in folder.glob("*") if _OURS.fullmatch(path.name) and path.name not in names)
     if strays:
         client.remove_sheets()
     for path in strays:
@@ -243,14 +243,11 @@ def _gather(client: Client, originals: Iterable[Picture], quality: QualityContro
     faces, identity = _judged(client, list(_seen(client, originals)), quality, client.decisions())
     state = IdentityState.UNSURE if identity.unsure else IdentityState.KNOWN if identity.mean else IdentityState.NONE
     judged = Faces(identity=state, references=identity.references, faces=faces)
-    if judged != _old(client):
+    old = client.judged() if client.faces_file.exists() else None
+    if judged != old:
         write_record(client.faces_file, judged)
     write_spreadsheet(client.faces_table, _COLUMNS, map(_table_row, faces))
     return judged
-
-
-def _old(client: Client) -> Faces | None:
-    return client.judged() if client.faces_file.exists() else None
 
 
 def _table_row(face: Verdict) -> tuple[str | int | float, ...]:

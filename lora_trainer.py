@@ -6,9 +6,8 @@ what is still to do: nothing where a whole LoRA of the same plan and dataset is 
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind
-from machine.processes import Heartbeat, Line, ProcessResult, end_orphan, run_child
+from machine.processes import end_orphan, run_child
 from training.arguments import check_arguments
 from training.checkpoints import (
     Checkpoint,
@@ -30,14 +29,14 @@ from training.checkpoints import (
     finish,
     is_whole,
     list_checkpoints,
-    newest_version,
     read_plan,
+    with_version,
 )
 from training.cost import Estimate, estimate, next_smaller, refuse, take_smaller
 from training.diagnosis import Cause, diagnose
 from training.errors import MemoryFull
 from training.inputs import (
-    EMBEDDED_SCRIPT,
+    QUIET,
     TRAINING,
     Trainer,
     count_processes,
@@ -46,9 +45,10 @@ from training.inputs import (
     launch_words,
     read_base,
     read_dataset,
+    trainer_environment,
 )
 from training.lock import hold_gpu
-from training.monitor import Ended, Watched, fail, read_line, watch
+from training.monitor import Watched, fail, watch
 from training.plan import (
     Overrides,
     TrainerKind,
@@ -61,8 +61,7 @@ from training.plan import (
 )
 from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_queue, queue_file
 from training.runs import begin_run, end_run, read_runs
-from training.sample_sheet import write_sample_sheet
-from training.samples import gather_samples, write_prompts
+from training.samples import gather_samples, write_prompts, write_sample_sheet
 from utils import (
     Event,
     Notice,
@@ -78,19 +77,6 @@ from utils import (
 
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")
-
-__all__ = [
-    "EMBEDDED_SCRIPT",
-    "PreparedTraining",
-    "Trainer",
-    "TrainingReport",
-    "find_trainer",
-    "names_original",
-    "plan_training",
-    "read_line",
-    "train",
-    "trained_lora",
-]
 
 DATASET_CHANGED = N_("the dataset changed after the plan was made; make the plan again.")
 UNKNOWN_CHOICE = N_('there is no "{name}".')
@@ -135,7 +121,7 @@ def plan_training(
     alternative = original_of(plan)
     if original and alternative is None:
         raise PlanRefused(reason=_(NO_ORIGINAL).format(gpu=profile.name), cure=_(USE_RECOMMENDED))
-    plan = _with_version(client, _on_this_machine(plan, settings))
+    plan = with_version(client, _on_this_machine(plan, settings))
     argv = kohya_arguments(plan, client, find_resume(client, plan))
     if plan.extra:
         check_arguments(argv)
@@ -176,16 +162,7 @@ def _refuse_choice(name: str, known: Sequence[str]) -> NoReturn:
     raise PlanRefused(reason=_(UNKNOWN_CHOICE).format(name=name), cure=_(CHOICES).format(names=", ".join(known)))
 
 
-def _with_version(client: Client, plan: TrainingPlan) -> TrainingPlan:
-    """The same training keeps its version and goes on; another one takes the next, so that no file is ever overwritten."""
-    saved = read_plan(client)
-    same = saved is not None and saved.teaches_the_same(plan)
-    version = saved.version if saved and same else newest_version(client) + 1
-    return plan.model_copy(update={"version": version})
-
-
 # --- the run ----------------------------------------------------------------------------------------------------------
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_DISABLE_TELEMETRY": "1", "COLUMNS": "250"}  # log lines wrap at the console's width
 # What the real script's own parser says to the words; it loads no model, but takes as long to import as it always does.
 _PROOF = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import sdxl_train_network as s; s.setup_parser().parse_args(sys.argv[1:])"
@@ -219,25 +196,24 @@ def train(
         sweep_parts(folder)
     refuse(plan)
     check_arguments(kohya_arguments(plan, client))
-    _check_dataset(client, plan)
-    plan = _with_version(client, plan)
+    if read_dataset(client, plan.base_kind).digest != plan.dataset_digest:
+        raise NotReady(step=_(TRAINING), reason=_(DATASET_CHANGED))
+    plan = with_version(client, plan)
     begun = plan.steps
     if not is_whole(final_lora(client, plan)):
         if plan.base_kind is BaseKind.EMBEDDED:
-            yield from _draw_other_people(client)
+            # It brings the drawing code along, which only this base needs.
+            from embedded.drawing.regularisation import draw_regularisation
+
+            yield from draw_regularisation(client.regularisation)
         begun, plan = yield from _run_or_take_smaller(client, settings, plan, take_smaller_plans)
-    sheet = _lay_out_samples(client, plan, trained=begun < plan.steps)
+    # Samples came since the sheet was written, or a killed run could not write it.
+    outdated = gather_samples(client, plan) or begun < plan.steps or not client.samples_sheet(plan.version).is_file()
+    sheet = write_sample_sheet(client, plan.version) if outdated else client.samples_sheet(plan.version)
     clear_up(client, plan)
     yield TrainingTick(plan.steps, plan.steps)
     of_plan = tuple(one for one in list_checkpoints(client) if one.version == plan.version)
     return TrainingReport(final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet)
-
-
-def _lay_out_samples(client: Client, plan: TrainingPlan, *, trained: bool) -> Path | None:
-    """The sheet of a plan's samples, written where any came since, or where a killed run could not."""
-    sheet = client.samples_sheet(plan.version)
-    gathered = gather_samples(client, plan)
-    return write_sample_sheet(client, plan.version) if trained or gathered or not sheet.is_file() else sheet
 
 
 def _run_or_take_smaller(
@@ -252,7 +228,7 @@ def _run_or_take_smaller(
             if not take_smaller_plans or cure is None:
                 raise
             yield Notice(TAKING_SMALLER, {"cause": full.facts["cause"], "smaller": cure})
-            plan = _with_version(client, take_smaller(plan, cure))
+            plan = with_version(client, take_smaller(plan, cure))
             refuse(plan)
 
 
@@ -268,19 +244,11 @@ def trained_lora(client: Client) -> Path | None:
     return final_lora(client, plan) if current else None
 
 
-def _check_dataset(client: Client, plan: TrainingPlan) -> None:
-    if read_dataset(client, plan.base_kind).digest != plan.dataset_digest:
-        raise NotReady(step=_(TRAINING), reason=_(DATASET_CHANGED))
-
-
-def _draw_other_people(client: Client) -> Generator[Event, None, int]:
-    from embedded.drawing.regularisation import draw_regularisation  # it brings the drawing code along, which only this base needs
-
-    return (yield from draw_regularisation(client.regularisation))
-
-
 def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Event, None, int]:
-    """Run the trainer once to the end of the plan; the step it began at. Raises TrainerFailed or GPUBusy."""
+    """Run the trainer once to the end of the plan, or end it with this generator; the step it began at.
+
+    Raises TrainerFailed, MemoryFull or GPUBusy.
+    """
     card = hardware.largest_gpu() if plan.gpu.vram_gb else None
     with hold_gpu(card.uuid if card else "", plan.gpu.name, client.id) as beside_the_lock:
         trainer, resume = find_trainer(client.home, settings, Path(plan.base)), find_resume(client, plan)
@@ -297,8 +265,13 @@ def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Ev
         if trainer.kind is TrainerKind.SD_SCRIPTS:
             yield from _ask_the_parser(trainer, argv, watched)
         words = (*launch_words(settings, trainer), *argv)
-        environment = _environment(plan, settings, card)
-        ended = yield from _watch(run_child(words, client.train_log, environment, client.trainer_pid, *beside_the_lock), watched)
+        environment = trainer_environment(plan, settings, card)
+        try:
+            with closing(run_child(words, client.train_log, environment, client.trainer_pid, *beside_the_lock)) as child:
+                ended = yield from watch(child, watched)
+        finally:
+            if watched.run.outcome == Cause.NAN.value:
+                drop_noise(client, plan, watched.run.steps)
     if ended.returncode != 0 or not is_whole(written):
         fail(watched, diagnose(ended.lines, ended.returncode))
     finish(client, plan, resume)
@@ -306,20 +279,10 @@ def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Ev
     return begun
 
 
-def _watch(child: Generator[Line | Heartbeat, None, ProcessResult], watched: Watched) -> Generator[Event, None, Ended]:
-    """Watch the trainer to its end; it is ended with this generator. Raises TrainerFailed or MemoryFull."""
-    try:
-        with closing(child):
-            return (yield from watch(child, watched))
-    finally:
-        if watched.run.outcome == Cause.NAN.value:
-            drop_noise(watched.client, watched.plan, watched.run.steps)
-
-
 def _ask_the_parser(trainer: Trainer, argv: Sequence[str], watched: Watched) -> Generator[Event, None, None]:
     """Let the installed script's own parser read the words before anything is loaded; raises TrainerFailed."""
     proof = (str(trainer.python), "-c", _PROOF, str(trainer.script.parent), *argv)
-    with closing(run_child(proof, watched.client.train_log, _QUIET, watched.client.trainer_pid)) as child:
+    with closing(run_child(proof, watched.client.train_log, QUIET, watched.client.trainer_pid)) as child:
         while True:
             try:
                 next(child)
@@ -329,16 +292,6 @@ def _ask_the_parser(trainer: Trainer, argv: Sequence[str], watched: Watched) -> 
             yield TrainingTick(watched.begun, watched.plan.steps)
     if result.returncode != 0:
         fail(watched, diagnose(result.tail, result.returncode))
-
-
-def _environment(plan: TrainingPlan, settings: Settings, card: hardware.GPUState | None) -> Mapping[str, str]:
-    """What the trainer finds in its environment: quiet libraries, the GPU that was planned for, no network where none is needed."""
-    environment = dict(_QUIET)
-    if plan.tokenizers and Path(plan.base).exists():
-        environment["HF_HUB_OFFLINE"] = "1"
-    if card and not settings.accelerate_config and "CUDA_VISIBLE_DEVICES" not in os.environ:
-        environment["CUDA_VISIBLE_DEVICES"] = card.uuid
-    return environment
 
 
 def run_queue(

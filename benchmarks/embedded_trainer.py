@@ -80,6 +80,18 @@ def ours(training: Any) -> Iterator[float]:
         yield train_step(training, [members], deque(maxlen=1))
 
 
+def encode_captions(captions: list[str], tokenizers: list[Any], encoders: list[Any]) -> tuple[Any, Any]:
+    """What both text encoders say of captions, side by side, and the second's summary of each."""
+    import torch
+
+    states = []
+    for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
+        ids = tokenizer(captions, padding="max_length", max_length=77, truncation=True, return_tensors="pt")
+        output = encoder(ids.input_ids, output_hidden_states=True)
+        states.append(output.hidden_states[-2])
+    return torch.cat(states, dim=-1), output[0]
+
+
 def plain(training: Any) -> Iterator[float]:
     """The example's steps, on a training of its own: the loss of each."""
     import torch
@@ -103,14 +115,7 @@ def plain(training: Any) -> Iterator[float]:
             encoded = vae.encode(torch.stack([pixels[index] for index in members]))
             latent = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.sample()
             latents = sdxl_model.scale_latents(vae, latent)
-            states = []
-            for tokenizer, encoder in zip(tokenizers, encoders, strict=True):
-                ids = tokenizer(
-                    [one.caption for one in pictures], padding="max_length", max_length=77, truncation=True, return_tensors="pt"
-                )
-                output = encoder(ids.input_ids, output_hidden_states=True)
-                states.append(output.hidden_states[-2])
-                pooled = output[0]
+            states, pooled = encode_captions([one.caption for one in pictures], tokenizers, encoders)
         noise = torch.randn(latents.shape)
         times = torch.randint(0, training.noise.config["num_train_timesteps"], (len(members),))
         noisy = training.noise.add_noise(latents, noise, times)
@@ -118,7 +123,7 @@ def plain(training: Any) -> Iterator[float]:
             "text_embeds": pooled,
             "time_ids": torch.tensor([size_ids(picture) for picture in pictures], dtype=torch.float32),
         }
-        predicted = training.unet(noisy, times, torch.cat(states, dim=-1), added_cond_kwargs=conditions).sample
+        predicted = training.unet(noisy, times, states, added_cond_kwargs=conditions).sample
         loss = functional.mse_loss(predicted.float(), target_of(training.noise, latents, noise, times))
         training.accelerator.backward(loss)
         training.accelerator.clip_grad_norm_(training.weights, 1.0)

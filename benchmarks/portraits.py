@@ -75,16 +75,16 @@ def requests(home: Path) -> None:
 
     def paint(seed: int) -> None:
         plan = plan_portraits(client, settings, prompt_options=PromptOptions((PROMPT,)), seeds=(seed,), weights=(0.0,))
-        for _event in generate(client, settings, plan, shop):
+        for _event in generate(client, settings, plan, model_process):
             pass
 
-    with ModelProcess(home / "worker.log") as shop:
+    with ModelProcess(home / "worker.log") as model_process:
         first, second = timed(lambda: paint(1)), timed(lambda: paint(2))
         again = timed(lambda: paint(2))
         print(
             f"first request (starts the worker, loads): {first:.2f} s; second: {second:.2f} s ({first / second:.0f} times faster)"
         )
-        print(f"the same request again, from disk: {again:.3f} s; workers started: {shop.starts}")
+        print(f"the same request again, from disk: {again:.3f} s; workers started: {model_process.starts}")
 
 
 def switching(pipeline: SdxlPipeline, home: Path) -> None:

@@ -70,7 +70,9 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
     """
     target = _place(client, to, overwrite)
     with client.lock():
-        _sweep(client)
+        # What a killed export of this client left in the folder of exports may be as large as the client.
+        for left in exports_folder(client.home).glob(f".{client.id}_{_ANY_TIME}{ENDING}{PART}"):
+            left.unlink(missing_ok=True)
         contents = _look(client)
         _check_room(client, contents, target)
         with replacing(target) as part:
@@ -99,12 +101,6 @@ def _place(client: Client, to: Path | None, overwrite: bool) -> Path:
     return place
 
 
-def _sweep(client: Client) -> None:
-    """Remove what a killed export of this client left in the folder of exports, which may be as large as the client."""
-    for part in exports_folder(client.home).glob(f".{client.id}_{_ANY_TIME}{ENDING}{PART}"):
-        part.unlink(missing_ok=True)
-
-
 def _check_room(client: Client, contents: _ExportContents, target: Path) -> None:
     """Raise NoRoom where the archive could not be written whole, whatever the texts shrink to."""
     names = sum(len(str(path.relative_to(client.root)).encode()) for path in (*contents.files, *contents.empty))
@@ -118,13 +114,14 @@ def _check_room(client: Client, contents: _ExportContents, target: Path) -> None
 def _look(client: Client) -> _ExportContents:
     """Every file and empty folder, by name."""
     files, empty, left_out = [], [], []
+    of_this_machine = (client.lock_file, client.trainer_pid, client.tensorboard_file)
     for folder, inside in _walk(client.root):
         if not inside:
             empty.append(folder)
         for path in inside:
             if path.is_symlink() or not (path.is_dir() or path.is_file()) or not _is_text(path.name):
                 left_out.append(path.relative_to(client.root).as_posix())
-            elif path.is_file() and not _is_of_this_machine(client, path) and not _can_be_made_again(client, path):
+            elif path.is_file() and path not in of_this_machine and not _can_be_made_again(client, path):
                 files.append(path)
     return _ExportContents(tuple(files), tuple(empty), tuple(left_out), sum(path.stat().st_size for path in files))
 
@@ -147,10 +144,6 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _is_of_this_machine(client: Client, path: Path) -> bool:
-    return path in (client.lock_file, client.trainer_pid, client.tensorboard_file)
 
 
 def _can_be_made_again(client: Client, path: Path) -> bool:

@@ -48,19 +48,18 @@ def details(
     mixed = any(face.source is Source.MIDJOURNEY for face in faces)
     said = {}
     for face in faces:
+        words: tuple[str, ...] = ()
         prompt = prompts.get(face.sha256)
-        words = _of_prompt(prompt) if prompt and face.source is Source.MIDJOURNEY else ()
+        if prompt and face.source is Source.MIDJOURNEY:
+            # A prompt that was cut off gives way to the one of its job. Traits fill in a kind it has no words for.
+            whole = prompt.prompt if prompt.prompt and not prompt.truncated else prompt.group_prompt
+            words = details_of(whole or prompt.prompt or "", cut=prompt.truncated and whole in (None, prompt.prompt))
+            named = [_TRAITS[trait.kind].format(trait.name) for trait in prompt.traits if trait.kind in _TRAITS]
+            words = _completed(words, named)
         words += details_of(described.get(face.sha256, ""))
         words += (PHOTO,) if mixed and face.source is Source.REAL else ()
         said[face.sha256] = _completed(words, measured_details(face, turned))
     return said
-
-
-def _of_prompt(prompt: _KnownPrompt) -> tuple[str, ...]:
-    """What the prompt says; one that was cut off gives way to the one of its job. Traits fill in a kind it has no words for."""
-    whole = prompt.prompt if prompt.prompt and not prompt.truncated else prompt.group_prompt
-    words = details_of(whole or prompt.prompt or "", cut=prompt.truncated and whole in (None, prompt.prompt))
-    return _completed(words, [_TRAITS[trait.kind].format(trait.name) for trait in prompt.traits if trait.kind in _TRAITS])
 
 
 def _completed(words: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:

@@ -103,7 +103,10 @@ def caption(
         kinds[kind_of(detail)].append(detail)
     values = {"{trigger}": trigger, "{class_word}": class_word}
     values |= {f"{{{kind}}}": ", ".join(said) for kind, said in kinds.items()}
-    rest = [detail for kind in order if f"{{{kind}}}" not in template for detail in kinds[kind]]
+    rest: list[str] = []
+    for kind in order:
+        if f"{{{kind}}}" not in template:
+            rest += kinds[kind]
     values["{details}"] = ", ".join(rest)
     text = re.sub("|".join(map(re.escape, values)), lambda found: values[found.group()], template)
     pieces = (" ".join(piece.split()) for piece in text.split(","))

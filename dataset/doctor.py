@@ -141,9 +141,13 @@ def _duplicates(samples: Sequence[_Sample], bits: int) -> list[list[_Sample]]:
     """Groups of pictures that nearly repeat one another, the best first."""
     groups: list[list[_Sample]] = []
     for sample in samples:
-        near = [group for group in groups if any(_alike(sample, other, bits) for other in group)]
-        groups = [group for group in groups if group not in near]
-        groups.append([sample, *(other for group in near for other in group)])
+        like, others = [sample], []
+        for group in groups:
+            if any(_alike(sample, other, bits) for other in group):
+                like += group
+            else:
+                others.append(group)
+        groups = [*others, like]
     return [sorted(group, key=_worth, reverse=True) for group in groups if len(group) > 1]
 
 
@@ -181,13 +185,12 @@ def _exam_leaks(client: Client, samples: list[_Sample], settings: Settings) -> I
     held = {stem for scene in recorded(client).scenes for stem in scene}
     examined = [face for face in client.faces() if face.crop and Path(face.crop).stem in held]
     bits = settings.distribution.near_duplicate_bits
-    leaks = tuple(
-        sample.stem
-        for sample in samples
-        if sample.stem in held or (sample.face and any(alike(sample.face, face, bits) for face in examined))
-    )
+    leaks: list[str] = []
+    for sample in samples:
+        if sample.stem in held or (sample.face and any(alike(sample.face, face, bits) for face in examined)):
+            leaks.append(sample.stem)
     if leaks:
-        yield Symptom(Sign.EXAM_LEAK, Level.NO_GO, leaks, len(leaks), cure_by_removing=leaks)
+        yield Symptom(Sign.EXAM_LEAK, Level.NO_GO, tuple(leaks), len(leaks), cure_by_removing=tuple(leaks))
 
 
 # --- who --------------------------------------------------------------------------------------------------------------
@@ -198,12 +201,8 @@ def _identities(client: Client, samples: list[_Sample], settings: Settings) -> I
         level = Level.WARNING if judged.identity is IdentityState.UNSURE else Level.NOTE
         yield Symptom(Sign.IDENTITY_UNKNOWN, level, measured=judged.references)
         return
-    far = {
-        source: tuple(stem for stem, distance in _distances(samples, source) if distance > limit)
-        for source, limit in ((Source.REAL, limits.warn_distance), (Source.MIDJOURNEY, limits.max_distance))
-    }
-    photos, drawn = (_distances(samples, source) for source in (Source.REAL, Source.MIDJOURNEY))
-    if stems := far[Source.REAL]:
+    photos, drawn = _distances(samples, Source.REAL), _distances(samples, Source.MIDJOURNEY)
+    if stems := tuple(stem for stem, distance in photos if distance > limits.warn_distance):
         worst = max(distance for _stem, distance in photos)
         level = Level.NO_GO if len(stems) > MANY * len(photos) and worst > limits.max_distance else Level.WARNING
         yield Symptom(Sign.IDENTITY_OUTLIERS, level, stems, worst, limits.warn_distance, cure_by_removing=stems)
@@ -211,7 +210,7 @@ def _identities(client: Client, samples: list[_Sample], settings: Settings) -> I
     if overall > limits.warn_distance:
         level = Level.NO_GO if overall > limits.max_distance else Level.WARNING
         yield Symptom(Sign.DRIFT_OVERALL, level, measured=overall, limit=limits.warn_distance)
-    if stems := far[Source.MIDJOURNEY]:
+    if stems := tuple(stem for stem, distance in drawn if distance > limits.max_distance):
         worst = max(distance for _stem, distance in drawn)
         yield Symptom(Sign.DRIFT, Level.WARNING, stems, worst, limits.max_distance, cure_by_removing=stems)
 
@@ -252,9 +251,11 @@ def _spread(faces: Sequence[Verdict]) -> Spread:
     if len(measured) < 2:
         return Spread(0.0, 0.0, 0.0, 0.0)
     shares = [face.measures["face_px"] / face.square[2] for face in measured if face.square]
-    colours = [[face.measures[f"background_{name}"] for name in ("red", "green", "blue")] for face in measured]
-    mean = [fmean(channel) for channel in zip(*colours, strict=True)]
-    distances = [sum((level - middle) ** 2 for level, middle in zip(colour, mean, strict=True)) ** 0.5 for colour in colours]
+    channels = [[face.measures[f"background_{name}"] for face in measured] for name in ("red", "green", "blue")]
+    mean = [fmean(channel) for channel in channels]
+    distances: list[float] = []
+    for colour in zip(*channels, strict=True):
+        distances.append(sum((level - middle) ** 2 for level, middle in zip(colour, mean, strict=True)) ** 0.5)
     return Spread(
         pose=pstdev(face.measures["yaw"] for face in measured), light=pstdev(face.measures["brightness"] for face in measured),
         background=fmean(distances), framing=pstdev(shares),

@@ -65,21 +65,28 @@ def plan_exam(client: Client, faces: Sequence[Verdict], wanted: DatasetDistribut
         return Exam(photos=len(photos))
     scenes = scenes_of(photos, wanted)
     before = {stem for scene in recorded(client).scenes for stem in scene}
-    held = choose_scenes([tuple(_stem(face) for face in scene) for scene in scenes], before, len(photos), wanted)
+    named = [tuple(map(_stem, scene)) for scene in scenes]
+    held = choose_scenes(named, before, len(photos), wanted)
     stems = {stem for scene in held for stem in scene}
     examined = [face for face in photos if _stem(face) in stems]
-    others = (face for face in faces if _stem(face) not in stems)
-    twins = tuple(_stem(face) for face in others if any(alike(face, other, wanted.near_duplicate_bits) for other in examined))
-    return Exam(held, twins, len(photos), not held)
+    twins: list[str] = []
+    for face in faces:
+        if _stem(face) not in stems and any(alike(face, other, wanted.near_duplicate_bits) for other in examined):
+            twins.append(_stem(face))
+    return Exam(held, tuple(twins), len(photos), not held)
 
 
 def scenes_of(photos: Sequence[Verdict], wanted: DatasetDistribution) -> list[list[Verdict]]:
     """The photos by scene, both in the order given."""
     scenes: list[list[Verdict]] = []
     for photo in photos:
-        near = [scene for scene in scenes if any(_one_scene(photo, other, wanted) for other in scene)]
-        merged = [face for scene in near for face in scene] + [photo]
-        scenes = [scene for scene in scenes if scene not in near] + [merged]
+        merged, others = [], []
+        for scene in scenes:
+            if any(_one_scene(photo, other, wanted) for other in scene):
+                merged += scene
+            else:
+                others.append(scene)
+        scenes = [*others, [*merged, photo]]
     return sorted((sorted(scene, key=_stem) for scene in scenes), key=lambda scene: (len(scene), _stem(scene[0])))
 
 
@@ -141,18 +148,15 @@ def hold_back(client: Client, exam: Exam) -> None:
         client.exam.mkdir(parents=True, exist_ok=True)
         sweep_parts(client.exam)
         for stem in exam.stems:
-            _place(client.processed / f"{stem}.png", client.exam / f"{stem}.png")
+            crop = client.processed / f"{stem}.png"
+            with replacing(client.exam / crop.name) as part:
+                try:
+                    os.link(crop, part)
+                except OSError:  # another disk, or a file system without links
+                    shutil.copyfile(crop, part)
         write_record(client.exam_file, ExamRecord(scenes=exam.held))
         for path in _strays(client, exam):
             path.unlink()
-
-
-def _place(crop: Path, place: Path) -> None:
-    with replacing(place) as part:
-        try:
-            os.link(crop, part)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(crop, part)
 
 
 def _strays(client: Client, exam: Exam) -> list[Path]:

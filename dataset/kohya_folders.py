@@ -83,26 +83,17 @@ class Selection:
 
 def select_pictures(client: Client, wanted: DatasetDistribution) -> Selection:
     """What trains and what is held back, which is taken away before anything else; raises TooFewPictures."""
-    usable = _usable(client, wanted)
+    usable = sorted(client.crops(), key=lambda face: face.crop)
+    if len(usable) < wanted.min_pictures:
+        raise TooFewPictures(found=len(usable), needed=wanted.min_pictures)
     exam = plan_exam(client, usable, wanted)
     held = {*exam.stems, *exam.twins}
     faces = tuple(face for face in usable if Path(face.crop).stem not in held)
     if len(faces) < wanted.min_pictures:
         raise TooFewPictures(found=len(faces), needed=wanted.min_pictures)
-    return Selection(faces, exam, _balance_of(faces, wanted))
-
-
-def _usable(client: Client, wanted: DatasetDistribution) -> tuple[Verdict, ...]:
-    """The faces that passed and whose crop is there, in the order of their crops."""
-    faces = tuple(sorted(client.crops(), key=lambda face: face.crop))
-    if len(faces) < wanted.min_pictures:
-        raise TooFewPictures(found=len(faces), needed=wanted.min_pictures)
-    return faces
-
-
-def _balance_of(faces: Iterable[Verdict], wanted: DatasetDistribution) -> Balance:
     sources = [face.source for face in faces]
-    return balance(sources.count(Source.MIDJOURNEY), sources.count(Source.REAL), wanted.share_real, wanted.max_repeats)
+    balanced = balance(sources.count(Source.MIDJOURNEY), sources.count(Source.REAL), wanted.share_real, wanted.max_repeats)
+    return Selection(faces, exam, balanced)
 
 
 def _exam_findings(exam: Exam) -> Generator[Finding, None, None]:
@@ -157,7 +148,8 @@ def dataset_is_current(client: Client, settings: Settings) -> bool:
         choice = select_pictures(client, settings.distribution)
         entries = entries_of(client, choice, settings)
         edited = edited_captions(client)
-        known = {folder: read_items(client, folder) for folder in {entry.folder for entry in entries}}
+        folders = {entry.folder for entry in entries}
+        known = {folder: read_items(client, folder) for folder in folders}
     except (TooFewPictures, BrokenFile):
         return False
     if any(_strays(client, entries)) or not choice.exam.is_held(client):

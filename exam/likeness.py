@@ -35,7 +35,6 @@ from training.checkpoints import choose_lora
 from utils import Event, NotReady, Progress, Record, read_record, sha256_file, write_record
 
 if TYPE_CHECKING:
-    import torch
     from PIL import Image
 
 STAGE = "likeness"
@@ -155,15 +154,20 @@ def _measured(record: Path, base: BaseModel, sets: _Sets, crops: Sequence[Path])
 
 
 def _measure(base: BaseModel, sets: _Sets, crops: Sequence[Path]) -> Likeness:
-    """Encode every picture once and compare."""
+    """Encode every picture once and compare: distances are Euclidean, between the rows that latents are."""
+    import torch
+
     path, side = base.require(), base.native_px
     own = latents_of(path, [_open(crop, side) for crop in crops])
 
     def far(portraits: Sequence[Portrait]) -> float:
-        return _distance(latents_of(path, [_open(image.file, side) for image in portraits]), own)
+        """How far portraits are from the crops, on the mean."""
+        latents = latents_of(path, [_open(image.file, side) for image in portraits])
+        return float(torch.cdist(latents, own).mean())
 
+    among = float(torch.cdist(own, own).sum()) / (len(own) * (len(own) - 1))  # a crop is not compared with itself
     return Likeness(
-        base=far(sets.base), lora=far(sets.lora), crops=_distance_among(own),
+        base=far(sets.base), lora=far(sets.lora), crops=among,
         others_base=far(sets.others_base), others_lora=far(sets.others_lora),
     )  # fmt: skip
 
@@ -174,20 +178,6 @@ def _open(file: Path, side: int) -> Image.Image:
 
     with Image.open(file) as opened:
         return opened.convert("RGB").resize((side, side), Image.Resampling.BOX)
-
-
-def _distance(some: torch.Tensor, others: torch.Tensor) -> float:
-    """The mean Euclidean distance between the rows of two sets."""
-    import torch
-
-    return float(torch.cdist(some, others).mean())
-
-
-def _distance_among(some: torch.Tensor) -> float:
-    """The mean Euclidean distance between different rows of one set."""
-    import torch
-
-    return float(torch.cdist(some, some).sum()) / (len(some) * (len(some) - 1))
 
 
 def _lay_out(sheet: Path, crops: Sequence[Path], sets: _Sets) -> None:

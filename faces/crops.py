@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_folder.client import Client
-from client_folder.reasons import Rejection
 from client_folder.records import DetectedFaces, Picture, Verdict
 from faces.geometry import CROP_PX, Square, cut
 from faces.quality import WARNINGS
@@ -53,8 +52,10 @@ class Disk:
             detected = detected.model_copy(update={"cut": _cut_of(face), "shown": ""})
             stale = [self._preview(face), self._sidecar(face)]
         else:
-            shown = _shown(detected, face)
-            _save(_picture_of(detected, face, image) if image else None, self._preview(face), PREVIEW_PX)
+            shown, preview = _shown(detected, face), None
+            if image:
+                preview = cut(image, _square(face)) if shown.startswith("crop") else _numbered(image, detected)
+            _save(preview, self._preview(face), PREVIEW_PX)
             write_record(self._sidecar(face), face)
             detected = detected.model_copy(update={"cut": None, "shown": shown})
             stale = [self.client.processed / f"{face.stem}.png"]
@@ -108,12 +109,6 @@ def _shown(detected: DetectedFaces, face: Verdict) -> str:
     return f"faces {len(detected.faces)}"
 
 
-def _picture_of(detected: DetectedFaces, face: Verdict, image: Image.Image) -> Image.Image:
-    if _shown(detected, face).startswith("crop"):
-        return cut(image, _square(face))
-    return _numbered(image, detected)
-
-
 def _numbered(image: Image.Image, detected: DetectedFaces) -> Image.Image:
     """The whole picture in small, each face in a frame with the number by which a person can point at it."""
     from PIL import ImageDraw, ImageFont
@@ -150,12 +145,13 @@ def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[V
         if face.crop and not (client.processed / face.crop).is_file():
             continue  # taken out of training by a person
         if face.rejection is None:
-            accepted.append(
-                Cell(client.processed / face.crop, f"{name}\n{_verdict(face)}", Tone.PLAIN if face.warnings else Tone.GOOD)
-            )
+            label = f"{name}\n{_verdict(face)}"
+            accepted.append(Cell(client.processed / face.crop, label, Tone.PLAIN if face.warnings else Tone.GOOD))
         else:
-            preview = client.rejected / f"{face.stem}.png"
-            refused.append(Cell(preview, f"{name}\n{_in_short(face.rejection)}", Tone.BAD))
+            label = f"{name}\n{face.rejection.reason.label}"
+            if face.rejection.measured is not None:  # with its numbers: "too dark 31.2 (40)"
+                label += f" {face.rejection.measured:.3g} ({face.rejection.limit:.3g})"
+            refused.append(Cell(client.rejected / f"{face.stem}.png", label, Tone.BAD))
     for cells, path in ((accepted, client.processed_sheet), (refused, client.rejected_sheet)):
         if cells and not path.exists():
             contact_sheet(in_rows(cells, SHEET_COLUMNS), path, cell_px=96 if len(cells) > LARGE_SHEET else 192)
@@ -166,9 +162,3 @@ def _verdict(face: Verdict) -> str:
     near = [_(WARNINGS[name]) for name in face.warnings]
     word = _("by hand") if face.by_hand else ", ".join(near) or _("ok")
     return f"{word} {face.measures.get('upscale', 1.0):.1f}x"
-
-
-def _in_short(rejection: Rejection) -> str:
-    """A reason with its numbers: "too dark 31.2 (40)"."""
-    reason = rejection.reason.label
-    return reason if rejection.measured is None else f"{reason} {rejection.measured:.3g} ({rejection.limit:.3g})"

@@ -56,7 +56,8 @@ class Detection:
         width, height = size if quarters % 2 == 0 else (size[1], size[0])  # of the turned picture
         left, top, wide, high = self.box
         corners = [_back(point, quarters, (width, height)) for point in ((left, top), (left + wide, top + high))]
-        (x0, x1), (y0, y1) = (sorted(corner[axis] for corner in corners) for axis in (0, 1))
+        x0, x1 = sorted(x for x, _y in corners)
+        y0, y1 = sorted(y for _x, y in corners)
         points = {name: _back(point, quarters, (width, height)) for name, point in self.landmarks.items()}
         return Detection((x0, y0, x1 - x0, y1 - y0), points, self.confidence)
 
@@ -109,7 +110,12 @@ class MtcnnDetector:
         if min(view.shape[:2]) < face_px:
             return ()
         scale = shape[1] / view.shape[1], shape[0] / view.shape[0]
-        found = [_detection(face, scale, shape) for face in self._mtcnn.detect_faces(view, min_face_size=face_px)]
+        found: list[Detection] = []
+        for face in self._mtcnn.detect_faces(view, min_face_size=face_px):
+            left, top, width, height = (int(edge) for edge in face["box"])
+            points = {name: (int(x), int(y)) for name, (x, y) in face["keypoints"].items()}
+            seen = Detection((left, top, width, height), points, float(face["confidence"]))
+            found.append(seen.scaled(scale, (shape[1], shape[0])))
         return tuple(sorted((face for face in found if face.area), key=lambda face: (-face.area, face.box)))
 
 
@@ -135,14 +141,6 @@ def _stretched(rgb: Pixels) -> Pixels:
     from PIL import Image, ImageOps
 
     return np.asarray(ImageOps.autocontrast(Image.fromarray(rgb), cutoff=1, preserve_tone=True))
-
-
-def _detection(face: dict[str, Any], scale: tuple[float, float], shape: tuple[int, ...]) -> Detection:
-    """What MTCNN says of a face, in plain numbers and in the pixels of a picture of that shape."""
-    box = tuple(int(edge) for edge in face["box"])
-    points = {name: (int(x), int(y)) for name, (x, y) in face["keypoints"].items()}
-    found = Detection((box[0], box[1], box[2], box[3]), points, float(face["confidence"]))
-    return found.scaled(scale, (shape[1], shape[0]))
 
 
 def load_tensorflow() -> Any:

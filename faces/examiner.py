@@ -13,8 +13,9 @@ from faces.geometry import Box, crop_square, cut, levelling, take, turn_of, upri
 from faces.identity import ROOM, FaceRecogniser
 from faces.quality import CROP_PX as MEASURED_PX
 from faces.quality import measure
+from pictures.listing import RAW_ENDINGS
 from pictures.photo_analysis import analyse, background_of, perceptual_hash
-from pictures.picture_file import RAW_ENDINGS, UnreadablePicture
+from pictures.picture_file import UnreadablePicture
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,21 +34,18 @@ class Examiner:
 
     def detected(self, picture: Picture, image: Image.Image | UnreadablePicture) -> DetectedFaces:
         """What is seen in an original, given its pixels or why they could not be had."""
+        import numpy as np
+
         raw = Path(picture.file).suffix.lower() in RAW_ENDINGS
         detected = DetectedFaces(file=picture.file, sha256=picture.sha256, source=picture.source, method=self.method, raw=raw)
         if isinstance(image, UnreadablePicture):
             return detected.model_copy(update={"unreadable": image.reason})
         view = _reduced(image)
-        found = self._find(image, view)[:MOST_FACES]
+        # The detector is shown no more pixels than it looks at; what it finds is told in the original's.
+        scale = image.width / view.width, image.height / view.height
+        found = [face.scaled(scale, image.size) for face in self.detector.find(np.asarray(view))][:MOST_FACES]
         faces = tuple(self._seen(image, face) for face in found)
         return detected.model_copy(update={"faces": faces, "analysis": analyse(view, image.size, len(found), picture.taken)})
-
-    def _find(self, image: Image.Image, view: Image.Image) -> tuple[Detection, ...]:
-        """The faces, in the original's pixels; the detector is shown no more pixels than it looks at."""
-        import numpy as np
-
-        scale = image.width / view.width, image.height / view.height
-        return tuple(face.scaled(scale, image.size) for face in self.detector.find(np.asarray(view)))
 
     def _seen(self, image: Image.Image, face: Detection) -> Face:
         """One face with every measure."""

@@ -106,9 +106,13 @@ def _people(photos: Sequence[Numbers]) -> list[list[Numbers]]:
     """The photos by person: each is near to at least one other of its group."""
     groups: list[list[Numbers]] = []
     for photo in photos:
-        near = [group for group in groups if any(dist(photo, other) <= SAME_PERSON for other in group)]
-        groups = [group for group in groups if group not in near]
-        groups.append([photo, *(other for group in near for other in group)])
+        person, others = [photo], []
+        for group in groups:
+            if any(dist(photo, other) <= SAME_PERSON for other in group):
+                person += group
+            else:
+                others.append(group)
+        groups = [*others, person]
     return groups
 
 

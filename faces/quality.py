@@ -105,6 +105,7 @@ def warnings(measures: Mapping[str, float], limits: QualityLimits) -> tuple[str,
 
 def measure(face: Image.Image, crop: Image.Image) -> dict[str, float]:
     """What the pixels tell: of the face box as it lies in the original, and of the square cut around it."""
+    import numpy as np
     from skimage.measure import blur_effect
 
     grey = _grey(face)
@@ -114,7 +115,7 @@ def measure(face: Image.Image, crop: Image.Image) -> dict[str, float]:
         "brightness": float(grey.mean()),  # mean grey of the face, 0 to 255
         "clipped": float((grey >= WHITE).mean()),  # share of the face
         "crushed": float((grey <= BLACK).mean()),  # share of the face
-        "highlight": _percentile(grey, HIGHLIGHT_PERCENTILE),  # grey, 0 to 255
+        "highlight": float(np.percentile(grey, HIGHLIGHT_PERCENTILE)),  # grey, 0 to 255
         "contrast": float(small.std()),  # standard deviation of the crop's grey
         "noise": noise,  # standard deviation, of 255
         "sharpness": _sharpness(face, noise),
@@ -145,12 +146,6 @@ def noise_of(grey: Grey) -> float:
         return 0.0
     blocks = rest[: high * NOISE_BLOCK, : wide * NOISE_BLOCK].reshape(high, NOISE_BLOCK, wide, NOISE_BLOCK)
     return float(np.percentile(blocks.std(axis=(1, 3)), NOISE_PERCENTILE))
-
-
-def _percentile(grey: Grey, percent: float) -> float:
-    import numpy as np
-
-    return float(np.percentile(grey, percent))
 
 
 def _sharpness(face: Image.Image, noise: float) -> float:

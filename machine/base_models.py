@@ -128,7 +128,11 @@ def base_at(path: Path, name: str = "") -> BaseModel:
     """
     name = name or str(path)
     if path.is_file():
-        return BaseModel(name, path, _kind_of_file(path), few_steps=few_steps(path.name))
+        kind = BaseKind.SDXL  # nothing tells it of another file than a safetensors one without running it
+        if path.suffix.lower() == ".safetensors":
+            found = path.stat()
+            kind = _kind_by_header(path, found.st_size, found.st_mtime_ns)
+        return BaseModel(name, path, kind, few_steps=few_steps(path.name))
     if not (path / INDEX).is_file():
         return BaseModel(name, None, BaseKind.OTHER)
     unet, vae = _read_config(path / "unet", _UNetConfig), _read_config(path / "vae", _VAEConfig)
@@ -176,16 +180,9 @@ def _read_config(folder: Path, kind: type[_Config]) -> _Config:
     return read_record(file, kind)
 
 
-def _kind_of_file(path: Path) -> BaseKind:
-    """What the header of a safetensors file says; another file is taken for SDXL, for nothing tells without running it."""
-    if path.suffix.lower() != ".safetensors":
-        return BaseKind.SDXL
-    found = path.stat()
-    return _kind_as_of(path, found.st_size, found.st_mtime_ns)
-
-
 @lru_cache(maxsize=64)
-def _kind_as_of(path: Path, _size: int, _written_ns: int) -> BaseKind:
+def _kind_by_header(path: Path, _size: int, _written_ns: int) -> BaseKind:
+    """What the header of a safetensors file says, read again only where the file was written again."""
     from safetensors import SafetensorError, safe_open
 
     try:

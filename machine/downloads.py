@@ -76,7 +76,9 @@ def preload(plan: PreloadPlan) -> Generator[Event, None, PreloadReport]:
         for file in _to_fetch(one):
             fetch = _from_hub if one.model.origin is Origin.HUB else _from_release
             path = yield from _in_background(one, file, fetch, done, plan)
-            checked += _check(path, _expected(path, file))
+            # The published SHA-256: the table's, else the hub's own, after which its cache names large files.
+            blob = path.resolve().name
+            checked += _check(path, file.sha256 or (blob if len(blob) == SHA256_DIGITS else ""))
             done += file.bytes
         if one.model.archives:
             checked += _unpack(one.model, plan.folder)
@@ -127,7 +129,7 @@ class _Meter:
 def _in_background(
     one: Found, file: ModelFile, fetch: Fetch, before: int, plan: PreloadPlan
 ) -> Generator[Event, None, Path]:  # fmt: skip
-    """Fetch a file in a thread, saying twice a second how much has come; the whole errand may be stopped at any of them."""
+    """Fetch a file in a thread, saying twice a second how much has come; the download may be stopped at any of them."""
     meter = _Meter()
 
     def work() -> None:
@@ -162,20 +164,16 @@ def _unreachable(one: Found, error: Exception | None) -> Exception:
         and error.errno
     ):
         return error
-    cause = _root(error)
+    # What it began with: the hub's library wraps "no connection" into advice about its cache.
+    cause: BaseException | None = error
+    while cause is not None and (cause.__cause__ or cause.__context__):
+        cause = cause.__cause__ or cause.__context__
     reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
     if isinstance(error, OfflineModeIsEnabled) or constants.is_offline_mode():
         reason = "HF_HUB_OFFLINE=1"
     elif isinstance(error, GatedRepoError):
         reason = "HTTP 401/403: " + reason
     return HubUnreachable(model=one.model.title, reason=reason[:200], source=one.model.page, place=one.place)
-
-
-def _root(error: BaseException | None) -> BaseException | None:
-    """What an error began with: the hub's library wraps "no connection" into advice about its cache."""
-    while error is not None and (error.__cause__ or error.__context__):
-        error = error.__cause__ or error.__context__
-    return error
 
 
 def _from_hub(model: Model, file: ModelFile, _folder: Path, bar: Any) -> Path:
@@ -210,12 +208,6 @@ def _hush() -> None:
 
 
 # --- hashes -----------------------------------------------------------------------------------------------------------
-def _expected(path: Path, file: ModelFile) -> str:
-    """The published SHA-256: the table's, else the hub's own, after which its cache names large files."""
-    blob = path.resolve().name
-    return file.sha256 or (blob if len(blob) == SHA256_DIGITS else "")
-
-
 def _check(path: Path, expected: str) -> int:
     """1 where the file is what was published, 0 where nothing is known to compare with; raises ModelDamaged and removes it."""
     if not expected:

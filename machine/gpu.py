@@ -62,6 +62,7 @@ def _state(index: int, driver: str) -> GPUState:
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
+    cuda = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())  # 13020 is 13.2
     return GPUState(
         name=_text(pynvml.nvmlDeviceGetName(handle)),
         driver=driver,
@@ -71,7 +72,7 @@ def _state(index: int, driver: str) -> GPUState:
         free_gb=memory.free / _GIB,
         utilisation=pynvml.nvmlDeviceGetUtilizationRates(handle).gpu,
         temperature=pynvml.nvmlDeviceGetTemperature(handle, pynvml.NVML_TEMPERATURE_GPU),
-        cuda=_cuda_version(),
+        cuda=f"{cuda // 1000}.{cuda % 1000 // 10}",
         processes=_processes(handle),
         uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
     )
@@ -92,13 +93,6 @@ def _processes(handle: Any) -> tuple[GPUProcess, ...]:
             program = psutil.Process(process.pid).name()
         named.append(GPUProcess(process.pid, (process.usedGpuMemory or 0) / _GIB, program))
     return tuple(sorted(named, key=lambda process: -process.memory_gb))
-
-
-def _cuda_version() -> str:
-    import pynvml
-
-    version = int(pynvml.nvmlSystemGetCudaDriverVersion_v2())  # 13020 is 13.2
-    return f"{version // 1000}.{version % 1000 // 10}"
 
 
 def _text(value: str | bytes) -> str:

@@ -206,14 +206,12 @@ def _locate_file(model: Model, file: ModelFile, folder: Path) -> Path | None:
     for path in by_hand:
         if path.is_file():
             return path
-    return _in_cache(model, file) if model.origin is Origin.HUB else None
-
-
-def _in_cache(model: Model, file: ModelFile) -> Path | None:
+    if model.origin is not Origin.HUB:
+        return None
     from huggingface_hub import try_to_load_from_cache
 
-    path = try_to_load_from_cache(model.source, file.path, revision=model.revision)
-    return Path(path) if isinstance(path, str) else None
+    cached = try_to_load_from_cache(model.source, file.path, revision=model.revision)
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def list_models(home: Path, settings: Settings) -> tuple[Found, ...]:

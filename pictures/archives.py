@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from client_folder.reasons import Reason
-from pictures.picture_file import ARCHIVE_ENDING, UnreadablePicture, bears_picture_name, bears_video_name
+from pictures.listing import ARCHIVE_ENDING, bears_picture_name, bears_video_name
+from pictures.picture_file import UnreadablePicture
 
 MAX_MEMBERS = 20_000  # MidJourney packs a few hundred at a time
 MAX_INDEX_BYTES = 16 << 20  # of the list of members, which is read whole

@@ -119,8 +119,8 @@ def _draw_cell(
     else:
         sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
     draw.rectangle((left, top + side, left + side - 1, top + side + BAR - 1), fill=cell.tone.value)
-    for number, line in enumerate(_lines(cell.label, font, side)):
-        draw.text((left, top + side + BAR + 1 + number * layout.text), line, fill=INK, font=font)
+    for number, line in enumerate(cell.label.splitlines()[:LABEL_LINES]):  # the label's own line breaks
+        draw.text((left, top + side + BAR + 1 + number * layout.text), _fitted(line, font, side), fill=INK, font=font)
 
 
 def _thumbnail(picture: Path | Image.Image | None, side: int) -> Image.Image | None:
@@ -145,27 +145,18 @@ def _fitting(image: Image.Image, side: int) -> Image.Image:
     return image.convert("RGB").resize(size, Image.Resampling.LANCZOS, reducing_gap=1.2)
 
 
-def _lines(label: str, font: Font, width: int) -> list[str]:
-    """The label on at most two lines: its own line breaks first, then cut where it is too long."""
-    return [_fitted(line, font, width) for line in label.splitlines()[:LABEL_LINES]]
-
-
 def _fitted(text: str, font: Font, width: int) -> str:
     """The text, its middle left out where it is wider than `width`: both ends of a file name tell pictures apart."""
-    text = _plain(text)
+    # In the letters the font has; any other shows as a question mark.
+    decomposed = unicodedata.normalize("NFKD", text)
+    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    text = letters.encode("ascii", "replace").decode("ascii")
     if font.getlength(text) <= width:
         return text
     keep = len(text)
     while keep > 2 and font.getlength(_without_middle(text, keep)) > width:
         keep -= 1
     return _without_middle(text, keep)
-
-
-def _plain(text: str) -> str:
-    """The text in the letters the font has; any other shows as a question mark."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return letters.encode("ascii", "replace").decode("ascii")
 
 
 def _without_middle(text: str, keep: int) -> str:

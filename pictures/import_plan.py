@@ -12,7 +12,7 @@ from pathlib import Path
 
 from client_folder.reasons import Reason, Rejection
 from pictures.archives import Member, list_archive
-from pictures.picture_file import ARCHIVE_ENDING, PICTURE_ENDINGS, RAW_ENDINGS, Listing, survey
+from pictures.listing import ARCHIVE_ENDING, PICTURE_ENDINGS, RAW_ENDINGS, Listing, survey
 from pictures.prompt_lists import LIST_ENDINGS
 from utils import FolderMissing, NoPictures
 
@@ -40,7 +40,14 @@ def plan_import(given: Sequence[Path], *, move: bool = False) -> ImportPlan:
     for path in paths:
         if not path.exists():
             raise FolderMissing(path=path)
-    listings = [_listing(path) for path in paths]
+    listings: list[Listing] = []
+    for path in paths:
+        if not path.is_file():
+            listings.append(survey(path))
+        elif path.suffix.lower() == ARCHIVE_ENDING:
+            listings.append(Listing(archives=(path,)))
+        else:
+            listings.append(Listing(pictures=(path,)))
     members: dict[Path, Member] = {}
     refused = [refusal for listing in listings for refusal in listing.refused]
     for archive in dict.fromkeys(archive for listing in listings for archive in listing.archives):
@@ -57,12 +64,6 @@ def plan_import(given: Sequence[Path], *, move: bool = False) -> ImportPlan:
         raw=sum(path.suffix.lower() in RAW_ENDINGS for path in pictures), members=members,
         notes=tuple(_notes(listings, pictures)), move=move,
     )  # fmt: skip
-
-
-def _listing(path: Path) -> Listing:
-    if not path.is_file():
-        return survey(path)
-    return Listing(archives=(path,)) if path.suffix.lower() == ARCHIVE_ENDING else Listing(pictures=(path,))
 
 
 def _inside(archive: Path, name: str) -> Path:

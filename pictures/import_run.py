@@ -22,9 +22,10 @@ from locales.language import N_, Labelled
 from pictures.archives import Member, extract
 from pictures.grids import is_grid, may_be_grid, part_names, parts
 from pictures.import_plan import ImportPlan, name_in, rejection
+from pictures.listing import bears_wrong_ending
 from pictures.midjourney_records import write_midjourney_file
 from pictures.originals import Originals
-from pictures.picture_file import EmbeddedText, Header, UnreadablePicture, bears_wrong_ending, inspect, read_header
+from pictures.picture_file import EmbeddedText, Header, UnreadablePicture, inspect, read_header
 from pictures.prompt_lists import LIST_ENDINGS, BrokenList, TextOf, match, read_list, read_text
 from pictures.user_notes import read_user_notes, write_user_notes
 from utils import PART, sha256_file

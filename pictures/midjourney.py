@@ -135,15 +135,11 @@ def _read_parameters(reading: _NameReading, marks: list[Mark]) -> None:
             _note(reading.invalid, reading, row.name, words)
             continue
         _store(reading.params, row.name, value)
-        if len(words) > used:
-            _keep_rest(reading, row.name, words[used:])
-
-
-def _keep_rest(reading: _NameReading, name: str, words: list[str]) -> None:
-    if reading.source == "filename":  # there it is what another tool added, e.g. "--niji 6 copy.png"
-        reading.unread.setdefault(name, " ".join(words))
-    else:
-        reading.words += words
+        rest = words[used:]
+        if rest and reading.source == "filename":  # there it is what another tool added, e.g. "--niji 6 copy.png"
+            reading.unread.setdefault(row.name, " ".join(rest))
+        else:
+            reading.words += rest
 
 
 def _note(names: list[str], reading: _NameReading, name: str, words: list[str]) -> None:
@@ -250,19 +246,16 @@ def _read_name(path: str, hints: _Hints) -> _NameReading | None:
         reading.uuid = job[0].lower()
         head = name[: job.start()]
         head = head[:-1] if head.endswith(("_", "-", " ")) else head
-        reading.variation_index = _index(name[job.end() :], bare=not head)
+        tail = name[job.end() :]
+        # "<uuid>_0_2" is the CDN's name for the third picture.
+        index = (None if head else _CDN_INDEX.match(tail)) or _INDEX.match(tail)
+        reading.variation_index = int(index[1]) if index else None
     elif _read_cdn_path(folder, name, reading):
         return reading
     else:
         head = _COPY_MARK.sub("", _EXTENSION.sub("", name))
     _read_head(head, reading, hints)
     return reading if jobs or reading.params else None
-
-
-def _index(tail: str, *, bare: bool) -> int | None:
-    """Find the variation behind the id; "<uuid>_0_2" is the CDN's name for the third picture."""
-    match = (_CDN_INDEX.match(tail) if bare else None) or _INDEX.match(tail)
-    return int(match[1]) if match else None
 
 
 def _read_cdn_path(folder: str, name: str, reading: _NameReading) -> bool:
@@ -293,7 +286,10 @@ def _read_head(head: str, reading: _NameReading, hints: _Hints) -> None:
         row = BY_NAME.get(spelled)
         _note(reading.uncertain, reading, row.name if row else spelled, rest_words)
     reading.words, reading.image_urls = _take_links(prose) if "http" in body else (prose, [])
-    _read_parameters(reading, [(name, _split_ratio(name, rest_words, hints.shape)) for name, rest_words in marks])
+    for name, ratio_words in marks:
+        if name in ("ar", "aspect") and ratio_words and _RATIO_DIGITS.fullmatch(ratio_words[0]):
+            ratio_words[0] = _ratio_of(ratio_words[0], hints.shape)  # puts the colon back into `--ar_169`
+    _read_parameters(reading, marks)
 
 
 def _take_user(head: str, users: re.Pattern[str]) -> tuple[str | None, str]:
@@ -324,13 +320,6 @@ def _name_words(body: str) -> list[str]:
     words: list[str] = []
     for number, part in enumerate(_NAME_LINK.split(body)):
         words += [f"https://s.mj.run/{part}"] if number % 2 else part.replace("_", " ").split()
-    return words
-
-
-def _split_ratio(spelled: str, words: list[str], shape: float) -> list[str]:
-    """Put the colon back into `--ar_169`."""
-    if spelled in ("ar", "aspect") and words and _RATIO_DIGITS.fullmatch(words[0]):
-        return [_ratio_of(words[0], shape), *words[1:]]
     return words
 
 

@@ -54,14 +54,13 @@ def group_by_job(records: Sequence[MidJourneyRecord]) -> tuple[JobGroup, ...]:
     jobs: dict[str | int, list[int]] = {}
     for position, record in enumerate(records):
         jobs.setdefault(record.uuid or position, []).append(position)
-    return tuple(_group(positions, records) for positions in jobs.values())
-
-
-def _group(positions: list[int], records: Sequence[MidJourneyRecord]) -> JobGroup:
-    ordered = sorted(positions, key=lambda position: _place(records[position]))
-    members = [records[position] for position in ordered]
-    trusted = sorted(members, key=_trust)
-    return JobGroup(members[0].uuid, tuple(_fill(member, trusted) for member in members), tuple(ordered))
+    groups: list[JobGroup] = []
+    for positions in jobs.values():
+        ordered = sorted(positions, key=lambda position: _place(records[position]))
+        members = [records[position] for position in ordered]
+        trusted = sorted(members, key=_trust)
+        groups.append(JobGroup(members[0].uuid, tuple(_fill(member, trusted) for member in members), tuple(ordered)))
+    return tuple(groups)
 
 
 def _place(record: MidJourneyRecord) -> int:
@@ -94,6 +93,9 @@ def _fill(member: MidJourneyRecord, trusted: list[MidJourneyRecord]) -> MidJourn
     if best.prompt is not None:
         sources["prompt"] = best.source
     told = best.source in JOB_TEXTS
+    named = next((other for other in trusted if other.username), None)
+    if named and not member.username:
+        sources["username"] = named.sources.get("username", named.source)
     return replace(
         member,
         prompt=best.prompt,
@@ -102,17 +104,9 @@ def _fill(member: MidJourneyRecord, trusted: list[MidJourneyRecord]) -> MidJourn
         params=params,
         sources=sources,
         uncertain=[] if told else [name for name in member.uncertain if name in member.params or name not in params],
-        username=member.username or _known_username(trusted, sources),
+        username=member.username or (named.username if named else None),
         image_urls=member.image_urls or best.image_urls,
     )
-
-
-def _known_username(members: Iterable[MidJourneyRecord], sources: dict[str, str]) -> str | None:
-    for member in members:
-        if member.username:
-            sources["username"] = member.sources.get("username", member.source)
-            return member.username
-    return None
 
 
 def master_prompt(group_prompts: Iterable[str | None], share: float = 0.8) -> str:

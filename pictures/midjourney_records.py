@@ -107,24 +107,21 @@ class _RecordReader:
         self, client: Client, pictures: Sequence[Picture], user_notes: UserNotes, texts: Mapping[str, EmbeddedText]
     ) -> None:
         """`texts` are the embedded texts read in this run, by hash; what nobody has read yet is read from the originals."""
-        self.client = client
         self.user_notes = user_notes
         self.pictures = [picture for picture in pictures if picture.source is Source.MIDJOURNEY]
         self.texts = {**{kept.sha256: kept.text() for kept in read_midjourney_file(client).images}, **texts}
         for picture in self.pictures:
             if picture.sha256 not in self.texts:
-                self.texts[picture.sha256] = self._embedded(picture)
+                try:
+                    text = read_embedded(client.raw(Source.MIDJOURNEY) / picture.file)
+                except UnreadablePicture:
+                    text = EmbeddedText()
+                self.texts[picture.sha256] = text
         authors = {repair_mojibake(text.author).strip() for text in self.texts.values() if text.author}
         self.usernames = tuple(sorted({*user_notes.usernames, *authors}))  # whom one picture names is known in the names of all
         self.members: dict[str, list[Picture]] = {}
         for picture in self.pictures:
             self.members.setdefault(self._parse(picture).uuid or picture.sha256, []).append(picture)
-
-    def _embedded(self, picture: Picture) -> EmbeddedText:
-        try:
-            return read_embedded(self.client.raw(Source.MIDJOURNEY) / picture.file)
-        except UnreadablePicture:
-            return EmbeddedText()
 
     def _parse(self, picture: Picture) -> MidJourneyRecord:
         """Read one picture; what the user told of its job is looked up by the job that the files themselves name."""

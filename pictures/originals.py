@@ -19,7 +19,8 @@ from client_folder.client import Client
 from client_folder.records import Picture, Source
 from client_folder.spreadsheet import write_spreadsheet
 from pictures.grids import part_names, variation_of
-from pictures.picture_file import PICTURE_ENDINGS, Header, UnreadablePicture, read_header
+from pictures.listing import PICTURE_ENDINGS
+from pictures.picture_file import Header, UnreadablePicture, read_header
 from utils import replacing, sha256_file
 
 # Systems allow 255 bytes; what stages add to a name (a number, an ending, a mark of a file being written) has to fit behind it.
@@ -47,7 +48,7 @@ class Originals:
         self._by_original: dict[tuple[Source, str], list[Picture]] = {}
         for picture in self._records.values():
             self._index(picture)
-        self._names = {source: {_fold(name) for name in self._files[source]} for source in Source}
+        self._names = {source: set(map(_fold, names)) for source, names in self._files.items()}
         self._numbers: dict[tuple[Source, str], int] = {}
         self._strays: dict[str, tuple[Source, str]] = {}
         self.changed = len(self._records) != len(known) or not client.images_file.exists()

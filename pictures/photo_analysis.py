@@ -36,7 +36,7 @@ def analyse(view: Image.Image, size: tuple[int, int], faces: int, taken: str) ->
     return Analysis(
         width=size[0], height=size[1], phash=perceptual_hash(small), sharpness=round(_sharpness(grey), 1),
         brightness=round(brightness, 1), contrast=round(contrast, 1), clipped=round(float((grey >= WHITE).mean()), 4),
-        light=light_of(brightness, contrast), colour_cast=cast_of(colour), background=_texture(grey), faces=faces, taken=taken,
+        light=light_of(brightness, contrast), colour_cast=cast_of(colour), background=_word(_step(grey)), faces=faces, taken=taken,
     )  # fmt: skip
 
 
@@ -97,10 +97,6 @@ def _sides(crop: Image.Image) -> tuple[Pixels, Pixels, Pixels]:
     small = np.asarray(crop.resize((256, 256), reducing_gap=2.0).convert("RGB"), dtype=np.float32)
     edge = round(BORDER * 256)
     return small[: 256 * 5 // 8, :edge], small[: 256 * 5 // 8, -edge:], small[:edge, edge:-edge]
-
-
-def _texture(grey: Pixels) -> str:
-    return _word(_step(grey))
 
 
 def _word(step: float) -> str:

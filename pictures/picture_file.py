@@ -6,14 +6,13 @@ TIFF-like files. Pixels are decoded by `decode` alone: the other functions read 
 
 from __future__ import annotations
 
-import os
 import stat
 import struct
 import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -21,25 +20,12 @@ from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ParseError
 
 from client_folder.reasons import Reason
+from pictures.listing import RAW_ENDINGS
 from pictures.png_chunks import PNG_SIGNATURE, read_png
 
 if TYPE_CHECKING:
     from PIL import Image
 
-RAW_ENDINGS = frozenset({
-    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".gpr", ".iiq", ".k25", ".kdc", ".mdc", ".mef", ".mos",
-    ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
-})  # fmt: skip
-PICTURE_ENDINGS = RAW_ENDINGS | {
-    ".apng", ".avif", ".bmp", ".gif", ".heic", ".heif", ".hif", ".jfif", ".jpe", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp",
-}  # fmt: skip
-ARCHIVE_ENDING = ".zip"
-NOTE_ENDINGS = frozenset({".csv", ".tsv", ".json", ".txt", ".prompt"})
-VIDEO_ENDINGS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
-# What the content of a file with this ending is expected to be, where it is not the ending's own word.
-_FORMATS_OF = {
-    ".apng": "PNG", ".heic": "HEIF", ".hif": "HEIF", ".jfif": "JPEG", ".jpe": "JPEG", ".jpg": "JPEG", ".tif": "TIFF",
-}  # fmt: skip
 # A 200 megapixel picture takes 0.6 GB as RGB; the largest sensors of phones and medium-format cameras have 100 to 200.
 MAX_PIXELS = 200_000_000
 # Half a RAW's size needs no demosaicing and is ten times as fast; at 2048 px a crop of half the picture still fills 1024.
@@ -103,103 +89,6 @@ class EmbeddedText:
     created: str = ""  # as written there: RFC 2822 by MidJourney
     image_guid: str = ""  # XMP Iptc4xmpExt:DigImageGUID
     source_type: str = ""  # XMP Iptc4xmpExt:DigitalSourceType
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """What a folder holds, in the order of names, by the endings; `refused` bears such an ending in vain."""
-
-    pictures: tuple[Path, ...] = ()
-    refused: tuple[tuple[Path, Reason], ...] = ()
-    archives: tuple[Path, ...] = ()
-    notes: tuple[Path, ...] = ()  # small files that may tell something of the pictures
-
-
-# --- folders ----------------------------------------------------------------------------------------------------------
-def list_pictures(folder: Path) -> tuple[Path, ...]:
-    """Every picture of a folder and the folders in it, by their endings, sorted."""
-    return survey(folder).pictures
-
-
-def survey(folder: Path) -> Listing:
-    """What lies below `folder`: pictures, archives and notes by their endings, and what bears such an ending in vain.
-
-    Links to folders are not followed (they may lead in circles); a folder that cannot be opened is refused as unreadable.
-    """
-    found = _Survey(folder.resolve(), [str(folder)])
-    while found.folders:
-        parent = found.folders.pop()
-        try:
-            with os.scandir(parent) as entries:
-                for entry in entries:
-                    _sort_in(entry, found)
-        except OSError:
-            found.refused.append((Path(parent), Reason.UNREADABLE))
-    return Listing(
-        tuple(sorted(found.pictures, key=_order)), tuple(sorted(found.refused)), tuple(sorted(found.archives)),
-        tuple(sorted(found.notes)),
-    )  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Survey:
-    """A survey on its way through the folders."""
-
-    root: Path
-    folders: list[str]
-    pictures: list[Path] = field(default_factory=list)
-    refused: list[tuple[Path, Reason]] = field(default_factory=list)
-    archives: list[Path] = field(default_factory=list)
-    notes: list[Path] = field(default_factory=list)
-
-
-def _sort_in(entry: os.DirEntry[str], found: _Survey) -> None:
-    """Put one thing that a folder holds where it belongs."""
-    # Macs put shadows of every file, with its name, into folders and archives for other systems.
-    if entry.name.startswith("._") or entry.name == "__MACOSX":
-        return
-    ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - many thousand names; a Path each is slow
-    named, path, is_file = ending in PICTURE_ENDINGS, Path(entry.path), False
-    if entry.is_symlink():
-        # Path's own questions raise where a link leads to a closed folder; these only say no.
-        is_file = os.path.isfile(path)  # noqa: PTH113
-        outside = not Path(os.path.realpath(path)).is_relative_to(found.root)
-        if outside:
-            if named or ending == ARCHIVE_ENDING or os.path.isdir(path):  # noqa: PTH112
-                found.refused.append((path, Reason.LINK_OUTSIDE))
-            return
-    elif entry.is_dir():
-        found.folders.append(entry.path)
-    else:
-        is_file = entry.is_file()
-    if named and not is_file:
-        found.refused.append((path, Reason.NOT_A_PICTURE))
-    elif is_file and ending in VIDEO_ENDINGS:
-        found.refused.append((path, Reason.ANIMATED))
-    elif is_file and (named or ending == ARCHIVE_ENDING or ending in NOTE_ENDINGS):
-        (found.pictures if named else found.archives if ending == ARCHIVE_ENDING else found.notes).append(path)
-
-
-def bears_picture_name(name: str) -> bool:
-    """Whether a name ends like a picture's."""
-    return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS  # noqa: PTH122 - many thousand names; a Path each is slow
-
-
-def bears_video_name(name: str) -> bool:
-    """Whether a name ends like a video's: MidJourney makes those too."""
-    return os.path.splitext(name)[1].lower() in VIDEO_ENDINGS  # noqa: PTH122
-
-
-def bears_wrong_ending(name: str, kind: str) -> bool:
-    """Whether a name promises another format than the one found (Pillow's name, or "RAW"): such a picture is read all the same."""
-    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122
-    promised = "RAW" if ending in RAW_ENDINGS else _FORMATS_OF.get(ending, ending[1:].upper())
-    return bool(kind) and promised != {"MPO": "JPEG"}.get(kind, kind)
-
-
-def _order(path: Path) -> tuple[tuple[str, ...], str, str]:
-    """By folder, then name; "x.png" before its copy "x (1).png", so that the copy is the duplicate."""
-    return path.parent.parts, path.stem, path.suffix
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

@@ -90,12 +90,9 @@ def _text(kind: bytes, data: bytes) -> tuple[str, str]:
         packed = rest[:1] == b"\1"
         _language, _, rest = rest[2:].partition(b"\0")
         _translated, _, rest = rest.partition(b"\0")
-    return name.decode("latin-1"), (_unpacked(rest) if packed else rest).decode(encoding, errors="replace")
-
-
-def _unpacked(data: bytes) -> bytes:
-    """The text of a compressed chunk, up to the limit: a few bytes may unpack to gigabytes."""
-    try:
-        return zlib.decompressobj().decompress(data, TEXT_BYTES)
-    except zlib.error:
-        return b""
+    if packed:
+        try:
+            rest = zlib.decompressobj().decompress(rest, TEXT_BYTES)  # no further: a few bytes may unpack to gigabytes
+        except zlib.error:
+            rest = b""
+    return name.decode("latin-1"), rest.decode(encoding, errors="replace")

@@ -56,7 +56,16 @@ def read_list(path: Path) -> tuple[TextOf, ...]:
         text = _decoded(path.read_bytes())
         if path.suffix.lower() == ".json":
             return tuple(_from_json(json.loads(text)))
-        return tuple(_from_table(text))
+        first = text.lstrip().partition("\n")[0]
+        delimiter = max(",;\t", key=first.count)  # Spanish spreadsheets write ";"
+        told: list[TextOf] = []
+        for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter):
+            cells: dict[str, str] = {}
+            for name, value in row.items():
+                if isinstance(name, str) and isinstance(value, str):  # a row of more or fewer cells than the first has others
+                    cells[name] = _GUARDED.sub("", value)
+            told += _from_row(cells)
+        return tuple(told)
     except (OSError, ValueError, RecursionError, csv.Error) as error:
         raise BrokenList(str(error)) from error
 
@@ -86,14 +95,6 @@ def _text_of(text: str, file: str = "", job: str = "") -> TextOf | None:
     return TextOf(text, file, job, discord=bool(_FRAME.search(text))) if text else None
 
 
-def _from_table(text: str) -> Iterator[TextOf]:
-    first = text.lstrip().partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)  # Spanish spreadsheets write ";"
-    for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter):
-        cells = {name: _GUARDED.sub("", value) for name, value in row.items() if isinstance(name, str) and isinstance(value, str)}
-        yield from _from_row(cells)
-
-
 def _from_json(found: object) -> Iterator[TextOf]:
     """A list of objects, an object that holds one, or an object of names and prompts."""
     if isinstance(found, list):
@@ -102,19 +103,15 @@ def _from_json(found: object) -> Iterator[TextOf]:
                 yield from _from_row(item)
     elif isinstance(found, dict):
         lists = [value for value in found.values() if isinstance(value, list)]
+        for items in lists:
+            yield from _from_json(items)
         if lists:
-            for items in lists:
-                yield from _from_json(items)
-        else:
-            yield from _from_pairs(found)
-
-
-def _from_pairs(found: Mapping[str, object]) -> Iterator[TextOf]:
-    for name, value in found.items():
-        if isinstance(value, dict):
-            yield from _from_row({"file": name, **value})
-        elif isinstance(value, str):
-            yield from _named(_text_of(value), name)
+            return
+        for name, value in found.items():
+            if isinstance(value, dict):
+                yield from _from_row({"file": name, **value})
+            elif isinstance(value, str):
+                yield from _named(_text_of(value), name)
 
 
 def _from_row(row: Mapping[str, object]) -> Iterator[TextOf]:
@@ -161,14 +158,17 @@ def _with_parameters(text: str, cells: Mapping[str, object]) -> str:
         return text
     params = cells.get("params")
     found = params.items() if isinstance(params, dict) else ((name, cells[name]) for name in BY_NAME if name in cells)
-    told = [f"--{name} {_value(value, name)}".rstrip() for name, value in found if value not in ("", None, False, [])]
-    return " ".join([text, *told])
-
-
-def _value(value: object, name: str) -> str:
-    if isinstance(value, list):
-        return (", " if name == "no" else " ").join(map(str, value))
-    return "" if value is True or str(value).lower() == "true" else str(value)
+    told = [text]
+    for name, value in found:
+        if value in ("", None, False, []):
+            continue
+        words = str(value)
+        if isinstance(value, list):
+            words = (", " if name == "no" else " ").join(map(str, value))
+        elif words.lower() == "true":
+            words = ""
+        told.append(f"--{name} {words}".rstrip())
+    return " ".join(told)
 
 
 def match(lists: Iterable[tuple[Path, TextOf]], pictures: Mapping[Path, str]) -> Iterator[tuple[str, TextOf]]:

@@ -15,8 +15,8 @@ from client_folder.records import Source
 from pictures.midjourney import username_candidates
 from pictures.midjourney_jobs import PromptDifference, master_prompt
 from pictures.midjourney_records import MidJourneyJob, difference, read_jobs, write_midjourney_file
-from pictures.prompt_lists import BrokenList, TextOf, match, read_list
-from pictures.user_notes import UserNotes, read_user_notes, write_user_notes
+from pictures.prompt_lists import BrokenList, match, read_list
+from pictures.user_notes import read_user_notes, write_user_notes
 from utils import ListRefused, UnknownJob
 
 MOST_CANDIDATES = 4  # more words than a user name may have at the front are a prompt's
@@ -61,19 +61,21 @@ def read_prompts(client: Client) -> Prompts:
     """The prompts as the client's files tell them; raises BrokenFile."""
     user_notes = read_user_notes(client)
     jobs = read_jobs(client, user_notes)
-    unnamed = [entry.picture.original for job in jobs for entry in job.entries if not entry.record.username]
+    unnamed: list[str] = []
+    told: list[JobPrompt] = []
+    for job in jobs:
+        unnamed += (entry.picture.original for entry in job.entries if not entry.record.username)
+        first = job.entries[0].record
+        told.append(
+            JobPrompt(
+                job.key, tuple(entry.picture.file for entry in job.entries), job.group.prompt, first.source, first.truncated,
+                not job.group.needs_prompt, difference(job, user_notes),
+            )
+        )  # fmt: skip
     return Prompts(
         master_prompt=user_notes.master_prompt, offered=master_prompt(job.master_words for job in jobs),
         usernames=user_notes.usernames, candidates=username_candidates(unnamed)[:MOST_CANDIDATES],
-        jobs=tuple(_job(job, user_notes) for job in jobs), skipped=user_notes.skipped,
-    )  # fmt: skip
-
-
-def _job(job: MidJourneyJob, user_notes: UserNotes) -> JobPrompt:
-    first = job.entries[0].record
-    return JobPrompt(
-        job.key, tuple(entry.picture.file for entry in job.entries), job.group.prompt, first.source, first.truncated,
-        not job.group.needs_prompt, difference(job, user_notes),
+        jobs=tuple(told), skipped=user_notes.skipped,
     )  # fmt: skip
 
 
@@ -88,17 +90,20 @@ def tell(
     user_notes = read_user_notes(client)
     if not (usernames or master is not None or texts or lists or skipped):
         return read_prompts(client)
-    pictures = {
-        client.raw_mj / name: picture.sha256
-        for picture in client.pictures()
-        if picture.source is Source.MIDJOURNEY
-        for name in (picture.file, picture.original.rpartition("/")[2])
-    }
+    pictures: dict[Path, str] = {}
+    for picture in client.pictures():
+        if picture.source is Source.MIDJOURNEY:
+            pictures[client.raw_mj / picture.file] = picture.sha256
+            pictures[client.raw_mj / picture.original.rpartition("/")[2]] = picture.sha256
     jobs = read_jobs(client, user_notes) if texts else ()
     listed: dict[str, str] = {}
     discord: dict[str, str] = {}
     for path in lists:
-        for key, text in _read(path, pictures, client):
+        try:
+            found = list(match(((client.raw_mj, text) for text in read_list(path)), pictures))
+        except BrokenList as error:
+            raise ListRefused(path=path, reason=error) from error
+        for key, text in found:
             (discord if text.discord else listed)[key] = text.text
     typed = {_find(jobs, name): text.strip() for name, text in (texts or {}).items()}
     user_notes = user_notes.plus(
@@ -109,22 +114,14 @@ def tell(
     return read_prompts(client)
 
 
-def _read(path: Path, pictures: Mapping[Path, str], client: Client) -> list[tuple[str, TextOf]]:
-    try:
-        return list(match(((client.raw_mj, text) for text in read_list(path)), pictures))
-    except BrokenList as error:
-        raise ListRefused(path=path, reason=error) from error
-
-
 def _find(jobs: Sequence[MidJourneyJob], name: str) -> str:
     """The key of the one job that goes by this id, beginning of an id, or name of a picture."""
     wanted = name.strip().casefold()
-    found = {
-        job.key
-        for job in jobs
-        if job.key.startswith(wanted)
-        or any(wanted in (entry.picture.file.casefold(), entry.picture.original.casefold()) for entry in job.entries)
-    }
+    found: set[str] = set()
+    for job in jobs:
+        names = [name.casefold() for entry in job.entries for name in (entry.picture.file, entry.picture.original)]
+        if job.key.startswith(wanted) or wanted in names:
+            found.add(job.key)
     if len(found) != 1 or not wanted:
         raise UnknownJob(job=name)
     return found.pop()

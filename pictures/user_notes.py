@@ -30,7 +30,11 @@ class UserNotes(Record):
 
     def supplied(self, *keys: str | None) -> str:
         """The user's own text for the first of these keys that has one."""
-        return next((texts[key] for texts in (self.typed, self.listed) for key in keys if key and key in texts), "")
+        for texts in (self.typed, self.listed):
+            for key in keys:
+                if key and key in texts:
+                    return texts[key]
+        return ""
 
     def message(self, *keys: str | None) -> str:
         """The Discord message for the first of these keys that has one."""

@@ -109,7 +109,8 @@ def make_client(home: Path, lora: Path) -> Client:
 def small(client: Client, settings: Settings, **wishes: Any) -> PortraitPlan:
     """A plan of few steps."""
     words = PromptOptions(wishes.pop("prompts", ("a", "b")))
-    return plan_portraits(client, settings, **{"words": words, "seeds": (1, 2), "wish": RecipeChoice(steps=STEPS), **wishes})
+    settled = {"prompt_options": words, "seeds": (1, 2), "choice": RecipeChoice(steps=STEPS), **wishes}
+    return plan_portraits(client, settings, **settled)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

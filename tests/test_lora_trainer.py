@@ -15,13 +15,14 @@ from PIL import Image
 from safetensors.numpy import load_file
 from stages import run
 
-import lora_trainer
 from client_folder.client import create_client, open_client
 from config import EMBEDDED_FOLDER, Settings
-from lora_trainer import find_trainer, launch_words, plan_training, read_line, train, trained_lora
+from lora_trainer import plan_training, train, trained_lora
 from machine.base_models import BaseKind
 from machine.models import model_named
 from training.checkpoints import find_resume, is_whole, list_checkpoints, read_plan
+from training.inputs import EMBEDDED_SCRIPT, find_trainer, launch_words
+from training.monitor import read_line
 from training.plan import Fit, Overrides, TrainerKind
 from utils import BrokenFile, ModelMissing, NotReady, PlanRefused, TrainerFailed, TrainerMissing, TrainingTick
 
@@ -410,7 +411,7 @@ def test_importing_the_trainer_loads_no_torch():
 
 
 # --- the embedded trainer ---------------------------------------------------------------------------------------------
-EMBEDDED_HERE = lora_trainer.EMBEDDED_SCRIPT.is_file() and (EMBEDDED_FOLDER / "unet" / "config.json").is_file()
+EMBEDDED_HERE = EMBEDDED_SCRIPT.is_file() and (EMBEDDED_FOLDER / "unet" / "config.json").is_file()
 
 
 @pytest.mark.skipif(not EMBEDDED_HERE, reason="the embedded base or its trainer is not here")

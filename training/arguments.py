@@ -104,10 +104,6 @@ def check_arguments(argv: Sequence[str]) -> None:
 
 
 # --- what the real script refuses, most of it only after minutes of loading ---------------------------------------------
-def _caption_changes(a: Namespace) -> bool:
-    return bool(a.shuffle_caption or a.caption_dropout_rate or a.caption_tag_dropout_rate or a.token_warmup_step)
-
-
 def _side(a: Namespace, smallest: bool) -> int:
     sides = [int(side) for side in str(a.resolution or "512").replace(",", " ").split()]
     return min(sides) if smallest else max(sides)
@@ -115,14 +111,6 @@ def _side(a: Namespace, smallest: bool) -> int:
 
 def _buckets_too_narrow(a: Namespace) -> bool:
     return bool(a.enable_bucket) and ((a.min_bucket_reso or 256) > _side(a, True) or (a.max_bucket_reso or 1024) < _side(a, False))
-
-
-def _ignores_learning_rate(a: Namespace) -> bool:
-    return str(a.optimizer_type or "").lower() == "adafactor" and "relative_step=False" not in (a.optimizer_args or ())
-
-
-def _warms_up_a_constant(a: Namespace) -> bool:
-    return (a.lr_scheduler or "constant") == "constant" and bool(a.lr_warmup_steps)
 
 
 COMBINATIONS = (
@@ -143,7 +131,10 @@ COMBINATIONS = (
         N_("Set unet_only on."),
     ),
     Combination(
-        lambda a: (a.cache_text_encoder_outputs or a.cache_text_encoder_outputs_to_disk) and _caption_changes(a),
+        lambda a: (
+            (a.cache_text_encoder_outputs or a.cache_text_encoder_outputs_to_disk)
+            and (a.shuffle_caption or a.caption_dropout_rate or a.caption_tag_dropout_rate or a.token_warmup_step)
+        ),
         N_("Captions cannot be shuffled or dropped while text outputs are cached: each caption is read only once."),
         N_("Leave those options for captions out, or set unet_only off."),
     ),
@@ -193,12 +184,12 @@ COMBINATIONS = (
         N_("Leave --persistent_data_loader_workers out."),
     ),
     Combination(
-        _warms_up_a_constant,
+        lambda a: (a.lr_scheduler or "constant") == "constant" and a.lr_warmup_steps,
         N_("The schedule constant has no warm-up."),
         N_("Set the schedule to constant_with_warmup, or the warm-up to 0."),
     ),
     Combination(
-        _ignores_learning_rate,
+        lambda a: str(a.optimizer_type or "").lower() == "adafactor" and "relative_step=False" not in (a.optimizer_args or ()),
         N_("Adafactor would ignore the learning rate."),
         N_("Leave its --optimizer_args as the program sets them."),
     ),

@@ -75,9 +75,11 @@ def choose_lora(client: Client, name: str = "") -> Checkpoint:
     there, TornCheckpoint where what is meant is cut off.
     """
     trained = list_checkpoints(client)
-    meant = [one for one in trained if name in (one.path.name, one.path.stem, str(one.step))] if name else trained
+    meant = [one for one in trained if not name or name in (one.path.name, one.path.stem, str(one.step))]
     if name and not meant:
-        meant = _others_named(client, name)
+        # A LoRA that somebody laid into `models/` under a name of their own: it is used where it is named, and never by default.
+        others = [path for path in client.models.glob("*.safetensors") if name in (path.name, path.stem)]
+        meant = [_look_at(path, _Named(path.stem, 0, None), {}) for path in others]
     whole = [one for one in meant if one.whole]
     if whole:
         # The finished LoRA has the step of the last checkpoint: of two that fit a step, it is the one meant.
@@ -88,12 +90,6 @@ def choose_lora(client: Client, name: str = "") -> Checkpoint:
     if meant:
         raise TornCheckpoint(name=name or meant[-1].path.stem, known=known)
     raise NoCheckpoint(name=name, known=known)
-
-
-def _others_named(client: Client, name: str) -> tuple[Checkpoint, ...]:
-    """A LoRA that somebody laid into `models/` under a name of their own: it is used where it is named, and never by default."""
-    here = (path for path in client.models.glob("*.safetensors") if name in (path.name, path.stem))
-    return tuple(_look_at(path, _Named(path.stem, 0, None), {}) for path in here)
 
 
 def _look_at(path: Path, name: _Named, ended: Mapping[int, int]) -> Checkpoint:
@@ -146,6 +142,14 @@ def read_plan(client: Client) -> TrainingPlan | None:
     return read_record(client.plan_file, TrainingPlan) if client.plan_file.exists() else None
 
 
+def with_version(client: Client, plan: TrainingPlan) -> TrainingPlan:
+    """The same training keeps its version and goes on; another one takes the next, so that no file is ever overwritten."""
+    saved = read_plan(client)
+    same = saved is not None and saved.teaches_the_same(plan)
+    version = saved.version if saved and same else newest_version(client) + 1
+    return plan.model_copy(update={"version": version})
+
+
 def final_lora(client: Client, plan: TrainingPlan) -> Path:
     """Where the finished LoRA of a plan lies, or will lie."""
     return client.models / f"{plan.output_name(client)}.safetensors"
@@ -161,13 +165,12 @@ def find_resume(client: Client, plan: TrainingPlan) -> Resume | None:
 
 
 def _states(client: Client, plan: TrainingPlan) -> list[Path]:
-    lora = plan.output_name(client)
-    return [path for path in _entries(client) if path.name.endswith("-state") and _lora_of(path.name) == lora]
-
-
-def _lora_of(stem: str) -> str:
-    name = _read_name(stem)
-    return name.lora if name else ""
+    states = []
+    for path in _entries(client):
+        name = _read_name(path.name)
+        if name and name.lora == plan.output_name(client) and path.name.endswith("-state"):
+            states.append(path)
+    return states
 
 
 def _is_whole_state(folder: Path) -> bool:
@@ -176,12 +179,10 @@ def _is_whole_state(folder: Path) -> bool:
     # PyTorch writes zip archives; a torn one lacks the directory at its end.
     written = {path.name.split(".")[0] for path in pickles if zipfile.is_zipfile(path)}
     complete = len(written) == len(pickles) and {"optimizer", "scheduler", "random_states_0"} <= written
-    return complete and is_whole(folder / "model.safetensors") and _has_step(folder / "train_state.json")
-
-
-def _has_step(file: Path) -> bool:
+    if not (complete and is_whole(folder / "model.safetensors")):
+        return False
     try:
-        return "current_step" in json.loads(file.read_text(encoding="utf-8"))
+        return "current_step" in json.loads((folder / "train_state.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return False
 

@@ -157,6 +157,11 @@ def estimate(plan: TrainingPlan) -> Estimate:
     """Memory, time and disk of a plan on its GPU, and whether it will work."""
     parts = _vram_parts(plan)
     refusals = find_refusals(plan)
+    embedded = plan.base_kind is BaseKind.EMBEDDED
+    checkpoint_mb = EMBEDDED.mb_per_dim * plan.dim if embedded else _trained_parameters(plan) * _BYTES["fp16"] / 1e6
+    checkpoints = plan.steps // plan.save_every + 1  # a file every so many steps, and the finished one
+    # A state holds the LoRA in fp32 and the optimizer's memory: what is trained without its gradients.
+    state_mb = checkpoint_mb / _BYTES["fp16"] * (_BYTES_PER_TRAINED[plan.optimizer] - 4)
     return Estimate(
         vram_parts=parts,
         vram_gb=_total(parts),
@@ -164,9 +169,9 @@ def estimate(plan: TrainingPlan) -> Estimate:
         refusals=refusals,
         seconds=_seconds(plan),
         epochs=plan.steps / plan.steps_per_epoch(),
-        checkpoint_mb=_checkpoint_mb(plan),
-        checkpoints=_checkpoints(plan),
-        disk_gb=_disk_gb(plan),
+        checkpoint_mb=checkpoint_mb,
+        checkpoints=checkpoints,
+        disk_gb=(checkpoint_mb * checkpoints + _STATES * state_mb) / 1000,
         cures=_cures(plan) if PlanRefusal.MEMORY in refusals else (),
     )
 
@@ -216,33 +221,23 @@ def _seconds(plan: TrainingPlan) -> float:
     return plan.steps * plan.gpu.seconds_per_step * shown
 
 
-def _checkpoint_mb(plan: TrainingPlan) -> float:
-    if plan.base_kind is BaseKind.EMBEDDED:
-        return EMBEDDED.mb_per_dim * plan.dim
-    return _trained_parameters(plan) * _BYTES["fp16"] / 1e6
-
-
-def _checkpoints(plan: TrainingPlan) -> int:
-    """A file every so many steps, and the finished one."""
-    return plan.steps // plan.save_every + 1
-
-
-def _disk_gb(plan: TrainingPlan) -> float:
-    """A state holds the LoRA in fp32 and the optimizer's memory: what is trained without its gradients."""
-    state_mb = _checkpoint_mb(plan) / _BYTES["fp16"] * (_BYTES_PER_TRAINED[plan.optimizer] - 4)
-    return (_checkpoint_mb(plan) * _checkpoints(plan) + _STATES * state_mb) / 1000
-
-
-_LADDER = (
+# The same cures in two orders. Advised before anything runs: the optimizer at once and dim in large steps, so that the pictures
+# stay at their resolution as long as something else makes the plan fit. Tried one after another when a GPU has run out of memory:
+# what costs the least likeness first, and dim in smaller steps.
+_ADVISED = (
     Cure("unet_only", True), Cure("optimizer", "AdamW8bit"), Cure("batch", 1), Cure("dim", 32), Cure("dim", 16), Cure("dim", 8),
     Cure("fp8", True), Cure("resolution", 768), Cure("resolution", 512), Cure("dim", 4),
+)  # fmt: skip
+_SMALLER = (
+    Cure("unet_only", True), Cure("batch", 1), Cure("resolution", 768), Cure("dim", 64), Cure("dim", 32), Cure("dim", 16),
+    Cure("dim", 8), Cure("optimizer", "AdamW8bit"), Cure("fp8", True), Cure("resolution", 512), Cure("dim", 4),
 )  # fmt: skip
 
 
 def _cures(plan: TrainingPlan) -> tuple[Cure, ...]:
     """The first cures that together make the plan fit; none where even all of them do not."""
     taken: dict[str, Cure] = {}
-    for cure in _LADDER:
+    for cure in _ADVISED:
         if not _helps(cure, plan):
             continue
         plan, taken[cure.setting] = cure.applied(plan), cure
@@ -257,15 +252,8 @@ def _helps(cure: Cure, plan: TrainingPlan) -> bool:
     return _total(_vram_parts(changed)) < _total(_vram_parts(plan)) and not set(find_refusals(changed)) - set(find_refusals(plan))
 
 
-# Tried one after another when a GPU runs out of memory: what costs the least likeness first.
-_SMALLER = (
-    Cure("unet_only", True), Cure("batch", 1), Cure("resolution", 768), Cure("dim", 64), Cure("dim", 32), Cure("dim", 16),
-    Cure("dim", 8), Cure("optimizer", "AdamW8bit"), Cure("fp8", True), Cure("resolution", 512), Cure("dim", 4),
-)  # fmt: skip
-
-
 def next_smaller(plan: TrainingPlan) -> Cure | None:
-    """The first change that lets a training need less memory: text caches, resolution, dim, optimizer, fp8; None at the bottom."""
+    """The first change that lets a training need less memory; None where nothing is left that would."""
     return next((cure for cure in _SMALLER if _helps(cure, plan)), None)
 
 
@@ -304,7 +292,7 @@ def explain(plan: TrainingPlan, refusal: PlanRefusal) -> tuple[str, str]:
     """What is wrong with a plan and what to do, in the user's language."""
     facts = {
         "gpu": plan.gpu.name, "vram": plan.gpu.vram_gb, "need": _total(_vram_parts(plan)), "warmup": plan.warmup,
-        "steps": plan.steps, "cures": ", ".join(str(step) for step in _cures(plan)) or _(NOTHING_FITS),
+        "steps": plan.steps, "cures": ", ".join(str(cure) for cure in _cures(plan)) or _(NOTHING_FITS),
     }  # fmt: skip
     return refusal.label.format(**facts), refusal.cure.format(**facts)
 

@@ -120,16 +120,14 @@ def export_lora(
 def find_preview(client: Client, checkpoint: Checkpoint) -> Path | None:
     """A picture to recognise a LoRA by: its own sample, else the last one before it or the newest portrait; None without any."""
     lora = client.lora_name(checkpoint.version)
-    samples = samples_of(client, lora, checkpoint.step) or _earlier_samples(client, lora, checkpoint.step)
+    samples = samples_of(client, lora, checkpoint.step)
+    if not samples:
+        # Of the last step before this one that was painted; names sort by step.
+        limit = f"{lora}-step{checkpoint.step:08d}"
+        earlier = sorted(path for path in client.samples.glob(f"{lora}-step*-0.png") if path.name < limit)
+        samples = tuple(earlier[-1:])
     portraits = sorted(client.output.glob("portrait_*.png"), key=lambda path: path.stat().st_mtime, reverse=True)
     return next(iter((*samples, *portraits)), None)
-
-
-def _earlier_samples(client: Client, lora: str, step: int) -> tuple[Path, ...]:
-    """The samples of the last step before this one that was painted; names sort by step."""
-    limit = f"{lora}-step{step:08d}"
-    earlier = sorted(path for path in client.samples.glob(f"{lora}-step*-0.png") if path.name < limit)
-    return tuple(earlier[-1:])
 
 
 def _installed(settings: Settings, to: Path | None) -> list[tuple[App, Path]]:
@@ -163,18 +161,15 @@ def _write(lora: _Lora, app: App, folder: Path) -> Path:
     if lora.preview:
         _copy(lora.preview, file.with_suffix(".preview.png" if app is App.A1111 else ".png"))
     if app is App.A1111:
-        write_text(file.with_suffix(".json"), json.dumps(_a1111_notes(lora), indent=2, ensure_ascii=False) + "\n")
+        # What A1111's card of a LoRA shows and fills in: its own keys.
+        card = {
+            "description": f"{lora.name}, SDXL LoRA", "sd version": "SDXL", "activation text": lora.client.id,
+            "preferred weight": WEIGHT, "negative text": "", "notes": _notes(lora),
+        }  # fmt: skip
+        write_text(file.with_suffix(".json"), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     else:
         write_text(file.with_suffix(".txt"), _notes(lora))
     return file
-
-
-def _a1111_notes(lora: _Lora) -> dict[str, object]:
-    """What A1111's card of a LoRA shows and fills in: its own keys."""
-    return {
-        "description": f"{lora.name}, SDXL LoRA", "sd version": "SDXL", "activation text": lora.client.id,
-        "preferred weight": WEIGHT, "negative text": "", "notes": _notes(lora),
-    }  # fmt: skip
 
 
 def _notes(lora: _Lora) -> str:

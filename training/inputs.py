@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 from client_folder.client import Client
 from config import PROGRAM, SDXL_ID, Settings
 from locales.language import N_, _
 from machine.base_models import INDEX, SDXL_MODEL, BaseKind, base_of
+from machine.gpu import GPUState
 from machine.models import find
-from training.plan import BaseFacts, DatasetFacts, TrainerKind
+from training.plan import BaseFacts, DatasetFacts, TrainerKind, TrainingPlan
 from utils import ModelMissing, NotReady, SettingRefused, TrainerMissing, known_sha256
 
 SCRIPT = "sdxl_train_network.py"
@@ -25,6 +26,7 @@ NO_DATASET = N_("there is no dataset yet.")
 EMPTY_CAPTION = N_("the caption {file} has no words in its first line, or is no UTF-8 text.")
 NO_FOLDER = N_("no folder in {folder} is named REPEATS_NAME, as in 8_{client}: sd-scripts would find 0 images.")
 NO_ACCELERATE_FILE = N_("there is no such file; make one with: accelerate config")
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "HF_HUB_DISABLE_TELEMETRY": "1", "COLUMNS": "250"}  # log lines wrap at the console's width
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})  # what sd-scripts reads, in either case
 
 
@@ -83,6 +85,16 @@ def launch_words(settings: Settings, trainer: Trainer) -> tuple[str, ...]:
     return str(trainer.python), "-m", "accelerate.commands.launch", "--config_file", str(file), str(trainer.script)
 
 
+def trainer_environment(plan: TrainingPlan, settings: Settings, card: GPUState | None) -> Mapping[str, str]:
+    """What the trainer finds in its environment: quiet libraries, the GPU that was planned for, no network where none is needed."""
+    environment = dict(QUIET)
+    if plan.tokenizers and Path(plan.base).exists():
+        environment["HF_HUB_OFFLINE"] = "1"
+    if card and not settings.accelerate_config and "CUDA_VISIBLE_DEVICES" not in os.environ:
+        environment["CUDA_VISIBLE_DEVICES"] = card.uuid
+    return environment
+
+
 def accelerate_file(settings: Settings) -> Path:
     """The user's own accelerate configuration; raises SettingRefused."""
     file = Path(settings.accelerate_config).expanduser()
@@ -123,20 +135,32 @@ def read_dataset(client: Client, kind: BaseKind) -> DatasetFacts:
 
     Regularisation pictures of the embedded base are drawn by code and so no part of the digest; others are.
     """
-    folders = [(folder, _repeats(folder)) for folder in _subfolders(client.training_data)]
-    pictures = {folder: _pictures(folder) for folder, repeats in folders if repeats}
-    images = sum(len(found) for found in pictures.values())
-    if not images:
+    pictures: list[Path] = []
+    stray = _pictures(client.training_data) if client.training_data.is_dir() else []
+    samples = 0
+    for folder in _subfolders(client.training_data):
+        found, repeats = _pictures(folder), folder.name.split("_")[0]  # how often an epoch shows them
+        if repeats.isdecimal() and int(repeats):
+            pictures += found
+            samples += int(repeats) * len(found)
+        else:  # sd-scripts passes it over
+            stray += found
+    if not pictures:
         # Pictures in a folder of another name: the commonest way to "0 images", and worth its own words.
-        stray = any(_pictures(folder) for folder, repeats in folders if not repeats) or _pictures_in(client.training_data)
         reason = _(NO_FOLDER).format(folder=client.training_data, client=client.id) if stray else _(NO_DATASET)
         raise NotReady(step=_(TRAINING), reason=reason)
-    brought = [] if kind is BaseKind.EMBEDDED else [p for folder in _subfolders(client.regularisation) for p in _pictures(folder)]
-    files = [file for picture in chain(*pictures.values(), brought) for file in _with_caption(picture)]
+    brought: list[Path] = []
+    if kind is not BaseKind.EMBEDDED:
+        for folder in _subfolders(client.regularisation):
+            brought += _pictures(folder)
+    files = [file for picture in (*pictures, *brought) for file in _with_caption(picture)]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(client.root).as_posix()}\0{known_sha256(file)}\n".encode())
     return DatasetFacts(
-        images=images,
-        samples_per_epoch=sum(repeats * len(pictures[folder]) for folder, repeats in folders if repeats),
-        digest=_digest_of_files(client, files),
+        images=len(pictures),
+        samples_per_epoch=samples,
+        digest=digest.hexdigest()[:16],
         regularised=kind is BaseKind.EMBEDDED or bool(brought),
     )
 
@@ -145,18 +169,8 @@ def _subfolders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
-def _repeats(folder: Path) -> int:
-    """How often an epoch shows the pictures of a folder, by its name; 0 where sd-scripts would pass it over."""
-    number = folder.name.split("_")[0]
-    return int(number) if number.isdecimal() else 0
-
-
 def _pictures(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in _PICTURES)
-
-
-def _pictures_in(folder: Path) -> list[Path]:
-    return _pictures(folder) if folder.is_dir() else []
 
 
 def _with_caption(picture: Path) -> list[Path]:
@@ -164,24 +178,13 @@ def _with_caption(picture: Path) -> list[Path]:
     caption = picture.with_suffix(".txt")
     if not caption.exists():
         return [picture]
-    if not _is_caption(caption):
+    try:
+        words = caption.read_text(encoding="utf-8").partition("\n")[0].strip()  # the trainers look at the first line, as UTF-8
+    except UnicodeDecodeError:
+        words = ""
+    if not words:
         raise NotReady(step=_(TRAINING), reason=_(EMPTY_CAPTION).format(file=caption))
     return [picture, caption]
-
-
-def _is_caption(file: Path) -> bool:
-    """Whether there are words where the trainers look: in the first line, as UTF-8."""
-    try:
-        return bool(file.read_text(encoding="utf-8").partition("\n")[0].strip())
-    except UnicodeDecodeError:
-        return False
-
-
-def _digest_of_files(client: Client, files: Sequence[Path]) -> str:
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.relative_to(client.root).as_posix()}\0{known_sha256(file)}\n".encode())
-    return digest.hexdigest()[:16]
 
 
 def forget_caches(client: Client) -> None:

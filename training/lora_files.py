@@ -11,16 +11,15 @@ import shutil
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from client_folder.client import Client
 from training.checkpoints import Checkpoint, choose_lora, list_checkpoints
 from training.runs import losses_of, read_runs
-from training.sample_sheet import write_sample_sheet
-from training.samples import samples_of
+from training.samples import samples_of, write_sample_sheet
 from utils import Event, Progress, replacing, sha256_file
 
-# What sd-scripts writes of captions and folders: a client's words and name leave the house with the file.
+# What sd-scripts writes of captions and folders: a client's words and name leave this machine with the file.
 TELLTALE = ("ss_tag_frequency", "ss_datasets", "ss_dataset_dirs", "ss_reg_dataset_dirs", "ss_training_comment")
 _METADATA = "__metadata__"
 _LENGTH_BYTES = 8
@@ -63,7 +62,8 @@ def look_closely(client: Client) -> Generator[Event, None, LoraFiles]:
         captions = any(name in header for name in TELLTALE)
         found.append(LoraFile(one, sha256_file(one.path), losses.get(one.step), samples_of(client, lora, one.step), captions))
         yield Progress("checkpoints", number, len(checkpoints), one.path.name)
-    sheets = [write_sample_sheet(client, version) for version in sorted({one.version for one in checkpoints})]
+    versions = sorted({one.version for one in checkpoints})
+    sheets = [write_sample_sheet(client, version) for version in versions]
     return LoraFiles(tuple(found), tuple(sheet for sheet in sheets if sheet))
 
 
@@ -91,15 +91,11 @@ def read_metadata(path: Path) -> dict[str, str]:
 def copy_lora(source: Path, target: Path, *, without_captions: bool) -> None:
     """Copy a whole LoRA, atomically, onto itself too; `without_captions` leaves the telltale entries of its header out."""
     with replacing(target) as part, source.open("rb") as old, part.open("wb") as new:
-        header = _read_header(old)
+        length = int.from_bytes(old.read(_LENGTH_BYTES), "little")
+        header: dict[str, Any] = json.loads(old.read(length))  # what is left to read are the tensors
         if without_captions:
             header[_METADATA] = {name: value for name, value in header.get(_METADATA, {}).items() if name not in TELLTALE}
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
         text += b" " * (-len(text) % 8)  # tensors begin at a multiple of eight, as safetensors writes them
         new.write(len(text).to_bytes(_LENGTH_BYTES, "little") + text)
         shutil.copyfileobj(old, new, _COPY_BYTES)
-
-
-def _read_header(file: BinaryIO) -> dict[str, Any]:
-    """The header of an open file, which stands at its tensors then."""
-    return dict(json.loads(file.read(int.from_bytes(file.read(_LENGTH_BYTES), "little"))))

@@ -83,7 +83,8 @@ def watch(child: Generator[Line | Heartbeat, None, ProcessResult], watched: Watc
                 said.append(rest)
         silent = now - heard if now - heard >= _SILENCE_SECONDS else 0.0
         tick = replace(tick, **memory.look(now), silent_seconds=silent)
-        tick = _with_sample(watched, tick)
+        if gathered := gather_samples(watched.client, watched.plan):
+            tick = replace(tick, sample=str(gathered[-1]))
         _note(watched, tick)
         yield tick
         tick = replace(tick, checkpoint="", sample="")  # told once
@@ -107,11 +108,6 @@ class _Memory:
         return self._found
 
 
-def _with_sample(watched: Watched, tick: TrainingTick) -> TrainingTick:
-    gathered = gather_samples(watched.client, watched.plan)
-    return replace(tick, sample=str(gathered[-1])) if gathered else tick
-
-
 def _note(watched: Watched, tick: TrainingTick) -> None:
     """Write the run's record where a checkpoint was saved or the probe is over, and stop a run that spills."""
     run, done = watched.run, tick.step - watched.begun
@@ -122,7 +118,9 @@ def _note(watched: Watched, tick: TrainingTick) -> None:
     elif tick.checkpoint:
         write_record(watched.file, run)
     if done >= PROBE_STEPS and is_spilling(watched.plan, tick):
-        fail(watched, told_by_spill(_spill_evidence(watched.plan, tick)))
+        memory = f", {tick.vram_gb:.1f} / {tick.vram_total_gb:.1f} GB" if tick.vram_gb and tick.vram_total_gb else ""
+        speed = f"{tick.seconds_per_step:.1f} s/it, {planned_seconds(watched.plan):.1f} s/it"
+        fail(watched, told_by_spill(speed + memory))
 
 
 def is_spilling(plan: TrainingPlan, tick: TrainingTick) -> bool:
@@ -140,11 +138,6 @@ def is_spilling(plan: TrainingPlan, tick: TrainingTick) -> bool:
 def planned_seconds(plan: TrainingPlan) -> float:
     """Seconds a step, as the plan expects them."""
     return estimate(plan).seconds / plan.steps
-
-
-def _spill_evidence(plan: TrainingPlan, tick: TrainingTick) -> str:
-    memory = f", {tick.vram_gb:.1f} / {tick.vram_total_gb:.1f} GB" if tick.vram_gb and tick.vram_total_gb else ""
-    return f"{tick.seconds_per_step:.1f} s/it, {planned_seconds(plan):.1f} s/it{memory}"
 
 
 def read_line(text: str, last: TrainingTick, begun: int = 0) -> TrainingTick:

@@ -1,6 +1,6 @@
 """From a GPU, a preset, a dataset and a base model to a training plan and the trainer's command line.
 
-Pure and instant: no GPU is asked and no file is read. What a plan costs, and whether it works, is for `training_cost`.
+Pure and instant: no GPU is asked and no file is read. What a plan costs, and whether it works, is for `cost`.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ _BY_VRAM = (
 _SDXL_SAVE_EVERY = 250
 
 
-# What the original plan names for its cards, text encoders trained too; `training_cost` tells what is true of it.
+# What the original plan names for its cards, text encoders trained too; `cost` tells what is true of it.
 _ORIGINAL_8GB: Mapping[str, object] = {
     "dim": 96, "alpha": 48, "resolution": 1024, "batch": 1, "accumulation": 2, "precision": "fp16", "optimizer": "AdamW8bit",
     "fp8": False, "unet_only": False,
@@ -269,11 +269,11 @@ def _embedded_values(preset: Preset, base: BaseFacts) -> dict[str, object]:
 
 
 def _sdxl_values(profile: GPUProfile, preset: Preset, base: BaseFacts) -> dict[str, object]:
-    cure = next(cure for cure in _BY_VRAM if profile.vram_gb >= cure.vram_gb)
+    row = next(row for row in _BY_VRAM if profile.vram_gb >= row.vram_gb)
     return {
-        "dim": cure.dim, "alpha": cure.dim / 2, "resolution": cure.resolution, "batch": cure.batch,
-        "precision": _precision_for(profile), "fp8": cure.fp8 and base.trainer is TrainerKind.SD_SCRIPTS,
-        "optimizer": cure.optimizer, "steps": preset.steps, "learning_rate": preset.learning_rate,
+        "dim": row.dim, "alpha": row.dim / 2, "resolution": row.resolution, "batch": row.batch,
+        "precision": _precision_for(profile), "fp8": row.fp8 and base.trainer is TrainerKind.SD_SCRIPTS,
+        "optimizer": row.optimizer, "steps": preset.steps, "learning_rate": preset.learning_rate,
         "scheduler": "cosine_with_restarts", "warmup": preset.steps // 10, "save_every": _SDXL_SAVE_EVERY,
         "sample_every": _SDXL_SAVE_EVERY,
     }  # fmt: skip

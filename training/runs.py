@@ -87,4 +87,8 @@ def read_runs(client: Client) -> tuple[RunRecord, ...]:
 
 def losses_of(runs: tuple[RunRecord, ...], version: int) -> dict[int, float]:
     """The loss at each checkpoint of one version, by step; a later run counts."""
-    return {step: loss for run in runs if run.version == version for step, loss in run.losses.items()}
+    losses: dict[int, float] = {}
+    for run in runs:
+        if run.version == version:
+            losses |= run.losses
+    return losses

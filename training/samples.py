@@ -1,4 +1,5 @@
-"""Pictures painted while training: the fixed prompts, and gathering what sd-scripts paints into the client's `samples/`.
+"""Pictures painted while training: the fixed prompts, what sd-scripts paints gathered into the client's `samples/`, and the sheet
+that shows them side by side, so that a checkpoint can be chosen by eye.
 
 sd-scripts paints into `models/sample/` and nowhere else, under `NAME_000250_00_20260101120000_42.png`: the step, the number of the
 prompt, the time, the seed.
@@ -12,10 +13,14 @@ from pathlib import Path
 
 from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
+from locales.language import _
 from machine.base_models import BaseKind
+from pictures.contact_sheet import Cell, contact_sheet
 from training.plan import TrainingPlan, run_name
+from training.runs import losses_of, read_runs
 from utils import write_text
 
+CELL_PX = 224  # of the sheet
 _SAMPLES = 2  # of the recommended prompts: each costs a picture at every checkpoint
 _NEGATIVE = "blurry, deformed, watermark"
 _SEED = 42  # the same at every step: only the LoRA differs from one sample to the next
@@ -82,3 +87,29 @@ def samples_by_step(client: Client, lora: str) -> dict[tuple[int, int], Path]:
     """The gathered samples of a LoRA, by step and number of the prompt."""
     named = {path: _GATHERED.fullmatch(path.stem) for path in client.samples.glob("*.png")}
     return {(int(name["step"]), int(name["prompt"])): path for path, name in named.items() if name and name["lora"] == lora}
+
+
+def write_sample_sheet(client: Client, version: int) -> Path | None:
+    """The sheet of one version of a client's LoRA, a row a prompt and a column a step, with the loss at each checkpoint.
+
+    None where no sample was painted.
+    """
+    samples = samples_by_step(client, client.lora_name(version))
+    if not samples:
+        return None
+    losses = losses_of(read_runs(client), version)
+    steps = sorted({step for step, _prompt in samples})
+    known = dict(enumerate(prompts_of(client)))
+    rows, titles = [], []
+    for prompt in sorted({prompt for _step, prompt in samples}):
+        row = []
+        for step in steps:
+            label = _("step {step}").format(step=step)
+            if (loss := losses.get(step)) is not None:
+                label += "\n" + _("loss {loss:.3f}").format(loss=loss)
+            row.append(Cell(samples.get((step, prompt)), label))
+        rows.append(row)
+        titles.append(known.get(prompt, str(prompt)))
+    sheet = client.samples_sheet(version)
+    contact_sheet(rows, sheet, titles=titles, cell_px=CELL_PX)
+    return sheet

@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
 from pydantic import Field
 
@@ -178,7 +178,7 @@ def install_trainer(home: Path, settings: Settings, plan: TrainerPlan) -> Genera
         yield Progress(STAGE, number, len(STEPS), _(STEPS[name]))
         if _done(plan).get(name) != _digest(plan, name):
             yield from step(plan, number)
-            _mark(plan, name)
+            write_record(plan.folder / "setup.json", _Done(steps={**_done(plan), name: _digest(plan, name)}))
     yield Progress(STAGE, len(STEPS) - 1, len(STEPS), _(STEPS[PROOF]))
     options = yield from _ask_the_parser(plan)
     found = {
@@ -196,10 +196,6 @@ def _done(plan: TrainerPlan) -> dict[str, str]:
         return read_record(plan.folder / "setup.json", _Done).steps
     except (FileNotFoundError, BrokenFile):
         return {}
-
-
-def _mark(plan: TrainerPlan, name: str) -> None:
-    write_record(plan.folder / "setup.json", _Done(steps={**_done(plan), name: _digest(plan, name)}))
 
 
 def _digest(plan: TrainerPlan, name: str) -> str:
@@ -285,12 +281,8 @@ def _run(plan: TrainerPlan, step: str, number: int, argv: Sequence[str], cure: s
         result: ProcessResult = end.value
     except FileNotFoundError as error:
         raise SetupFailed(step=_(STEPS[step]), evidence=str(argv[0]), cure=cure, log=plan.log) from error
-    if result.returncode != 0:
-        _fail(plan, step, result, cure)
-    return result
-
-
-def _fail(plan: TrainerPlan, step: str, result: ProcessResult, cure: str) -> NoReturn:
+    if result.returncode == 0:
+        return result
     telling = next((line for line in reversed(result.tail) if _OFFLINE.search(line)), "")
     last = telling or next((line for line in reversed(result.tail) if line.strip()), str(result.returncode))
     raise SetupFailed(step=_(STEPS[step]), evidence=last.strip(), cure=cure or _(SEE_LOG), log=plan.log)

@@ -77,7 +77,8 @@ def start_server(client: Client) -> Generator[Event, None, Curves]:
         while not address:
             yield Progress("tensorboard", 0, 0)
             time.sleep(_LOOK_SECONDS)
-            address = _address_in(log.read_text(encoding="utf-8", errors="replace"))
+            found = _ADDRESS.search(log.read_text(encoding="utf-8", errors="replace"))
+            address = found["address"] if found else ""
             if child.poll() is not None or time.monotonic() - started > _START_SECONDS:
                 raise MissingLibrary(package="tensorboard")
         write_record(
@@ -89,11 +90,6 @@ def start_server(client: Client) -> Generator[Event, None, Curves]:
             child.kill()
             child.wait()
     return Curves(address)
-
-
-def _address_in(said: str) -> str:
-    found = _ADDRESS.search(said)
-    return found["address"] if found else ""
 
 
 def stop_server(client: Client) -> Curves:

@@ -213,7 +213,7 @@ def test_the_embedded_bases_own_guidance_may_be_given(tmp_path: Path) -> None:
 
 def test_looking_at_a_base_loads_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys\nfrom pathlib import Path\nfrom base_models import find_base\nfrom config import Settings\n"
+        "import sys\nfrom pathlib import Path\nfrom machine.base_models import find_base\nfrom config import Settings\n"
         f"base = find_base(Path({str(tmp_path)!r}), Settings())\nprint(base.digest, 'torch' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, env=dict(os.environ))

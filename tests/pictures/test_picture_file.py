@@ -15,18 +15,8 @@ from PIL import Image, ImageCms, PngImagePlugin
 
 from client_folder.reasons import Reason
 from embedded.drawing.camera_raw import write_dng
-from pictures.picture_file import (
-    MAX_PIXELS,
-    PICTURE_ENDINGS,
-    RAW_ENDINGS,
-    EmbeddedText,
-    UnreadablePicture,
-    decode,
-    list_pictures,
-    read_embedded,
-    read_header,
-    survey,
-)
+from pictures.listing import PICTURE_ENDINGS, RAW_ENDINGS, list_pictures, survey
+from pictures.picture_file import MAX_PIXELS, EmbeddedText, UnreadablePicture, decode, read_embedded, read_header
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "photos"
 RED, BLUE, GREEN, WHITE = (220, 30, 30), (30, 30, 220), (30, 200, 30), (245, 245, 245)

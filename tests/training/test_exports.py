@@ -29,7 +29,7 @@ from training.exports import TITLES, App, export_lora
 from training.lock import hold_gpu
 from training.lora_files import look_closely, read_metadata, strip_captions
 from training.queue import Outcome, last_queue
-from training.sample_sheet import CELL_PX
+from training.samples import CELL_PX
 from training.tensorboard_server import find_server, start_server, stop_server
 from utils import ClientMissing, FolderMissing, NotReady, sha256_file
 

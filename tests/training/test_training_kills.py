@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings, save_settings
-from lora_trainer import EMBEDDED_SCRIPT
+from training.inputs import EMBEDDED_SCRIPT
 
 PROGRAM = Path(__file__).resolve().parents[2] / "avatar_pipeline.py"
 STEPS = 24

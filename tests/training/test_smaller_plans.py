@@ -18,7 +18,7 @@ from training.runs import read_runs
 from training.samples import samples_of
 from utils import Notice, PlanRefused, TrainerFailed, TrainingTick
 
-FITS = "768,768"  # what fits of a 12 GB plan
+FITS = "768,768"  # the first smaller plan of a 12 GB one
 
 
 def save_memory(client, settings):
@@ -53,7 +53,7 @@ def test_where_nobody_is_asked_smaller_plans_are_taken_and_recorded(client, sett
     assert [one.outcome for one in read_runs(client)][-1] == "done"
 
 
-def test_the_ladder_ends(client, settings, play):
+def test_smaller_plans_come_to_an_end(client, settings, play):
     play("oom")
     with pytest.raises(TrainerFailed) as failed:
         save_memory(client, settings)
