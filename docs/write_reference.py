@@ -6,23 +6,26 @@ writes it. With `--check` nothing is written: the pages that are not what the co
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-if str(DOCS.parent) not in sys.path:
-    sys.path.insert(0, str(DOCS.parent))  # the program's modules, wherever this was started from
+ROOT = DOCS.parent
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))  # the program's modules, wherever this was started from
 
 from pydantic import BaseModel  # noqa: E402
 
-from actions.table import ROWS  # noqa: E402
+from actions.reference import ActionReference, FlagReference, actions_reference  # noqa: E402
 from config import GPU_PROFILES, PRESETS, DatasetDistribution, QualityLimits, RawLimits, Settings  # noqa: E402
 from machine.models import MODELS, USUAL, Origin  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _UNIT = re.compile(r" \[(.+)\]$")  # behind a description, where a setting has a unit
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s")
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -54,8 +57,33 @@ def fields(model: type[BaseModel], prefix: str = "") -> str:
 
 
 def actions() -> str:
-    """Every action with what it does, in the order of the help."""
-    return _table(("action", "what it does"), [(f"`{row.name}`", row.label) for row in ROWS])
+    """Every action in the order of the help, each with its words, its options and the keys of its answer."""
+    described = actions_reference()
+    index = _table(("action", "what it does"), [(f"[`{one.name}`](#{one.name})", one.label) for one in described])
+    return "\n".join((index, *map(_action, described)))
+
+
+def _action(action: ActionReference) -> str:
+    rows = [_flag_row(flag) for flag in action.flags]
+    parts = [f"### `{action.name}`\n{action.label}.\n"]
+    if rows:
+        parts.append(_table(("word or option", "choices", "default", "meaning"), rows))
+    answers = "; or ".join(_codes(keys) for keys in action.answers)
+    plan = f" With `--plan`: {_codes(action.plan)}." if action.plan else ""
+    parts.append(f"Keys of the `--json` answer: {answers}.{plan}\n")
+    return "\n".join(parts)
+
+
+def _flag_row(flag: FlagReference) -> tuple[str, ...]:
+    option = flag.flag.startswith("-")
+    shown = f"{flag.flag} {flag.metavar}".strip() if option else flag.metavar or flag.flag
+    again = " (may be repeated)" if option else " (one or more)" if flag.required else " (any number)"
+    default = "needed" if flag.required else f"`{flag.default}`" if flag.default else ""
+    return f"`{shown}`{again if flag.repeatable else ''}", _codes(flag.choices), default, flag.help.rstrip(":")
+
+
+def _codes(words: Sequence[str]) -> str:
+    return ", ".join(f"`{word}`" for word in words)
 
 
 def cards() -> str:
@@ -81,6 +109,50 @@ def models() -> str:
     return _table(("name", "model", "GB to download", "licence", "fetched where none is named"), rows)
 
 
+def modules() -> str:
+    """Every package and module of the repository with the first sentence of its docstring; of test files the names alone."""
+    packages = [folder for path in sorted(ROOT.glob("*/__init__.py")) for folder in (path.parent, *_packages_in(path.parent))]
+    parts = ["### At the top\n" + _module_lines(sorted(ROOT.glob("*.py")))]
+    for folder in packages:
+        lines = _module_lines(path for path in sorted(folder.glob("*.py")) if path.name != "__init__.py")
+        parts.append(f"### `{folder.relative_to(ROOT).as_posix()}/`\n{first_sentence(folder / '__init__.py')}\n\n{lines}")
+    parts.append("### `docs/`\n" + _module_lines(sorted(DOCS.glob("*.py"))))
+    return "\n".join((*parts, "### `tests/`\n" + _test_lines(ROOT / "tests")))
+
+
+def _packages_in(folder: Path) -> list[Path]:
+    return [path.parent for path in sorted(folder.glob("*/__init__.py"))]
+
+
+def _module_lines(paths: Iterable[Path]) -> str:
+    return "".join(f"- `{path.name}`: {first_sentence(path)}\n" for path in paths)
+
+
+def _test_lines(tests: Path) -> str:
+    """What tests share, a line each; then the tests by folder."""
+    by_folder: dict[str, list[str]] = {}
+    shared = []
+    for path in sorted(tests.rglob("*.py")):
+        name, folder = path.relative_to(tests).as_posix(), path.parent.relative_to(tests).as_posix()
+        if path.name.startswith("test_"):
+            by_folder.setdefault(folder, []).append(path.name)
+        else:
+            shared.append(f"- `{name}`: {first_sentence(path)}\n")
+    own = (
+        f"- {'at the top' if folder == '.' else f'`{folder}/`'}: {_codes(names)}\n" for folder, names in sorted(by_folder.items())
+    )
+    return "".join((*shared, *own))
+
+
+def first_sentence(path: Path) -> str:
+    """The first sentence of a module's docstring, on one line; raises ValueError where it has none."""
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    if not docstring:
+        raise ValueError(f"{path} has no docstring")
+    paragraph = docstring.split("\n\n")[0]
+    return _SENTENCE_END.split(" ".join(paragraph.split()), maxsplit=1)[0]
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "settings": lambda: fields(Settings),
     "quality": lambda: fields(QualityLimits, "quality."),
@@ -90,6 +162,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "presets": presets,
     "models": models,
     "actions": actions,
+    "modules": modules,
 }
 
 
@@ -102,7 +175,7 @@ def main(argv: Sequence[str]) -> int:
     """Write the pages, or with `--check` only say which are stale; returns the exit code."""
     stale = [page for page in sorted(DOCS.rglob("*.md")) if (text := page.read_text(encoding="utf-8")) != written(text)]
     for page in stale:
-        print(page.relative_to(DOCS.parent).as_posix())
+        print(page.relative_to(ROOT).as_posix())
         if "--check" not in argv:
             page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     return 1 if stale and "--check" in argv else 0

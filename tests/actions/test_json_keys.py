@@ -1,7 +1,7 @@
 """The JSON that scripts rely on: what each action answers on the demo's client has the keys and types that are on record.
 
-`PYTHONPATH=. python tests/test_json_keys.py HOME ANSWER` writes the record anew, only for keys added on purpose: from a home in
-which the demo ran, and from the file of its answer.
+`PYTHONPATH=. python tests/actions/test_json_keys.py HOME ANSWER` writes the record anew, only for keys added on purpose: from a
+home in which the demo ran, and from the file of its answer.
 """
 
 import json
