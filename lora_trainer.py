@@ -18,37 +18,26 @@ from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind
-from machine.processes import end_orphan, run_child
+from machine.processes import end_orphan
 from training.arguments import check_arguments
 from training.checkpoints import (
     Checkpoint,
     clear_up,
-    drop_noise,
     final_lora,
     find_resume,
-    finish,
     is_whole,
     list_checkpoints,
     read_plan,
     with_version,
 )
-from training.cost import Estimate, estimate, next_smaller, refuse, take_smaller
-from training.diagnosis import Cause, diagnose
+from training.cost import Estimate, estimate, refuse
 from training.errors import PlanRefused
 from training.inputs import (
-    QUIET,
     TRAINING,
-    Trainer,
     count_processes,
-    find_trainer,
-    forget_caches,
-    launch_words,
     read_base,
     read_dataset,
-    trainer_environment,
 )
-from training.lock import hold_gpu
-from training.monitor import MemoryFull, Watched, fail, watch
 from training.plan import (
     Overrides,
     TrainerKind,
@@ -57,11 +46,11 @@ from training.plan import (
     make_plan,
     original_of,
     original_values,
-    run_name,
 )
 from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_queue, queue_file
-from training.runs import begin_run, end_run, read_runs
-from training.samples import gather_samples, write_prompts, write_sample_sheet
+from training.run import run_or_take_smaller
+from training.runs import read_runs
+from training.samples import gather_samples, write_sample_sheet
 from utils import Event, Notice, NotReady, PipelineError, TrainingTick, as_pipeline_error, log, sweep_parts, write_record
 
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
@@ -72,7 +61,6 @@ UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")
 NO_ORIGINAL = N_("the original plan names no values for {gpu}.")
 USE_RECOMMENDED = N_("Use the recommended values.")
-TAKING_SMALLER = N_("{cause} Trying again with {smaller}.")
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -152,10 +140,6 @@ def _refuse_choice(name: str, known: Sequence[str]) -> NoReturn:
 
 
 # --- the run ----------------------------------------------------------------------------------------------------------
-# What the real script's own parser says to the words; it loads no model, but takes as long to import as it always does.
-_PROOF = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); import sdxl_train_network as s; s.setup_parser().parse_args(sys.argv[1:])"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +179,7 @@ def train(
             from embedded.drawing.regularisation import draw_regularisation
 
             yield from draw_regularisation(client.regularisation)
-        begun, plan = yield from _run_or_take_smaller(client, settings, plan, take_smaller_plans)
+        begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans)
     # Samples came since the sheet was written, or a killed run could not write it.
     outdated = gather_samples(client, plan) or begun < plan.steps or not client.samples_sheet(plan.version).is_file()
     sheet = write_sample_sheet(client, plan.version) if outdated else client.samples_sheet(plan.version)
@@ -203,22 +187,6 @@ def train(
     yield TrainingTick(plan.steps, plan.steps)
     of_plan = tuple(one for one in list_checkpoints(client) if one.version == plan.version)
     return TrainingReport(final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet)
-
-
-def _run_or_take_smaller(
-    client: Client, settings: Settings, plan: TrainingPlan, take_smaller_plans: bool
-) -> Generator[Event, None, tuple[int, TrainingPlan]]:
-    """Run the plan, or where that is asked for the next smaller one that fits: the step it began at, and what was trained."""
-    while True:
-        try:
-            return (yield from _run(client, settings, plan)), plan
-        except MemoryFull as full:
-            cure = next_smaller(plan)
-            if not take_smaller_plans or cure is None:
-                raise
-            yield Notice(TAKING_SMALLER, {"cause": full.facts["cause"], "smaller": cure})
-            plan = with_version(client, take_smaller(plan, cure))
-            refuse(plan)
 
 
 def trained_lora(client: Client) -> Path | None:
@@ -231,56 +199,6 @@ def trained_lora(client: Client) -> Path | None:
     except NotReady:
         return None
     return final_lora(client, plan) if current else None
-
-
-def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Event, None, int]:
-    """Run the trainer once to the end of the plan, or end it with this generator; the step it began at.
-
-    Raises TrainerFailed, MemoryFull or GPUBusy.
-    """
-    card = hardware.largest_gpu() if plan.gpu.vram_gb else None
-    with hold_gpu(card.uuid if card else "", plan.gpu.name, client.id) as beside_the_lock:
-        trainer, resume = find_trainer(client.home, settings, Path(plan.base)), find_resume(client, plan)
-        written = client.models / f"{run_name(plan, client, resume)}.safetensors"
-        written.unlink(missing_ok=True)  # torn, or it would have been taken for the result; what is there at the end must be new
-        if resume is None:
-            client.train_log.unlink(missing_ok=True)
-            forget_caches(client)
-        write_prompts(client, plan)
-        write_record(client.plan_file, plan)
-        begun = resume.step if resume else 0
-        argv = kohya_arguments(plan, client, resume)
-        watched = Watched(client, plan, begun, *begin_run(client, plan, argv, begun))
-        if trainer.kind is TrainerKind.SD_SCRIPTS:
-            yield from _ask_the_parser(trainer, argv, watched)
-        words = (*launch_words(settings, trainer), *argv)
-        environment = trainer_environment(plan, settings, card)
-        try:
-            with closing(run_child(words, client.train_log, environment, client.trainer_pid, *beside_the_lock)) as child:
-                ended = yield from watch(child, watched)
-        finally:
-            if watched.run.outcome == Cause.NAN.value:
-                drop_noise(client, plan, watched.run.steps)
-    if ended.returncode != 0 or not is_whole(written):
-        fail(watched, diagnose(ended.lines, ended.returncode))
-    finish(client, plan, resume)
-    end_run(watched.file, watched.run, "done")
-    return begun
-
-
-def _ask_the_parser(trainer: Trainer, argv: Sequence[str], watched: Watched) -> Generator[Event, None, None]:
-    """Let the installed script's own parser read the words before anything is loaded; raises TrainerFailed."""
-    proof = (str(trainer.python), "-c", _PROOF, str(trainer.script.parent), *argv)
-    with closing(run_child(proof, watched.client.train_log, QUIET, watched.client.trainer_pid)) as child:
-        while True:
-            try:
-                next(child)
-            except StopIteration as end:
-                result = end.value
-                break
-            yield TrainingTick(watched.begun, watched.plan.steps)
-    if result.returncode != 0:
-        fail(watched, diagnose(result.tail, result.returncode))
 
 
 def run_queue(
