@@ -7,8 +7,7 @@ import re
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from client_folder.client import Client
 from client_folder.lookup import read_detected_faces
@@ -22,6 +21,9 @@ from faces.quality import MEASURES
 from faces.verdicts import decide, identity_of
 from pictures.picture_file import UnreadablePicture, decode
 from utils import Event, Progress, sweep_parts, write_record
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _OURS = re.compile(r"(mj|real)_[0-9a-f]{12}\.(png|json)")
 _COLUMNS = (
