@@ -146,6 +146,21 @@ def test_a_grid_is_offered_to_be_split(home, tmp_path):
     assert len(client.pictures()) == 5
 
 
+def test_esc_in_a_question_of_yes_or_no_leads_back_and_is_no_answer(home):
+    create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("2", "enter")
+        terminal.wait_for("3) erase it")
+        terminal.press("3", "enter")
+        terminal.wait_for("Export everything known of the client before it is erased?")
+        terminal.press("escape")
+        assert "Go ahead?" not in terminal.wait_for(NEXT, "0) Back")
+    assert [client.id for client in list_clients(home)] == ["ana"]
+
+
 def test_a_client_is_exported_where_it_is_erased_and_before_that(home):
     client = create_client(home, "ana")
     (home / "elsewhere").mkdir()
