@@ -239,6 +239,14 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy on another disk, or on a file system without links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 def sweep_parts(folder: Path) -> None:
     """Remove what a killed run left half written; call only while holding the client's lock."""
     for part in folder.glob(f".*{PART}"):

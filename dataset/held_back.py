@@ -5,8 +5,6 @@ Photos belong to one scene where one nearly repeats another or was taken within 
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +18,7 @@ from client_folder.client import Client
 from client_folder.records import Source, Verdict
 from config import DatasetDistribution
 from pictures.photo_analysis import bits_apart
-from utils import Record, replacing, sweep_parts, write_record
+from utils import Record, link_or_copy, replacing, sweep_parts, write_record
 
 MOST = 0.5  # of the photos: an exam must never cost training more than it leaves
 
@@ -150,10 +148,7 @@ def hold_back(client: Client, exam: Exam) -> None:
         for stem in exam.stems:
             crop = client.processed / f"{stem}.png"
             with replacing(client.exam / crop.name) as part:
-                try:
-                    os.link(crop, part)
-                except OSError:  # another disk, or a file system without links
-                    shutil.copyfile(crop, part)
+                link_or_copy(crop, part)
         write_record(client.exam_file, ExamRecord(scenes=exam.held))
         for path in _strays(client, exam):
             path.unlink()

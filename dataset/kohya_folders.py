@@ -6,9 +6,7 @@ caption stays; what the trainer cached from a picture or caption that has change
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +30,7 @@ from dataset.findings import FEW_PICTURES, SHARE_WARNING, Finding, FindingCode
 from dataset.held_back import Exam, plan_exam
 from dataset.photo_captions import descriptions
 from locales.language import N_
-from utils import BrokenFile, PipelineError, read_record, replacing, write_record, write_text
+from utils import BrokenFile, PipelineError, link_or_copy, read_record, replacing, write_record, write_text
 
 _OURS = re.compile(r"((?:mj|real)_[0-9a-f]{12})(?:\.png|\.txt|_.*\.npz)")
 
@@ -233,10 +231,7 @@ def place(entry: DatasetEntry, item: Item, text: str) -> None:
     for cache in entry.folder.glob(f"{entry.stem}_*.npz"):
         cache.unlink()
     with replacing(entry.folder / f"{entry.stem}.png") as part:
-        try:
-            os.link(entry.crop, part)
-        except OSError:  # another disk, or a file system without links
-            shutil.copyfile(entry.crop, part)
+        link_or_copy(entry.crop, part)
     if read_caption(entry.folder, entry.stem) != text:
         write_text(entry.folder / f"{entry.stem}.txt", f"{text}\n")
 
