@@ -45,7 +45,18 @@ from portraits.sheet import SHEET_CELL_PX, sheet_rows
 from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
 from training.checkpoints import choose_lora
-from utils import Event, FolderMissing, ModelMissing, NotReady, PipelineError, Progress, known_sha256, read_record, sweep_parts
+from utils import (
+    Event,
+    FolderMissing,
+    ModelMissing,
+    NotReady,
+    PipelineError,
+    Progress,
+    known_sha256,
+    read_record,
+    sweep_parts,
+    whole_png,
+)
 
 STAGE = "generate"
 SWAP_STAGE = "swap"
@@ -146,7 +157,7 @@ def plan_portraits(
             problem=_("{count} portraits at once.").format(count=len(pieces)), cure=_("Ask for fewer prompts, seeds or weights.")
         )
     return PortraitPlan(
-        setup, files, requests, prompts, size, len(pieces), sum(not piece.file.exists() for piece in pieces),
+        setup, files, requests, prompts, size, len(pieces), sum(not whole_png(piece.file) for piece in pieces),
         negative_ignored=not setup.recipe.negative and bool(prompt_options.negative),
         upscaler=choose_upscaler(client.home, settings, image_options.upscaler) if image_options.upscaler else None,
     )  # fmt: skip
@@ -157,7 +168,7 @@ def generate(
 ) -> Generator[Event, None, PortraitReport]:
     """Paint what is missing of a plan into the client's output, and lay all of it out on the contact sheet."""
     pieces = _portrait_jobs(client, plan.setup, plan.requests)
-    painted = sum(not piece.file.exists() for piece in pieces)
+    painted = sum(not whole_png(piece.file) for piece in pieces)
     with contextlib.ExitStack() as owned:
         model_process = model_process or owned.enter_context(ModelProcess())
         images = yield from paint_missing(client.output, pieces, STAGE, model_process)
@@ -299,7 +310,7 @@ def plan_swap(
     order = SwapOrder(
         files=files, sources=sources, targets=jobs, choice=choice.mode, numbers=choice.numbers, reference=choice.reference
     )
-    return SwapPlan(order, use, consent, sum(not job.result.exists() for job in jobs), preview)
+    return SwapPlan(order, use, consent, sum(not whole_png(job.result) for job in jobs), preview)
 
 
 def swap_faces(
@@ -308,7 +319,7 @@ def swap_faces(
     """Put the client's face into every target that has no result yet, or only show the faces where the plan is a preview."""
     client.swaps.mkdir(parents=True, exist_ok=True)
     sweep_parts(client.swaps)
-    here = () if plan.preview else tuple(job for job in plan.order.targets if job.result.exists())
+    here = () if plan.preview else tuple(job for job in plan.order.targets if whole_png(job.result))
     missing = tuple(job for job in plan.order.targets if job not in here)
     items: list[dict[str, Any]] = []
     device = ""

@@ -18,7 +18,7 @@ from faces.crops import Disk, write_sheets
 from faces.detector import Detector, MtcnnDetector
 from faces.examiner import Examiner
 from faces.identity import FaceRecogniser
-from faces.process_run import detections_of, gather, join_analyses, judge, look_at, settle, tidy
+from faces.process_run import can_be_read, detections_of, gather, join_analyses, judge, look_at, settle, tidy
 from faces.verdicts import method_of, rules_of
 from pictures.errors import NoPictures
 from pictures.listing import PICTURE_ENDINGS
@@ -106,7 +106,8 @@ def process_faces(
     waiting: list[Picture] = []
     for picture in originals:
         seen = read_detected_faces(client, picture)
-        if seen is None or (seen.method, seen.sha256, seen.file) != (method, picture.sha256, picture.file):
+        known = seen is not None and (seen.method, seen.sha256, seen.file) == (method, picture.sha256, picture.file)
+        if not known or (seen and seen.unreadable and can_be_read(client, picture)):
             waiting.append(picture)
     try:
         if waiting:

@@ -38,6 +38,8 @@ from locales.language import N_, _
 
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
@@ -212,12 +214,14 @@ def as_pipeline_error(error: OSError | ImportError) -> PipelineError | None:
 # --- files ------------------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path`; it takes the final name only when the block ends without an error."""
+    """A temporary file beside `path`; it takes the final name once the block ended without an error and it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}{PART}")
     try:
         yield part
+        sync_file(part)
         os.replace(part, path)
+        sync_folder(path.parent)
     except OSError as error:
         # A full disk reported by a library often names no file; the final name is the one people know.
         error.filename = str(path)
@@ -226,12 +230,41 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def sync_file(path: Path) -> None:
+    """Wait until the bytes of a file are on the disk: without it, a power cut leaves a file of that name and no byte in it."""
+    handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows brings only what could be written to the disk
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk; Windows has no such call and does it by itself."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network and FUSE file systems refuse it
+            os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def whole_png(path: Path) -> bool:
+    """Whether a PNG file is there from its signature to its end mark; reads a few bytes. A torn or empty file counts as missing."""
+    try:
+        with path.open("rb") as file:
+            signed = file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
+            return signed and file.seek(-len(_PNG_END), os.SEEK_END) > 0 and file.read() == _PNG_END
+    except OSError:
+        return False
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small text file so that at any instant either the old or the new one is there, even after a power cut."""
     with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def free_bytes(folder: Path) -> int:

@@ -34,7 +34,7 @@ FEW = 100
 IMPORT = """
 import json, resource, sys, time
 from pathlib import Path
-from client import Client
+from client_folder.client import Client
 from data_preprocessor import import_midjourney
 started = time.perf_counter()
 stage = import_midjourney(Client(Path(sys.argv[1])), [Path(sys.argv[2])])

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from client_folder.records import Decisions, Faces, Picture, Pictures, Source, Verdict
 from locales.language import N_
-from utils import Kind, PipelineError, Record, read_record, write_record
+from utils import Kind, PipelineError, Record, read_record, whole_png, write_record
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 # Windows refuses these as names of folders, whatever their ending.
@@ -357,8 +357,8 @@ class Client:
         return self.judged().faces
 
     def crops(self) -> tuple[Verdict, ...]:
-        """The verdicts whose crop lies in `processed/`; one in quarantine does not. Raises BrokenFile."""
-        return tuple(face for face in self.faces() if face.crop and (self.processed / face.crop).is_file())
+        """The verdicts whose crop lies whole in `processed/`; one in quarantine does not. Raises BrokenFile."""
+        return tuple(face for face in self.faces() if face.crop and whole_png(self.processed / face.crop))
 
     def judged(self) -> Faces:
         """The same, with what is known of who the client is."""

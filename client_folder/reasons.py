@@ -27,6 +27,12 @@ class Reason(Labelled):
         self.english_sentence, self.english_cure = sentence, cure
 
     UNREADABLE = "unreadable", N_("unreadable"), N_("cannot be read: damaged or cut off. Copy or download it again"), _ANOTHER
+    OUT_OF_REACH = (
+        "out_of_reach",
+        N_("out of reach"),
+        N_("the system would not read it: no right to, or a disk or share that is away. The next run looks again"),
+        N_("Give yourself the right to read it, or bring the disk back, and run the same command again."),
+    )
     EMPTY = "empty", N_("empty"), N_("the file is empty. Copy or download it again"), _ANOTHER
     NOT_A_PICTURE = (
         "not_a_picture",

@@ -18,7 +18,7 @@ from client_folder.client import Client
 from client_folder.records import Source, Verdict
 from config import DatasetDistribution
 from pictures.photo_analysis import bits_apart
-from utils import Record, link_or_copy, replacing, sweep_parts, write_record
+from utils import Record, link_or_copy, replacing, sweep_parts, whole_png, write_record
 
 MOST = 0.5  # of the photos: an exam must never cost training more than it leaves
 
@@ -53,7 +53,7 @@ class Exam:
 
     def is_held(self, client: Client) -> bool:
         """Whether the folder `exam/` holds just that."""
-        return recorded(client).scenes == self.held and all((client.exam / f"{stem}.png").is_file() for stem in self.stems)
+        return recorded(client).scenes == self.held and all(whole_png(client.exam / f"{stem}.png") for stem in self.stems)
 
 
 def plan_exam(client: Client, faces: Sequence[Verdict], wanted: DatasetDistribution) -> Exam:

@@ -30,7 +30,7 @@ from dataset.findings import FEW_PICTURES, SHARE_WARNING, Finding, FindingCode
 from dataset.held_back import Exam, plan_exam
 from dataset.photo_captions import descriptions
 from locales.language import N_
-from utils import BrokenFile, PipelineError, link_or_copy, read_record, replacing, write_record, write_text
+from utils import BrokenFile, PipelineError, link_or_copy, read_record, replacing, whole_png, write_record, write_text
 
 _OURS = re.compile(r"((?:mj|real)_[0-9a-f]{12})(?:\.png|\.txt|_.*\.npz)")
 
@@ -165,7 +165,7 @@ def dataset_is_current(client: Client, settings: Settings) -> bool:
 
 def _is_current(entry: DatasetEntry, item: Item | None, edited: Mapping[str, str]) -> bool:
     """Whether a picture and its caption lie there as they should."""
-    if item is None or not (entry.folder / f"{entry.stem}.png").is_file():
+    if item is None or not whole_png(entry.folder / f"{entry.stem}.png"):
         return False
     text = edited.get(entry.stem, entry.caption)
     same_text = read_caption(entry.folder, entry.stem) == text
@@ -226,11 +226,12 @@ def record_folder(client_id: str, repeats: int, folder: Path, items: Iterable[It
 
 def place(entry: DatasetEntry, item: Item, text: str) -> None:
     """Put a picture and its caption in place, after removing what the trainer cached of the old ones."""
-    if item.picture == entry.picture and item.caption == digest(text):
+    picture = entry.folder / f"{entry.stem}.png"
+    if item.picture == entry.picture and item.caption == digest(text) and whole_png(picture):
         return
     for cache in entry.folder.glob(f"{entry.stem}_*.npz"):
         cache.unlink()
-    with replacing(entry.folder / f"{entry.stem}.png") as part:
+    with replacing(picture) as part:
         link_or_copy(entry.crop, part)
     if read_caption(entry.folder, entry.stem) != text:
         write_text(entry.folder / f"{entry.stem}.txt", f"{text}\n")

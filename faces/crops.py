@@ -19,7 +19,7 @@ from faces.verdicts import left_to_right
 from locales.language import _
 from pictures.contact_sheet import Cell, Tone, contact_sheet, in_rows
 from pictures.picture_file import decode
-from utils import BrokenFile, read_record, replacing, write_record
+from utils import BrokenFile, read_record, replacing, whole_png, write_record
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -40,7 +40,7 @@ class Disk:
     def holds(self, face: Verdict) -> bool:
         """Whether the file that a verdict promises is there, or was taken out of training by a person."""
         if face.crop:
-            return (self.client.processed / face.crop).is_file() or (self.client.quarantine / face.crop).is_file()
+            return whole_png(self.client.processed / face.crop) or (self.client.quarantine / face.crop).is_file()
         return self._sidecar(face).is_file()
 
     def keep(self, detected: DetectedFaces, face: Verdict, image: Image.Image | None) -> None:
@@ -69,7 +69,7 @@ class Disk:
             return self.holds(face) and detected.cut == _cut_of(face) and not self._sidecar(face).exists()
         if detected.shown != _shown(detected, face) or detected.cut is not None:
             return False
-        return bool(detected.unreadable) or self._preview(face).is_file()
+        return bool(detected.unreadable) or whole_png(self._preview(face))
 
     def change(self, detected: DetectedFaces, face: Verdict) -> None:
         """Bring the pictures in line with a verdict that has changed; raises UnreadablePicture where the original went bad."""

@@ -69,6 +69,11 @@ def _decoded(
         yield picture, image
 
 
+def can_be_read(client: Client, picture: Picture) -> bool:
+    """Whether an original can be decoded now: what the system, a share or a torn file once refused may be well by now."""
+    return not isinstance(_open(client, picture), UnreadablePicture)
+
+
 def _open(client: Client, picture: Picture) -> Image.Image | UnreadablePicture:
     try:
         return decode(client.raw(picture.source) / picture.file)

@@ -210,7 +210,7 @@ def _check_readable(given: Path) -> None:
             while file.read(CHUNK_BYTES):
                 pass
     except OSError as error:
-        raise UnreadablePicture(Reason.UNREADABLE) from error
+        raise UnreadablePicture(Reason.OUT_OF_REACH) from error
 
 
 # --- sorting ----------------------------------------------------------------------------------------------------------
@@ -351,7 +351,10 @@ def take_away(run: ImportRun, sources: Sequence[tuple[Path, Picture]]) -> Iterat
             if sha256_file(path) == original.sha256:
                 if not run.originals.is_whole(original):
                     part = run.part(original.file)
-                    copy_picture(path, None, part, with_grids=False, durable=True)
+                    copied = copy_picture(path, None, part, with_grids=False, durable=True)
+                    if copied.sha256 != original.sha256:  # it was changed since it was hashed, a moment ago
+                        part.unlink()
+                        raise UnreadablePicture(Reason.UNREADABLE)
                     run.originals.restore(original, part)
                     codes.append(NoteCode.RESTORED)
                 path.unlink()

@@ -21,7 +21,8 @@ from xml.etree.ElementTree import Element, ParseError
 
 from client_folder.reasons import Reason
 from pictures.listing import RAW_ENDINGS
-from pictures.png_chunks import PNG_SIGNATURE, read_png
+from pictures.png_chunks import read_png
+from utils import PNG_SIGNATURE
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -105,7 +106,9 @@ def _judging(path: Path) -> Iterator[str]:
     except _pillow().UnidentifiedImageError as error:
         raise UnreadablePicture(Reason.UNREADABLE if kind else Reason.NOT_A_PICTURE) from error
     except _DAMAGE as error:
-        raise UnreadablePicture(Reason.UNREADABLE) from error
+        # Pillow's own OSErrors, for pictures that are cut off, have no number; those of the system have.
+        refused = isinstance(error, OSError) and error.errno is not None
+        raise UnreadablePicture(Reason.OUT_OF_REACH if refused else Reason.UNREADABLE) from error
 
 
 def _first_bytes(path: Path) -> bytes:
@@ -115,7 +118,7 @@ def _first_bytes(path: Path) -> bytes:
         with path.open("rb", buffering=0) as file:
             head = file.read(16)
     except OSError as error:
-        raise UnreadablePicture(Reason.UNREADABLE) from error
+        raise UnreadablePicture(Reason.OUT_OF_REACH) from error
     if not head:
         raise UnreadablePicture(Reason.EMPTY)
     return head

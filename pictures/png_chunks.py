@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+from utils import PNG_SIGNATURE
+
 # A hostile file may claim gigabytes of text; these are Pillow's own limits. A prompt has a few hundred bytes.
 TEXT_BYTES = 1 << 20
 TEXT_CHUNKS = 64

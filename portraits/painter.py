@@ -18,7 +18,7 @@ from machine.worker_tasks import TaskReporter
 from portraits.errors import OutOfMemory
 from portraits.portrait import Portrait, PortraitJob, PortraitRecord, write_portrait
 from portraits.sdxl import ImageRequest, ModelFiles, SdxlPipeline, is_out_of_memory
-from utils import Event, Progress, Record, sweep_parts
+from utils import Event, Progress, Record, sweep_parts, whole_png
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,7 +58,7 @@ def paint_missing(
     """
     folder.mkdir(parents=True, exist_ok=True)
     sweep_parts(folder)
-    if all(piece.file.exists() for piece in jobs):
+    if all(whole_png(piece.file) for piece in jobs):
         yield Progress(stage, len(jobs), len(jobs))
         return tuple(piece.portrait for piece in jobs)
     with contextlib.ExitStack() as owned:
@@ -77,7 +77,7 @@ def _orders(jobs: Sequence[PortraitJob]) -> list[PaintOrder]:
         key = (one.lora, record.weight, record.steps, record.guidance, record.sampler, record.width, record.height, record.detail)
         loras[key] = one.lora
         groups = orders.setdefault(one.setup.files, {})
-        groups.setdefault(key, []).append(Piece(record=record, file=one.file, missing=not one.file.exists()))
+        groups.setdefault(key, []).append(Piece(record=record, file=one.file, missing=not whole_png(one.file)))
     paint_orders = []
     for files, groups in orders.items():
         batches = tuple((loras[key], tuple(pieces)) for key, pieces in groups.items())

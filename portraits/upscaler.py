@@ -22,7 +22,7 @@ from portraits.upscale_models import (
     load_upscale_model,
     packaged_folder,
 )
-from utils import PipelineError, Record, replacing
+from utils import PipelineError, Record, replacing, whole_png
 
 FOLDER = "upscalers"
 REQUIREMENTS = "-r requirements-upscale.txt"
@@ -85,7 +85,7 @@ def enlarged_name(portrait: Path, model: Path) -> Path:
 def missing_order(model: Path, portraits: Sequence[Path]) -> UpscaleOrder:
     """The order for the portraits that are not enlarged yet."""
     pairs = ((file, enlarged_name(file, model)) for file in portraits)
-    return UpscaleOrder(model=model, files=tuple(pair for pair in pairs if not pair[1].exists()))
+    return UpscaleOrder(model=model, files=tuple(pair for pair in pairs if not whole_png(pair[1])))
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------

@@ -371,3 +371,17 @@ def test_a_client_of_whom_nothing_passes_gets_a_report(tmp_path: Path, detector:
     report = finish(process_faces(client, SETTINGS, detector))
     assert (report.accepted, [rejection.reason for rejection in report.rejected]) == ((), [Reason.NO_FACE])
     assert not client.processed_sheet.exists()
+
+
+def test_a_picture_out_of_reach_for_a_moment_is_looked_at_again(client: Client, detector: MtcnnDetector) -> None:
+    away, again = client.raw_mj / "ana 1.png", client.raw_mj / "elsewhere"
+    (client.looks / f"{next(face.stem for face in client.faces() if face.file == away.name)}.json").unlink()
+    away.rename(again)
+    finish(process_faces(client, SETTINGS, detector))
+    reasons = {face.file: face.rejection.reason for face in client.faces() if face.rejection}
+    assert reasons[away.name] is Reason.OUT_OF_REACH
+    assert reasons["broken.jpg"] is Reason.UNREADABLE
+    again.rename(away)
+    report = finish(process_faces(client, SETTINGS, detector))
+    assert report.new == 1, "what is damaged as before is not looked at again"
+    assert away.name in {face.file for face in report.accepted}

@@ -18,7 +18,7 @@ from machine.base_models import BaseKind
 from pictures.contact_sheet import Cell, contact_sheet
 from training.plan import TrainingPlan, run_name
 from training.runs import losses_of, read_runs
-from utils import write_text
+from utils import sync_file, sync_folder, whole_png, write_text
 
 CELL_PX = 224  # of the sheet
 _SAMPLES = 2  # of the recommended prompts: each costs a picture at every checkpoint
@@ -27,7 +27,6 @@ _SEED = 42  # the same at every step: only the LoRA differs from one sample to t
 _NAME = re.compile(r"(?P<run>.+)_(?P<when>e?\d{6})_(?P<prompt>\d{2})_\d{14}(?:_\d+)?")
 _GATHERED = re.compile(r"(?P<lora>.+)-step(?P<step>\d{8})-(?P<prompt>\d+)")
 _BEGUN = re.compile(r"-from(\d{8})$")
-_PNG_END = b"IEND\xaeB`\x82"
 
 
 def write_prompts(client: Client, plan: TrainingPlan) -> None:
@@ -53,10 +52,13 @@ def gather_samples(client: Client, plan: TrainingPlan) -> list[Path]:
     gathered = []
     for picture in sorted(client.trainer_samples.glob("*.png")):
         named = _NAME.fullmatch(picture.stem)
-        if named and _is_finished(picture):
+        if named and whole_png(picture):
             gathered.append(client.samples / _name_of(named, client, plan))
             client.samples.mkdir(parents=True, exist_ok=True)
+            sync_file(picture)
             os.replace(picture, gathered[-1])
+    if gathered:
+        sync_folder(client.samples)
     return gathered
 
 
@@ -68,14 +70,6 @@ def _name_of(named: re.Match[str], client: Client, plan: TrainingPlan) -> str:
         step = int(named["when"]) + (int(begun[1]) if begun else 0)
     lora = _BEGUN.sub("", named["run"]) or run_name(plan, client)
     return f"{lora}-step{step:08d}-{int(named['prompt'])}.png"
-
-
-def _is_finished(picture: Path) -> bool:
-    """Whether the last chunk of the PNG is there."""
-    with picture.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        file.seek(max(0, file.tell() - len(_PNG_END)))
-        return file.read() == _PNG_END
 
 
 def samples_of(client: Client, lora: str, step: int) -> tuple[Path, ...]:

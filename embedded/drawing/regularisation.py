@@ -13,7 +13,7 @@ from pathlib import Path
 
 from embedded.drawing.painting import draw
 from embedded.drawing.portraits import caption, random_portrait
-from utils import Event, Progress, replacing, sweep_parts, write_text
+from utils import Event, Progress, replacing, sweep_parts, whole_png, write_text
 
 STAGE = "regularisation"
 FOLDER = "1_person"  # Kohya's layout: seen once an epoch, and the class that stands for a missing caption
@@ -29,7 +29,7 @@ def draw_regularisation(folder: Path, count: int = COUNT, size: int = SIZE_PX) -
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)
     sweep_parts(place)
-    missing = [number for number in range(count) if not _file(place, number).exists()]
+    missing = [number for number in range(count) if not whole_png(_file(place, number))]
     for done, number in enumerate(missing):
         yield Progress(STAGE, done, len(missing), _file(place, number).name)
         _draw_person(_file(place, number), number, size)

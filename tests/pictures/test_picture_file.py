@@ -319,7 +319,7 @@ def test_empty_text_and_device(tmp_path: Path) -> None:
         assert refusal(tmp_path / name) is Reason.NOT_A_PICTURE, name
     os.mkfifo(tmp_path / "pipe.png")
     assert refusal(tmp_path / "pipe.png") is Reason.NOT_A_PICTURE
-    assert refusal(tmp_path / "gone.png") is Reason.UNREADABLE
+    assert refusal(tmp_path / "gone.png") is Reason.OUT_OF_REACH
     (tmp_path / "folder.jpg").mkdir()
     assert refusal(tmp_path / "folder.jpg") is Reason.NOT_A_PICTURE
 
