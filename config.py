@@ -6,7 +6,7 @@ Numbers carry their unit in the name or beside them, and say where they come fro
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from locales.language import _
-from utils import Record, SettingRefused, read_record, write_record
+from utils import Record, SettingRefused, locked, read_record, write_record
 
 VERSION = "0.2.0"  # the only place beside pyproject.toml, which a test holds to it
 HOME_VARIABLE = "AVATAR_PIPELINE_HOME"
@@ -226,15 +226,24 @@ def load_settings(home: Path) -> Settings:
 
 
 def save_settings(home: Path, settings: Settings) -> None:
-    """Write the settings of a home, atomically."""
+    """Write the settings of a home as they are given, atomically: where there were none. To change some, `update_settings`."""
     write_record(settings_file(home), settings)
 
 
-def change_settings(home: Path, settings: Settings, changes: Sequence[str]) -> Settings:
-    """Write the settings with `section.name=value` changes; raises SettingRefused, and nothing is written then."""
-    changed = with_changes(settings, changes)
-    save_settings(home, changed)
+def update_settings(home: Path, change: Callable[[Settings], Settings]) -> Settings:
+    """Write the settings of a home changed; they are read anew under a lock, so that what another program changed stays.
+
+    Raises what `change` raises, and BrokenFile; nothing is written then.
+    """
+    with locked(settings_file(home)):
+        changed = change(load_settings(home))
+        save_settings(home, changed)
     return changed
+
+
+def change_settings(home: Path, changes: Sequence[str]) -> Settings:
+    """Write the settings with `section.name=value` changes; raises SettingRefused, and nothing is written then."""
+    return update_settings(home, lambda settings: with_changes(settings, changes))
 
 
 def with_changes(settings: Settings, changes: Sequence[str]) -> Settings:

@@ -26,6 +26,7 @@ import json
 import logging
 import os
 import shutil
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -216,7 +217,8 @@ def as_pipeline_error(error: OSError | ImportError) -> PipelineError | None:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file beside `path`; it takes the final name once the block ended without an error and it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}{PART}")
+    # A name of its own for each program and thread: two that write the same file at once must not write into one another's.
+    part = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident() % 10**6}{PART}")
     try:
         yield part
         sync_file(part)
@@ -267,6 +269,16 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a file that several programs change, from reading it to writing it; others wait for the moment that this takes."""
+    import filelock  # here, not above: most of what is read is never changed
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
 def free_bytes(folder: Path) -> int:
     """The room on the disk of a folder, or where it is still to be made, of the first one above it."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
@@ -312,10 +324,16 @@ def read_record(path: Path, kind: type[Kind]) -> Kind:
         raise BrokenFile(path=path, line=1, reason=str(error)) from error
     except json.JSONDecodeError as error:
         raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
+    except IsADirectoryError as error:
+        raise BrokenFile(path=path, line=1, reason=_("a folder lies where the file should")) from error
+    except RecursionError as error:
+        raise BrokenFile(path=path, line=1, reason=_("nested too deep")) from error
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise BrokenFile(path=path, line=_line_of(text, first["loc"]), reason=f"{field}: {first['msg']}") from error
+    except ValueError as error:  # an integer of more than 4300 digits
+        raise BrokenFile(path=path, line=1, reason=str(error)) from error
 
 
 def _line_of(text: str, location: tuple[int | str, ...]) -> int:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from client_folder.client import Client, ClientState
-from config import QualityControlConfig, Settings, client_limits, save_settings, with_changes
+from config import QualityControlConfig, Settings, client_limits, update_settings, with_changes
 from image_processor import FaceReport, LimitsEffect, plan_limits, process_faces
 from locales.language import _
 from utils import Event, SettingRefused, write_record
@@ -88,7 +88,8 @@ def move_limits(
     target = _target(state, settings, changes, everywhere)
     move = _move(client, state.limits, settings, target, everywhere)
     if target.settings != settings:
-        save_settings(home, target.settings)
+        quality = target.settings.quality
+        update_settings(home, lambda now: now.model_copy(update={"quality": quality}))
     if target.own != state.limits:
         write_record(client.state_file, state.model_copy(update={"limits": target.own}))
     return LimitsReport(move, (yield from process_faces(client, target.settings)))

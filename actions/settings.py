@@ -20,7 +20,7 @@ class SettingsRequest(Request):
 
 def change(job: Job[SettingsRequest]) -> Settings:
     """Change what is asked for; raises SettingRefused."""
-    return change_settings(job.home, job.settings, job.request.changes) if job.request.changes else job.settings
+    return change_settings(job.home, job.request.changes) if job.request.changes else job.settings
 
 
 def answer(settings: Settings) -> Settings:

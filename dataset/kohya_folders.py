@@ -185,8 +185,11 @@ def _strays(client: Client, entries: Iterable[DatasetEntry]) -> Generator[Path, 
     for folder in client.dataset_folders():
         for path in sorted(folder.iterdir()):
             ours = _OURS.fullmatch(path.name)
-            if (ours and ours[1] not in wanted.get(folder, ())) or (path.name == INFO_FILE and folder not in wanted):
+            if ours and ours[1] not in wanted.get(folder, ()):
                 yield path
+        # Last: without it, captions of ours that a killed run left would be taken for the user's.
+        if folder not in wanted and (folder / INFO_FILE).exists():
+            yield folder / INFO_FILE
 
 
 # --- the stage --------------------------------------------------------------------------------------------------------

@@ -45,4 +45,4 @@ def check_licence(settings: Settings) -> Use:
 
 def record_licence(home: Path, settings: Settings, use: str) -> Settings:
     """Keep the answer in the settings."""
-    return settings if settings.insightface_use == use else change_settings(home, settings, [f"insightface_use={use}"])
+    return settings if settings.insightface_use == use else change_settings(home, [f"insightface_use={use}"])

@@ -23,7 +23,7 @@ from pictures.archives import Member, extract
 from pictures.grids import is_grid, may_be_grid, part_names, parts
 from pictures.import_plan import ImportPlan, name_in, rejection
 from pictures.listing import bears_wrong_ending
-from pictures.midjourney_records import write_midjourney_file
+from pictures.midjourney_records import midjourney_file_is_current, write_midjourney_file
 from pictures.originals import Originals
 from pictures.picture_file import EmbeddedText, Header, UnreadablePicture, inspect, read_header
 from pictures.prompt_lists import LIST_ENDINGS, BrokenList, TextOf, match, read_list, read_text
@@ -294,8 +294,8 @@ def write_tables(
 ) -> NotesRead:
     """Bring all that is made of `images.json` and of what the user told up to date, as far as it is not.
 
-    `hashes` are the SHA-256 of the pictures given, `texts` the embedded texts of new originals by SHA-256. Each file is older than
-    what is made of it, unless a run was ended in between: then it is made again.
+    `hashes` are the SHA-256 of the pictures given, `texts` the embedded texts of new originals by SHA-256. What was made of other
+    records than those that lie there, as after a run that was ended in between, is made again.
     """
     client = run.client
     user_notes = read_user_notes(client).plus(usernames=options.usernames, master_prompt=options.master_prompt)
@@ -308,9 +308,8 @@ def write_tables(
             discord={key: text.text for key, text in found if text.discord},
         )
     write_user_notes(client, user_notes)
-    sources = [path.stat().st_mtime_ns for path in (client.images_file, client.user_notes_file) if path.exists()]
-    tables = (client.images_file.with_suffix(".csv"), client.midjourney_file, client.midjourney_file.with_suffix(".csv"))
-    if not all(table.exists() and table.stat().st_mtime_ns >= max(sources) for table in tables):
+    tables = (client.images_file.with_suffix(".csv"), client.midjourney_file.with_suffix(".csv"))
+    if not (midjourney_file_is_current(client) and all(table.exists() for table in tables)):
         run.originals.write_table()
         write_midjourney_file(client, user_notes, run.originals.sorted(), texts)
     return NotesRead(prompts, tuple(refused))

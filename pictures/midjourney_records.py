@@ -6,7 +6,9 @@ anew whenever the file is written, so a better reader or one more user name make
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -23,7 +25,7 @@ from pictures.midjourney_parameters import PARAMETERS
 from pictures.picture_file import EmbeddedText, UnreadablePicture, read_embedded
 from pictures.traits import Trait, traits_of
 from pictures.user_notes import UserNotes
-from utils import Record, read_record, replacing
+from utils import Record, read_record, replacing, sha256_file
 
 _PARAMETER_COLUMNS = tuple(dict.fromkeys(row.name for row in PARAMETERS))
 _TRAIT_COLUMNS = ("lighting", "expression", "physical")
@@ -33,6 +35,8 @@ _COLUMNS = (
     "uuid_conflict", "created", "sha256",
 )  # fmt: skip
 Cell = str | int | float
+_MADE_OF = re.compile(r'\{"schema": 1, "made_of": "([0-9a-f]{64})"')  # the beginning of midjourney.json
+_HEAD_CHARACTERS = 200
 
 
 class KeptText(Record):
@@ -169,7 +173,7 @@ def write_midjourney_file(
     reader = _RecordReader(client, pictures, user_notes, texts or {})
     with replacing(client.midjourney_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
         master = json.dumps(user_notes.master_prompt, ensure_ascii=False)
-        file.write(f'{{"schema": 1, "master_prompt": {master}, "images": [')
+        file.write(f'{{"schema": 1, "made_of": "{_sources_digest(client)}", "master_prompt": {master}, "images": [')
 
         def rows() -> Iterator[list[Cell]]:
             """The rows of the spreadsheet; each picture's entry is written on the way, so that it is worked out once."""
@@ -180,6 +184,25 @@ def write_midjourney_file(
 
         write_spreadsheet(client.midjourney_file.with_suffix(".csv"), _COLUMNS, rows())
         file.write("\n]}\n")
+
+
+def midjourney_file_is_current(client: Client) -> bool:
+    """Whether `midjourney.json`, which is written behind its table, was made of the records as they lie there now.
+
+    Told by their content: a client that was moved to another time zone, or a clock that was set back, has files of any age.
+    """
+    try:
+        with client.midjourney_file.open(encoding="utf-8", errors="replace") as file:
+            made_of = _MADE_OF.match(file.read(_HEAD_CHARACTERS))
+    except FileNotFoundError:
+        return False
+    return made_of is not None and made_of[1] == _sources_digest(client)
+
+
+def _sources_digest(client: Client) -> str:
+    """A digest of what `midjourney.json` is made of: the records of the originals, and what the user told."""
+    paths = (client.images_file, client.user_notes_file)
+    return hashlib.sha256(" ".join(sha256_file(path) if path.exists() else "-" for path in paths).encode()).hexdigest()
 
 
 def difference(job: MidJourneyJob, user_notes: UserNotes) -> PromptDifference | None:

@@ -1,6 +1,8 @@
 """The settings file: defaults, round trip, and what a broken one says."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from config import (
     settings_file,
 )
 from utils import BrokenFile
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_without_a_file_the_defaults_hold(tmp_path):
@@ -97,6 +101,18 @@ def test_raw_differs_in_what_its_profile_says_and_nothing_else() -> None:
 
 
 def test_limits_of_raw_and_lists_can_be_changed_by_name(tmp_path: Path) -> None:
-    changed = change_settings(tmp_path, Settings(), ["quality.raw.max_noise=15", "caption_order=light,expression"])
+    changed = change_settings(tmp_path, ["quality.raw.max_noise=15", "caption_order=light,expression"])
     assert (changed.quality.raw.max_noise, changed.caption_order) == (15, ("light", "expression"))
     assert load_settings(tmp_path) == changed
+
+
+def test_changes_of_many_programs_at_once_are_all_kept(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from config import change_settings; change_settings(Path(sys.argv[1]), sys.argv[2:])"
+    )
+    names = ("min_contrast", "min_brightness", "max_noise", "max_upscale")
+    wanted = {name: getattr(Settings().quality, name) + 1 for name in names}
+    words = [f"quality.{name}={value}" for name, value in wanted.items()] * 2
+    running = [subprocess.Popen([sys.executable, "-c", code, tmp_path, word], cwd=ROOT) for word in words]
+    assert [one.wait() for one in running] == [0] * len(words)
+    assert {name: getattr(load_settings(tmp_path).quality, name) for name in names} == wanted

@@ -600,3 +600,18 @@ def test_notes_and_the_lens_are_kept(client: Client, given: Path) -> None:
     assert report.notes == (Note("really_a_jpeg.png", "wrong_ending"),)
     assert [(item.source, item.reason) for item in report.refused] == [("clip.MP4", Reason.ANIMATED)]
     assert client.pictures()[0].lens == "RF85mm F2"
+
+
+def test_what_is_imported_later_reaches_the_tables_whatever_the_files_times_are(client: Client, given: Path) -> None:
+    paint(given / f"{JOB}_0.png", 1)
+    finish(import_midjourney(client, [given]))
+    ahead = time.time() + 5 * 3600  # unpacked from an archive that was made in another time zone
+    for path in client.metadata.iterdir():
+        os.utime(path, (ahead, ahead))
+    paint(given / f"{JOB}_1.png", 2)
+    finish(import_midjourney(client, [given]))
+    assert [record["file"] for record in records(client)] == [f"{JOB}_0.png", f"{JOB}_1.png"]
+    assert [row["file"] for row in table(client.images_file.with_suffix(".csv"))] == [f"{JOB}_0.png", f"{JOB}_1.png"]
+    (given / "prompts.csv").write_text(f"file,prompt\n{JOB}_1.png,told later --v 7\n")
+    assert finish(import_midjourney(client, [given])).told == 1
+    assert records(client)[1]["prompt"] == "told later"

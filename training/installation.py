@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client_folder.client import clients_folder
-from config import Settings, save_settings, settings_file
+from config import Settings, settings_file, update_settings
 from locales.language import N_
 from machine.gpu import find_gpus
 from training.machine_doctor import Check, look_at_base, look_at_disk, look_at_packages, look_at_python
@@ -30,7 +30,7 @@ def set_up(home: Path, settings: Settings) -> Generator[Event, None, Installatio
         clients_folder(home).mkdir(parents=True)
         made.append(str(clients_folder(home)))
     if not settings_file(home).exists():
-        save_settings(home, settings)
+        update_settings(home, lambda now: now)
         made.append(str(settings_file(home)))
     looks = (look_at_python, look_at_packages, look_at_disk, _look_at_gpu, look_at_base, _look_at_sd_scripts)
     checks = []

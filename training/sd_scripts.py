@@ -19,7 +19,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from config import Settings, save_settings
+from config import Settings, update_settings
 from locales.language import N_, _
 from machine.gpu import GPUState
 from machine.processes import Heartbeat, Line, ProcessResult, run_child
@@ -192,7 +192,7 @@ def install_trainer(home: Path, settings: Settings, plan: TrainerPlan) -> Genera
         "sd_scripts_python": str(plan.python),
         "sd_scripts_tokenizers": str(plan.tokenizers),
     }
-    save_settings(home, settings.model_copy(update=found))
+    update_settings(home, lambda now: now.model_copy(update=found))
     yield Progress(STAGE, len(STEPS), len(STEPS))
     return TrainerInstalled(plan.checkout, plan.python, checkout_commit(plan.checkout), options)
 
