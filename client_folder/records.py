@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import re
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from client_folder.reasons import Reason, Rejection
 from locales.language import N_, Labelled
 from utils import Record
+
+# Elsewhere a backslash and a colon are letters like others.
+_LEADS_ON = re.compile(r"[/\\:\0]" if os.name == "nt" else r"[/\0]")
+
+
+def _bare(name: str) -> str:
+    """A name without a folder: a record that somebody else wrote must not lead out of the client's folder."""
+    if name in (".", "..") or _LEADS_ON.search(name):
+        raise ValueError(f"{name!r} is no name of a file")
+    return name
+
+
+def _inside(place: str) -> str:
+    """A place below the client's folder, with / between its parts."""
+    for name in place.split("/"):
+        if not _bare(name):
+            raise ValueError(f"{place!r} is no place in the client's folder")
+    return place
+
+
+FileName = Annotated[str, AfterValidator(_bare)]
+InnerPath = Annotated[str, AfterValidator(_inside)]
 
 
 class Source(StrEnum):
@@ -51,10 +75,10 @@ class Picture(Record):
 
     model_config = ConfigDict(frozen=True)
 
-    file: str
+    file: FileName
     original: str
     source: Source
-    sha256: str
+    sha256: FileName
     width: int = 0  # as it will be shown, orientation applied; 0 where only a decode can tell (RAW)
     height: int = 0
     taken: str = ""  # EXIF date, as the camera wrote it
@@ -98,8 +122,8 @@ class DetectedFaces(Record):
     model_config = ConfigDict(frozen=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    file: str
-    sha256: str
+    file: FileName
+    sha256: FileName
     source: Source
     method: str  # changes with the way of measuring and with the padding
     unreadable: Reason | None = None
@@ -115,10 +139,10 @@ class Verdict(Record):
 
     model_config = ConfigDict(frozen=True)
 
-    file: str  # of the original
-    sha256: str  # of the original
+    file: FileName  # of the original
+    sha256: FileName  # of the original
     source: Source
-    crop: str = ""  # name in processed/, empty when rejected
+    crop: FileName = ""  # name in processed/, empty when rejected
     settings: str  # digest of the limits it was judged by
     box: tuple[int, int, int, int] | None = None  # left, top, width, height
     landmarks: dict[str, tuple[int, int]] = {}

@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
+from client_folder.records import FileName
 from utils import Record, write_record, write_text
 
 INFO_FILE = "dataset_info.json"
@@ -21,7 +22,7 @@ class Item(Record):
 
     model_config = ConfigDict(frozen=True)
 
-    file: str
+    file: FileName
     picture: str = ""
     caption: str = ""  # digest of the text beside the picture; empty while it is being written
     generated: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
-from client_folder.records import Source, Verdict
+from client_folder.records import FileName, Source, Verdict
 from config import DatasetDistribution
 from pictures.photo_analysis import bits_apart
 from utils import Record, link_or_copy, replacing, sweep_parts, whole_png, write_record
@@ -29,7 +29,7 @@ class ExamRecord(Record):
     model_config = ConfigDict(frozen=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    scenes: tuple[tuple[str, ...], ...] = ()
+    scenes: tuple[tuple[FileName, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

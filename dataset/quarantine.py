@@ -14,7 +14,8 @@ from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
 from client_folder.lookup import find_pictures
-from utils import Record, read_record, write_record
+from client_folder.records import FileName, InnerPath
+from utils import FolderMissing, Record, read_record, write_record
 
 
 class QuarantineRecord(Record):
@@ -23,9 +24,9 @@ class QuarantineRecord(Record):
     model_config = ConfigDict(frozen=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    stem: str
+    stem: FileName
     picture: str  # as the user knows it
-    files: dict[str, str]
+    files: dict[FileName, InnerPath]
 
 
 def quarantined(client: Client) -> tuple[QuarantineRecord, ...]:
@@ -45,7 +46,7 @@ def take_out(client: Client, names: Sequence[str]) -> tuple[str, ...]:
             write_record(path, QuarantineRecord(stem=stem, picture=picture.original, files=files))
             client.remove_sheets()
             for name, place in files.items():
-                _move(client.root / place, client.quarantine / name)
+                _move(client, client.root / place, client.quarantine / name)
     return tuple(picture.stem for picture in pictures)
 
 
@@ -58,7 +59,7 @@ def put_back(client: Client, names: Sequence[str]) -> tuple[str, ...]:
             continue
         client.remove_sheets()
         for name, place in read_record(path, QuarantineRecord).files.items():
-            _move(client.quarantine / name, client.root / place)
+            _move(client, client.quarantine / name, client.root / place)
         path.unlink()
     return tuple(stems)
 
@@ -72,8 +73,11 @@ def _files_of(client: Client, stem: str) -> dict[str, str]:
     return {name: path.relative_to(client.root).as_posix() for name, path in found if path.is_file()}
 
 
-def _move(source: Path, place: Path) -> None:
-    """Move a file, unless an earlier run did."""
+def _move(client: Client, source: Path, place: Path) -> None:
+    """Move a file, unless an earlier run did; raises FolderMissing where a link leads out of the client's folder."""
     if source.is_file():
+        for folder in (source.parent, place.parent):
+            if not folder.resolve().is_relative_to(client.root.resolve()):
+                raise FolderMissing(path=folder)
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(source, place)
