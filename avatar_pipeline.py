@@ -30,6 +30,7 @@ from actions.journey import State, next_step, read_journey
 from actions.request import ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
 from client_folder.client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
+from client_folder.erasing import sweep_erased
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
 from machine.model_process import ModelProcess
@@ -114,6 +115,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     speak(_wanted_language(argv))
     options = build_parser(argv).parse_args(argv)
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
+    sweep_erased(home)
     answering = bool(options.action and options.json)
     console = Console(stderr=answering, highlight=False)
     # The models that one action loads are there for the next; they leave with the program.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +11,11 @@ from actions.action import Action, Answer, Retry
 from actions.journey import State, Step, read_journey
 from actions.request import Ask, Job, Menu, Request, UserPath
 from client_folder.client import CLASS_WORDS, Client, create_client, list_clients, open_client
+from client_folder.erasing import erase_folder
 from client_folder.export import ExportedClient, FileThere, export_client
 from locales.language import N_, _
+from training import tensorboard_server
+from training.queue import forget_client
 from utils import Event, PipelineError
 
 
@@ -97,12 +99,10 @@ def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
 
 
 def erase(client: Client) -> ClientErased:
-    """Remove everything known of a client; raises ClientBusy while another program works on it."""
-    with client.lock():
-        files = sum(1 for path in client.root.rglob("*") if path.is_file())
-        # The state goes first: should the rest be interrupted, what is left is no client any more.
-        client.state_file.unlink()
-    shutil.rmtree(client.root)
+    """Remove everything known of a client; raises what `erase_folder` raises."""
+    tensorboard_server.stop_server(client)
+    files = erase_folder(client)
+    forget_client(client.home, client.id)
     return ClientErased(client.id, files)
 
 

@@ -42,6 +42,13 @@ class ClientExists(PipelineError):
     hint = N_("Choose another name, or go on with that client.")
 
 
+class ClientFolderTaken(PipelineError):
+    """Facts: client, path."""
+
+    message = N_('"{client}" cannot be made: {path} holds files already, of which the program knows nothing.')
+    hint = N_("Look at them and move that folder away, or choose another name.")
+
+
 class ClientMissing(PipelineError):
     """Facts: client, known."""
 
@@ -404,11 +411,13 @@ def check_client_id(name: str) -> str:
 
 
 def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0]) -> Client:
-    """Make a client's folder; raises BadClientId or ClientExists. Names that differ only in case are one client."""
+    """Make a client's folder; raises BadClientId, ClientExists (names that differ only in case are one) or ClientFolderTaken."""
     check_client_id(name)
     if any(client.id.lower() == name.lower() for client in list_clients(home)):
         raise ClientExists(client=name)
     client = Client(clients_folder(home) / name)
+    if client.root.exists() and any(client.root.iterdir()):
+        raise ClientFolderTaken(client=name, path=client.root)
     for folder in (client.raw_mj, client.raw_real, client.metadata):
         folder.mkdir(parents=True, exist_ok=True)
     created = datetime.now(UTC).isoformat(timespec="seconds")

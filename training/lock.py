@@ -53,4 +53,5 @@ def hold_gpu(uuid: str, name: str, client: str, folder: Path | None = None) -> I
         yield (trainer,)
     finally:
         trainer.unlink(missing_ok=True)
+        holder.unlink(missing_ok=True)  # it names the client
         lock.release()

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from locales.language import N_, Labelled
-from utils import Record, read_record
+from utils import Record, read_record, write_record
 
 
 class Outcome(Labelled):
@@ -58,6 +58,14 @@ class QueueReport:
 def queue_file(home: Path) -> Path:
     """Where the table of a home's last queue lies."""
     return home / "queue.json"
+
+
+def forget_client(home: Path, client: str) -> None:
+    """Take a client out of the table of the last queue; raises BrokenFile."""
+    rows = last_queue(home).rows
+    kept = tuple(row for row in rows if row.client != client)
+    if kept != rows:
+        write_record(queue_file(home), QueueRecord(rows=kept))
 
 
 def last_queue(home: Path) -> QueueReport:
