@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError, model_validator
 
-from locales.language import N_, _
+from locales.language import N_
 from utils import Record, SettingRefused, explain, nearest, read_record, where, write_record
 
 VERSION = "0.2.0"  # the only place beside pyproject.toml, which a test holds to it

@@ -214,12 +214,14 @@ def as_pipeline_error(error: OSError | ImportError) -> PipelineError | None:
 _ANYTHING = N_("another value is wanted")
 _WHOLE, _NUMBER, _TEXT = N_("a whole number is wanted, such as 12"), N_("a number is wanted, such as 0.5"), N_("a text is wanted")
 _YES_NO, _LIST, _ONE_OF = N_("yes or no is wanted"), N_("a list is wanted"), N_("choose one of: {expected}")
+_NAMES = N_("names and values in braces are wanted")
 # By the code of the check; each is a template over the facts that the check names.
 _COMPLAINTS = {
     "missing": N_("it is missing"), "extra_forbidden": N_("there is no such entry"),
     "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
     "float_type": _NUMBER, "float_parsing": _NUMBER, "finite_number": _NUMBER,
-    "bool_type": _YES_NO, "bool_parsing": _YES_NO, "string_type": _TEXT, "path_type": _TEXT, "tuple_type": _LIST, "list_type": _LIST,
+    "bool_type": _YES_NO, "bool_parsing": _YES_NO, "string_type": _TEXT, "path_type": _TEXT,
+    "tuple_type": _LIST, "list_type": _LIST, "model_type": _NAMES, "dict_type": _NAMES,
     "literal_error": _ONE_OF, "enum": _ONE_OF,
     "greater_than_equal": N_("at least {ge:g}"), "less_than_equal": N_("at most {le:g}"),
     "greater_than": N_("more than {gt:g}"), "less_than": N_("less than {lt:g}"), "multiple_of": N_("a multiple of {multiple_of:g}"),
