@@ -361,7 +361,7 @@ def with_changes(settings: Settings, changes: Sequence[str]) -> Settings:
             section = section.get(part) if isinstance(section, dict) else None
         if not isinstance(section, dict) or key not in section or isinstance(section[key], dict):
             raise SettingUnknown(name=name, nearest=nearest(name, setting_names(settings)) or "-")
-        section[key] = value.split(",") if isinstance(section[key], list | tuple) else value
+        section[key] = [part.strip() for part in value.split(",")] if isinstance(section[key], list | tuple) else value
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

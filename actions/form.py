@@ -20,12 +20,12 @@ from locales.language import N_, _
 from utils import explain
 
 BETWEEN, AT_LEAST, AT_MOST, MULTIPLE = (
-    N_("{low:g} to {high:g}"),
-    N_("{low:g} and more"),
-    N_("up to {high:g}"),
-    N_("in steps of {step:g}"),
+    N_("from {low} to {high}"),
+    N_("{low} and more"),
+    N_("up to {high}"),
+    N_("in steps of {step}"),
 )
-NEEDED = N_("it is needed")
+NEEDED = N_("write something here")
 YES_NO_LABELS = {"yes": N_("yes"), "no": N_("no")}
 
 Usual = Callable[[Job[Any]], Mapping[str, str]]  # what is taken where a row is left empty, by the name of its field

@@ -81,6 +81,10 @@ class FormState:
         more = [FormRow(MORE, TEXT[label], help=TEXT[help_text])] if folded else []
         return [*usual, *more, *(folded if self.unfolded else []), FormRow(GO, TEXT["go"], help=TEXT["go_help"])]
 
+    def folded(self) -> list[str]:
+        """What the rows behind "more" are called, or their headings where they have some."""
+        return list(dict.fromkeys(_(row.group or row.label) for row in self._rows if row.more))
+
     def row(self) -> FormRow:
         """The row under the cursor; the first one where its row has gone."""
         rows = self.visible()
@@ -152,8 +156,9 @@ class _Screen:
         body = HSplit([
             Window(FormattedTextControl(self._title), height=1, style="class:title"),
             lines(lambda: self._frame()[0]), current, lines(lambda: self._frame()[1]), Window(),
-            Window(FormattedTextControl(self._help), height=self._help_lines, wrap_lines=True),
-            Window(FormattedTextControl(lambda: text("keys")), height=self._key_lines, wrap_lines=True, style="class:keys"),
+            Window(char="─", height=self._rule_lines),
+            Window(FormattedTextControl(self._help), height=self._help_lines),
+            Window(FormattedTextControl(self._key_help), height=self._key_lines, style="class:keys"),
         ])  # fmt: skip
         self.application: Application[dict[str, str] | None] = Application(
             Layout(body, focused_element=self._editor()), key_bindings=self._keys(), full_screen=True, style=Style.from_dict(_LOOKS)
@@ -167,6 +172,9 @@ class _Screen:
 
     def _help_lines(self) -> int:
         return _HELP_LINES if self._size()[0] >= _FEW_LINES else _FEW_HELP_LINES
+
+    def _rule_lines(self) -> int:
+        return int(self._size()[0] >= _FEW_LINES)
 
     def _key_lines(self) -> int:
         rows, columns = self._size()
@@ -182,7 +190,7 @@ class _Screen:
         """The lines that fit above and below the row under the cursor, what is wrong with it among them."""
         lines = self._lines()
         here = next(at for at, line in enumerate(lines) if line.own and line.key == self.state.row().key)
-        room = max(1, self._size()[0] - 1 - self._help_lines() - self._key_lines())
+        room = max(1, self._size()[0] - 1 - self._rule_lines() - self._help_lines() - self._key_lines())
         last = here + (here + 1 < len(lines) and not lines[here + 1].own and lines[here + 1].key == lines[here].key)
         first = here - (here > 0 and not lines[here - 1].own)  # its heading
         self._top = max(min(self._top, first), last - room + 1, 0)
@@ -203,8 +211,10 @@ class _Screen:
 
     def _shown(self, row: FormRow) -> list[Part]:
         """What stands in a row that the cursor is not on."""
-        if row.key in (MORE, GO):
-            return [("", self.state.going_on if row.key == GO else "")]
+        if row.key == GO:
+            return [("", self.state.going_on)]
+        if row.key == MORE:
+            return [("class:usual", "" if self.state.unfolded else ", ".join(self.state.folded()))]
         stands = self.state.answers[row.key]
         if row.choices:
             return [("", dict(row.choices)[stands])]
@@ -225,14 +235,17 @@ class _Screen:
         return [("", f"< {dict(row.choices)[self.state.answers[row.key]]} >")] if row.choices else self._shown(row)
 
     def _help(self) -> list[Part]:
-        """The line of help, and the range or the choices of the row under the cursor."""
-        row, told = self.state.row(), list[Part]()
+        """The line of help, and the range or the choices of the row under the cursor, broken between words."""
+        row = self.state.row()
         facts = [row.extent, text("empty").format(usual=row.usual) if row.usual and not row.choices else ""]
-        told += [("", _(row.help)), ("", "\n" if row.help else ""), ("", "; ".join(filter(None, facts)))]
+        words = [("", word) for word in f"{_(row.help)} {'; '.join(filter(None, facts))}".split()]
         for number, (value, label) in enumerate(row.choices):
-            here = value == self.state.answers[row.key]
-            told += [("", " / " if number else ""), ("bold underline" if here else "", label)]
-        return told
+            look = "bold underline" if value == self.state.answers[row.key] else ""
+            words += [("", "/")] * bool(number) + [(look, word) for word in label.split()]
+        return _wrapped(words, self._size()[1])
+
+    def _key_help(self) -> list[Part]:
+        return _wrapped([("", word) for word in text("keys").split()], self._size()[1])
 
     # --- what the keys do -----------------------------------------------------------------------------------------------
     def _editor(self) -> Window:
@@ -310,6 +323,19 @@ def _joined(lines: list[_Line]) -> list[Part]:
     parts: list[Part] = []
     for number, line in enumerate(lines):
         parts += [("", "\n"), *line.parts] if number else line.parts
+    return parts
+
+
+def _wrapped(words: Sequence[tuple[str, str]], columns: int) -> list[Part]:
+    """Words with their looks, a blank between them, in lines of so many columns."""
+    from prompt_toolkit.utils import get_cwidth
+
+    parts: list[Part] = []
+    used = 0
+    for look, word in words:
+        broken = used + 1 + get_cwidth(word) > columns
+        parts += [("", "\n" if broken else " " if used else ""), (look, word)]
+        used = get_cwidth(word) if broken else used + bool(used) + get_cwidth(word)
     return parts
 
 
