@@ -44,7 +44,7 @@ from portraits.recipes import (
 from portraits.sheet import SHEET_CELL_PX, sheet_rows
 from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
-from training.checkpoints import choose_lora
+from training.checkpoints import Checkpoint, choose_lora
 from utils import (
     Event,
     FolderMissing,
@@ -64,6 +64,7 @@ MAX_SOURCES = 8  # of the client's photos, the best ones: their mean embedding i
 SOFT_FROM = 2.0  # times the 128 pixels are enlarged, from which on the face is visibly softer than the picture
 DIGEST_DIGITS = 12
 MAX_SEED = 2**32 - 1  # what A1111 and ComfyUI take too
+LEAST_DETAIL, MOST_DETAIL = 0.05, 0.9  # of the steps, in a pass over the finished picture
 MAX_PORTRAITS = 2000  # of one request: more is a slip of the finger
 
 
@@ -109,6 +110,11 @@ class PortraitPlan:
         return self.setup.recipe
 
     @property
+    def trigger_added(self) -> int:
+        """How many prompts did not name the client, and got the trigger word in front."""
+        return sum(prompt.trigger_added for prompt in self.prompts)
+
+    @property
     def lora(self) -> Path | None:
         """The first LoRA that is loaded."""
         return self.loras[0] if self.loras else None
@@ -122,6 +128,7 @@ class PortraitReport:
     painted: int
     contact_sheet: Path
     enlarged: tuple[Path, ...] = ()
+    trigger_added: int = 0  # prompts that did not name the client, and got the trigger word
 
 
 def plan_portraits(
@@ -146,7 +153,9 @@ def plan_portraits(
     _check(seeds, image_options)
     prompts = settle_prompts(client, setup, prompt_options)
     prompt_texts = tuple(dict.fromkeys(prompt_text_of(prompt, prompt_options, setup.recipe) for prompt in prompts))
-    files = tuple(choose_lora(client, name).path for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
+    chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
+    _check_kinds(setup, chosen)
+    files = tuple(lora.path for lora in chosen)
     weighted: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
     weighted += [(file, weight) for file in files for weight in weights if weight]
     seeds = tuple(dict.fromkeys(seeds))
@@ -174,7 +183,7 @@ def generate(
         images = yield from paint_missing(client.output, pieces, STAGE, model_process)
         enlarged = yield from _enlarge(plan.upscaler, images, model_process)
     contact_sheet(sheet_rows(client, images), client.portraits_sheet, cell_px=SHEET_CELL_PX)
-    return PortraitReport(images, painted, client.portraits_sheet, enlarged)
+    return PortraitReport(images, painted, client.portraits_sheet, enlarged, plan.trigger_added)
 
 
 def random_seeds(count: int) -> tuple[int, ...]:
@@ -191,10 +200,22 @@ def _check(seeds: Sequence[int], image_options: ImageOptions) -> None:
             problem=_("seed {seed}.").format(seed=wrong),
             cure=_("Seeds are whole numbers from 0 to {highest}.").format(highest=MAX_SEED),
         )
-    if not (image_options.detail == 0 or 0.05 <= image_options.detail <= 0.9):
+    if not (image_options.detail == 0 or LEAST_DETAIL <= image_options.detail <= MOST_DETAIL):
         raise RecipeRefused(
             problem=_("detail pass of {share:g}.").format(share=image_options.detail), cure=_("From 0.05 to 0.9; 0.3 is usual.")
         )
+
+
+def _check_kinds(setup: PipelineSetup, loras: Sequence[Checkpoint]) -> None:
+    """Raises RecipeRefused for a LoRA of another kind of base than the one that would be painted with."""
+    for lora in loras:
+        if lora.base_kind not in (None, setup.base.kind):
+            raise RecipeRefused(
+                problem=_("{lora} was trained on another kind of base model than {base}.").format(
+                    lora=lora.path.name, base=setup.base.name
+                ),
+                cure=_("Paint with the base it was trained on, or train on this one first."),
+            )
 
 
 def _portrait_jobs(client: Client, setup: PipelineSetup, requests: Sequence[PortraitRequest]) -> list[PortraitJob]:

@@ -20,6 +20,7 @@ The errors a user can meet, each with what happened (`message`) and what to do n
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import hashlib
 import json
@@ -27,7 +28,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -212,6 +213,49 @@ def as_pipeline_error(error: OSError | ImportError) -> PipelineError | None:
     return None
 
 
+# --- what pydantic's checks say, in the user's language -----------------------------------------------------------------
+_ANYTHING = N_("another value is wanted")
+_WHOLE, _NUMBER, _TEXT = N_("a whole number is wanted, such as 12"), N_("a number is wanted, such as 0.5"), N_("a text is wanted")
+_YES_NO, _LIST, _ONE_OF = N_("yes or no is wanted"), N_("a list is wanted"), N_("choose one of: {expected}")
+_NAMES = N_("names and values in braces are wanted")
+# By the code of the check; each is a template over the facts that the check names.
+_COMPLAINTS = {
+    "missing": N_("it is missing"), "extra_forbidden": N_("there is no such entry"),
+    "int_type": _WHOLE, "int_parsing": _WHOLE, "int_from_float": _WHOLE,
+    "float_type": _NUMBER, "float_parsing": _NUMBER, "finite_number": _NUMBER,
+    "bool_type": _YES_NO, "bool_parsing": _YES_NO, "string_type": _TEXT, "path_type": _TEXT,
+    "tuple_type": _LIST, "list_type": _LIST, "model_type": _NAMES, "dict_type": _NAMES,
+    "literal_error": _ONE_OF, "enum": _ONE_OF,
+    "greater_than_equal": N_("at least {ge:g}"), "less_than_equal": N_("at most {le:g}"),
+    "greater_than": N_("more than {gt:g}"), "less_than": N_("less than {lt:g}"), "multiple_of": N_("a multiple of {multiple_of:g}"),
+    "string_too_short": N_("at least {min_length} letters"), "string_too_long": N_("at most {max_length} letters"),
+    "string_pattern_mismatch": N_("it does not have the form {pattern}"),
+}  # fmt: skip
+
+
+def explain(error: ValidationError) -> str:
+    """What is wrong first, without where: in our words, or in those of the check of ours that raised ValueError."""
+    first = error.errors(include_url=False)[0]
+    facts = dict(first.get("ctx", {}))
+    if first["type"] in ("value_error", "assertion_error"):
+        return str(facts["error"])
+    if "expected" in facts:  # "'auto', 'en' or 'es'"
+        facts["expected"] = facts["expected"].replace(" or ", ", ").replace("'", "")
+    return _(_COMPLAINTS.get(first["type"], _ANYTHING)).format(**facts)
+
+
+def where(error: ValidationError) -> str:
+    """Where that is: `quality.raw.max_noise`."""
+    return ".".join(str(part) for part in error.errors(include_url=False)[0]["loc"])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The known name that a mistyped one most likely means, by the whole of it or one of its words; empty where none is near."""
+    meant = {word: one for one in reversed([*known]) for word in (*one.replace(".", "_").split("_"), one.rpartition(".")[2], one)}
+    close = difflib.get_close_matches(name.lower(), meant, n=1, cutoff=0.7)
+    return meant[close[0]] if close else ""
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -330,8 +374,7 @@ def read_record(path: Path, kind: type[Kind]) -> Kind:
         raise BrokenFile(path=path, line=1, reason=_("nested too deep")) from error
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise BrokenFile(path=path, line=_line_of(text, first["loc"]), reason=f"{field}: {first['msg']}") from error
+        raise BrokenFile(path=path, line=_line_of(text, first["loc"]), reason=f"{where(error)}: {explain(error)}") from error
     except ValueError as error:  # an integer of more than 4300 digits
         raise BrokenFile(path=path, line=1, reason=str(error)) from error
 

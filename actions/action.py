@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any, Generic, Self, get_type_hints
@@ -37,20 +37,29 @@ def dump(answer: BaseModel) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class FormRow:
-    """One line of a form: what is asked, and what stands there so far."""
+    """One row of a form: what is asked, and what stands there so far; texts still to be translated, but for `extent` and labels."""
 
     key: str
     label: str
     value: str = ""
+    help: str = ""  # one sentence, shown while the cursor stands on the row
+    extent: str = ""  # the range of a number
+    choices: tuple[tuple[str, str], ...] = ()  # (value, label) of what can be chosen; empty: a text is typed
+    usual: str = ""  # what is taken where the row is left empty
+    check: Callable[[str], str] = lambda _text: ""  # what is wrong with a text, in the user's language; empty where nothing is
+    more: bool = False  # folded behind the row "more"
+    group: str = ""  # a heading; rows of one group stand together
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Questions that the menu shows on one screen, to be answered in any order or skipped together."""
+    """Questions that the menu shows on one screen, to be answered in any order."""
 
     title: str
     rows: tuple[FormRow, ...]
-    request: Callable[[dict[str, str]], Request]  # made of the answers by key; of no answers at all where it was skipped
+    request: Callable[[dict[str, str]], Request | None]  # made of what stands in the rows by key; None: there is nothing to do
+    draw: Callable[[Mapping[str, str]], tuple[FormRow, ...]] | None = None  # the rows after these answers; None: as they are
+    go_on: Callable[[Mapping[str, str]], str] = lambda _answers: ""  # what going on will do, in the user's language
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from actions import limits, review
 from actions.action import Action, Answer, Stage, at_once
 from actions.limits import LimitsMove, LimitsPlan, LimitsReport, Scope
 from actions.request import Ask, ClientRequest, Job, Menu
+from actions.settings_form import limits_form
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import IdentityState
 from image_processor import FaceReport
@@ -17,8 +18,8 @@ from locales.language import N_
 from utils import PipelineError
 
 _FACE_HELP = N_("this face is the client: file and number, counted from the left; may be given several times")
-_LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30; default:NAME takes it back (empty: show them):")
-_EVERYWHERE_HELP = N_("Move the program's limits instead, for every client that has none of its own?")
+_LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30; default:NAME takes it back; without one they are shown")
+_EVERYWHERE_HELP = N_("move the program's limits instead, for every client that has none of its own")
 _ACCEPT_HELP = N_("Picture to accept (undo:NAME takes it back):")
 _WHO_HELP = N_("Which face is the client? Counted from the left, numbered in rejected/:")
 
@@ -54,10 +55,8 @@ class WhoRequest(ClientRequest):
 class LimitsRequest(ClientRequest):
     """Which limits of quality are to be moved, of the client or `everywhere` of the program; none: they are only shown."""
 
-    changes: Annotated[tuple[str, ...], Ask(_LIMITS_HELP, metavar="NAME=VALUE", menu=Menu.TEXT)] = ()
-    everywhere: Annotated[
-        bool, Ask(_EVERYWHERE_HELP, "--everywhere", menu=Menu.CHOICE, when=lambda job: bool(job.request.changes))
-    ] = False
+    changes: Annotated[tuple[str, ...], Ask(_LIMITS_HELP, metavar="NAME=VALUE")] = ()
+    everywhere: Annotated[bool, Ask(_EVERYWHERE_HELP, "--everywhere")] = False
 
 
 # --- what is done -----------------------------------------------------------------------------------------------------
@@ -220,6 +219,7 @@ LIMITS = Action(
     LimitsAnswer.of,
     plan=lambda job: limits.preview_limits(job.who, job.settings, job.request.changes, job.request.everywhere),
     plan_answer=LimitsPlanAnswer.of,
+    form=lambda job: limits_form(job, LimitsRequest),
 )
 
 ACTIONS = (PROCESS, REJECTED, ACCEPT, WHO, LIMITS)

@@ -11,10 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from client_folder.client import Client, ClientState
-from config import QualityControlConfig, Settings, client_limits, update_settings, with_changes
+from config import QualityControlConfig, Settings, SettingUnknown, client_limits, update_settings, with_changes
 from image_processor import FaceReport, LimitsEffect, plan_limits, process_faces
-from locales.language import _
-from utils import Event, SettingRefused, write_record
+from utils import Event, nearest, write_record
 
 BACK = "default:"  # before a name: give the limit back, a client's to the program, the program's to the default
 
@@ -72,7 +71,7 @@ class _LimitsTarget:
 
 
 def preview_limits(client: Client, settings: Settings, changes: Sequence[str], everywhere: bool = False) -> LimitsPlan:
-    """What limits would do to the client; raises SettingRefused."""
+    """What limits would do to the client; raises SettingUnknown or SettingRefused."""
     state = client.state()
     target = _target(state, settings, changes, everywhere)
     effect = plan_limits(client, client_limits(settings, state.limits), client_limits(target.settings, target.own))
@@ -83,7 +82,8 @@ def move_limits(
     home: Path, client: Client, settings: Settings, changes: Sequence[str], everywhere: bool = False
 ) -> Generator[Event, None, LimitsReport]:
     """Write the limits (`NAME=VALUE`, or `default:NAME`) into the client's state, or with `everywhere` into the settings of the
-    home, and judge the client anew; raises SettingRefused, and nothing is written then."""
+    home, and judge the client anew; raises SettingUnknown or
+    SettingRefused, and nothing is written then."""
     state = client.state()
     target = _target(state, settings, changes, everywhere)
     move = _move(client, state.limits, settings, target, everywhere)
@@ -96,12 +96,12 @@ def move_limits(
 
 
 def _target(state: ClientState, settings: Settings, changes: Sequence[str], everywhere: bool) -> _LimitsTarget:
-    """Both places after the changes; raises SettingRefused."""
+    """Both places after the changes; raises SettingUnknown or SettingRefused."""
     defaults, wanted = values_of(QualityControlConfig()), dict[str, str | None]()  # None: given back
     for change in changes:
         name, _equals, value = change.removeprefix(BACK).removeprefix("quality.").partition("=")
         if name not in defaults:
-            raise SettingRefused(name=name, problem=_("there is no such limit"))
+            raise SettingUnknown(name=name, nearest=nearest(name, defaults) or "-")
         wanted[name] = None if change.startswith(BACK) else value
     if everywhere:
         words = [f"quality.{name}={defaults[name] if value is None else value}" for name, value in wanted.items()]

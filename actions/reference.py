@@ -72,5 +72,5 @@ def _flag(question: Question) -> FlagReference:
     worded = {True: "yes", False: "no"}.get(default, "") if ask.worded else str(default or "")
     return FlagReference(
         flag=ask.flag or question.name, metavar=ask.metavar, choices=question.choices, default="" if question.switch else worded,
-        help=ask.help, required=question.required, repeatable=question.many, asked=ask.menu is not None,
+        help=ask.help, required=question.required, repeatable=question.many, asked=ask.menu is not None or bool(ask.row),
     )  # fmt: skip

@@ -64,6 +64,14 @@ class Ask:
     when: Callable[[Job[Any]], bool] | None = None  # whether the menu asks, after what was answered so far; None: it does
     offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
     suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited
+    # The rest is for actions that the menu asks for on a form, all of it on one screen (`actions.form`).
+    row: str = ""  # what its row is called; empty: it has none
+    row_help: str = ""  # the line that explains the row; empty: `help` does
+    more: bool = False  # folded behind the row "more"
+    kept: bool = True  # filled in again the next time
+    needed: bool = False  # may not be left empty
+    bounds: Callable[[Job[Any]], tuple[float, float]] | None = None  # the least and the greatest number
+    checked_as: FieldInfo | None = None  # the field of a record that says what is allowed
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from actions.action import Action, at_once
-from actions.request import Ask, Job, Menu, Request
+from actions.request import Ask, Job, Request
+from actions.settings_form import settings_form
 from config import Settings, change_settings
 from locales.language import N_
 
@@ -14,7 +15,7 @@ class SettingsRequest(Request):
     """Which settings are to be changed; none: they are only shown."""
 
     changes: Annotated[
-        tuple[str, ...], Ask(N_("NAME=VALUE, such as language=es (empty: only show):"), metavar="NAME=VALUE", menu=Menu.TEXT)
+        tuple[str, ...], Ask(N_("NAME=VALUE, such as language=es; without one they are shown"), metavar="NAME=VALUE")
     ] = ()
 
 
@@ -28,5 +29,8 @@ def answer(settings: Settings) -> Settings:
     return settings
 
 
-SETTINGS = Action("settings", SettingsRequest, at_once(change), answer, changes=False)
+SETTINGS = Action(
+    "settings", SettingsRequest, at_once(change), answer, changes=False,
+    form=lambda job: settings_form(job.settings, SettingsRequest),
+)  # fmt: skip
 ACTIONS = (SETTINGS,)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
 from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
 from actions.request import Ask, ClientRequest, Job, Menu, Request
+from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
 from client_folder.consent import What, has_consent, record_consent
-from config import PRESETS, load_settings
+from config import load_settings
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
 from locales.language import N_, _
 from lora_trainer import PreparedTraining
 from machine.gpu import largest_gpu
 from training import installation, tensorboard_server
-from training.arguments import read_extra
 from training.cost import Cure, MemoryPart, PlanRefusal, estimate
 from training.machine_doctor import Check
 from training.monitor import MemoryFull, TrainerFailed
-from training.plan import Fit, Overrides, TrainingPlan
+from training.plan import Fit, TrainingPlan
 from training.queue import Outcome, QueueReport, QueueRow
 from training.sd_scripts import install_trainer, plan_trainer
 from utils import Notice, PipelineError
@@ -32,18 +31,7 @@ _PART_LABELS = {
     "program": N_("folders and settings"),
     "sd-scripts": N_("Kohya's sd-scripts too, which trains SDXL (downloads about 5 GB)"),
 }
-_VALUE_LABELS = {
-    "recommended": N_("the recommended values"),
-    "original": N_("the original plan's values (more than the card is likely to hold)"),
-}
 _CURVE_LABELS = {"start": N_("start it"), "stop": N_("stop it"), "show": N_("show it")}
-_PRESET_LABELS = {"quick": N_("quick"), "balanced": N_("balanced"), "quality": N_("quality")}
-PRESET_NAMES = tuple(preset.name for preset in PRESETS)
-_CONSENT_HELP = N_("Did the person agree to have a likeness trained? Say who agreed, how and when:")
-_BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
-_SCHEDULER_HELP = N_("constant, constant_with_warmup, linear, cosine or cosine_with_restarts")
-_ACCUMULATION_HELP = N_("steps whose gradients are added up; lowers no memory")
-_EXTRA_HELP = N_("further options of sd-scripts, as in --extra='--noise_offset 0.05'")
 SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
 AGAIN = N_("Train again, from the last checkpoint?")
@@ -75,57 +63,6 @@ class SetupRequest(Request):
             when=lambda _job: largest_gpu() is not None,
         ),
     ] = "auto"  # fmt: skip
-
-
-def names_original(job: Job[TrainRequest]) -> bool:
-    """Whether the original plan has values for the card, so that there is something to choose."""
-    try:
-        return lora_trainer.names_original(job.who, job.settings, gpu=job.request.gpu, base_model=job.request.base)
-    except PipelineError:
-        return False
-
-
-class TrainRequest(ClientRequest):
-    """How to train; what is left out is what the plan recommends."""
-
-    consent: Annotated[
-        str,
-        Ask(_CONSENT_HELP, "--consent", "TEXT", menu=Menu.TEXT, when=lambda job: not has_consent(job.who, What.TRAINING)),
-    ] = ""
-    gpu: Annotated[str | None, Ask(N_("plan for this GPU instead of the one that is here"), "--gpu", "NAME")] = None
-    base: Annotated[str, Ask(_BASE_HELP, "--base", "NAME")] = ""
-    preset: Annotated[
-        str | None, Ask(N_("How long to train:"), "--preset", menu=Menu.CHOICE, choices=PRESET_NAMES, labels=_PRESET_LABELS)
-    ] = None
-    values: Annotated[
-        Literal["recommended", "original"],
-        Ask(N_("Which values to train with:"), "--values", menu=Menu.CHOICE, labels=_VALUE_LABELS, when=names_original),
-    ] = "recommended"
-    steps: Annotated[int | None, Ask(N_("optimizer steps"), "--steps", "N")] = None
-    dim: Annotated[int | None, Ask(N_("rank of the LoRA"), "--dim", "N")] = None
-    alpha: Annotated[float | None, Ask(N_("alpha of the LoRA"), "--alpha", "X")] = None
-    conv_dim: Annotated[int | None, Ask(N_("rank of the 3x3 convolutions, 0 for none"), "--conv-dim", "N")] = None
-    resolution: Annotated[int | None, Ask(N_("pixels a side"), "--resolution", "PX")] = None
-    batch: Annotated[int | None, Ask(N_("pictures a step"), "--batch", "N")] = None
-    accumulation: Annotated[int | None, Ask(_ACCUMULATION_HELP, "--accumulation", "N")] = None
-    learning_rate: Annotated[float | None, Ask(N_("learning rate"), "--learning-rate", "X")] = None
-    scheduler: Annotated[str | None, Ask(_SCHEDULER_HELP, "--scheduler", "NAME")] = None
-    warmup: Annotated[int | None, Ask(N_("steps of warm-up"), "--warmup", "N")] = None
-    optimizer: Annotated[str | None, Ask(N_("AdamW, AdamW8bit or Adafactor"), "--optimizer", "NAME")] = None
-    precision: Annotated[str | None, Ask(N_("no, fp16 or bf16"), "--precision", "NAME")] = None
-    fp8: Annotated[bool | None, Ask(N_("the frozen U-Net in 8 bits: yes or no"), "--fp8", worded=True)] = None
-    unet_only: Annotated[bool | None, Ask(N_("leave the text encoders alone: yes or no"), "--unet-only", worded=True)] = None
-    save_every: Annotated[int | None, Ask(N_("steps between checkpoints"), "--save-every", "N")] = None
-    sample_every: Annotated[int | None, Ask(N_("steps between samples, 0 for none"), "--sample-every", "N")] = None
-    seed: Annotated[int | None, Ask(N_("seed of the training"), "--seed", "N")] = None
-    extra: Annotated[str, Ask(_EXTRA_HELP, "--extra", "TEXT")] = ""
-    anyway: Annotated[bool, Ask(N_("train although the dataset doctor says no-go"), "--anyway")] = False
-
-    @property
-    def overrides(self) -> Overrides:
-        """The settings of a plan that are wanted otherwise; raises what `read_extra` raises."""
-        named = {one.name for one in fields(Overrides)} - {"extra"}
-        return Overrides(**self.model_dump(include=named), extra=read_extra(self.extra) if self.extra else None)
 
 
 class TensorboardRequest(ClientRequest):
@@ -164,15 +101,6 @@ class SetupAnswer(Answer):
 
 
 # --- plan and run -----------------------------------------------------------------------------------------------------
-def plan_training(job: Job[TrainRequest]) -> PreparedTraining:
-    """The plan as it is asked for."""
-    request = job.request
-    return lora_trainer.plan_training(
-        job.who, job.settings, gpu=request.gpu, preset=request.preset, overrides=request.overrides,
-        base_model=request.base, original=request.values == "original",
-    )  # fmt: skip
-
-
 def train(job: Job[TrainRequest]) -> Stage:
     """Train, unless the dataset doctor says no-go and nobody overrules it; unattended, it takes smaller plans by itself."""
     if job.request.consent:
@@ -302,6 +230,7 @@ SETUP = Action("setup", SetupRequest, set_up, SetupAnswer.of, changes=False)
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
     long=True, whole_gpu=True, retry=retry_training,
+    form=train_form,
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)

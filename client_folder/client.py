@@ -287,6 +287,11 @@ class Client:
         return self.metadata / "told.json"
 
     @property
+    def last_used_file(self) -> Path:
+        """What the user last asked of each action, to be filled in again."""
+        return self.metadata / "last_used.json"
+
+    @property
     def faces_file(self) -> Path:
         """The verdict on every original."""
         return self.metadata / "faces.json"

@@ -72,6 +72,7 @@ class MagicPrompt:
     tokens: int
     left_out: tuple[str, ...] = ()
     cut: str = ""
+    trigger_added: bool = False  # the user's words did not name the client
 
 
 def enhance(
@@ -187,5 +188,10 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(re.findall(r"[\w/.-]*\w", plain(text).lower()))
 
 
+def names_client(prompt: str, trigger: str) -> bool:
+    """Whether the trigger word stands in a prompt; CLIP reads capitals as small letters."""
+    return _has(prompt, trigger)
+
+
 def _has(text: str, word: str) -> bool:
-    return bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text))
+    return bool(re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.IGNORECASE))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
 from locales.language import N_, _
 from portraits.clip_tokens import counter_for
-from portraits.magic_prompt import MagicPrompt, enhance, styled
+from portraits.magic_prompt import MagicPrompt, enhance, names_client, styled
 from portraits.portrait import PromptText
 from portraits.recipes import PipelineSetup, Recipe
 from portraits.styles import style_named
@@ -24,6 +25,13 @@ class PromptsMissing(PipelineError):
 
     message = N_("{path} holds no prompt.")
     hint = N_("Write one prompt a line; lines that begin with # are passed over.")
+
+
+class PromptEmpty(PipelineError):
+    """Facts: none."""
+
+    message = N_("The prompt is empty.")
+    hint = N_("Write what is to be seen, or leave the prompt out: then the recommended ones are painted.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +77,38 @@ def read_transcript(client: Client, name: str) -> str:
 
 
 def settle_prompts(client: Client, setup: PipelineSetup, prompt_options: PromptOptions) -> tuple[MagicPrompt, ...]:
-    """Every prompt with what magic or a style makes of it; without prompts, the recommended ones of the client."""
+    """Every prompt with what magic or a style makes of it; without prompts, the recommended ones of the client.
+
+    One that does not name the client gets the trigger word in front: without it, the LoRA paints somebody else. Raises PromptEmpty
+    where prompts were given and none has a word in it.
+    """
     base = setup.base
     class_word = client.state().class_word
     given = []
     for prompt in prompt_options.prompts:
         if prompt.strip():  # written for any client, it is put in the words of this one
             given.append(_one_line(prompt).replace("{trigger}", client.id).replace("{class_word}", class_word))
+    if prompt_options.prompts and not given:
+        raise PromptEmpty
     wanted = given or default_prompts(client.id, class_word, base.practice)
     style, count = style_named(client.home, prompt_options.style), counter_for(setup.files.base)
-    if prompt_options.magic:
-        return tuple(enhance(one, client.id, class_word, count, style=style, embedded=base.practice) for one in wanted)
-    return tuple(styled(one, style, count) for one in wanted)
+
+    def made(prompt: str) -> MagicPrompt:
+        if prompt_options.magic:
+            return enhance(prompt, client.id, class_word, count, style=style, embedded=base.practice)
+        return styled(prompt, style, count)
+
+    return tuple(_named(client.id, class_word, one, made) for one in wanted)
+
+
+def _named(trigger: str, class_word: str, prompt: str, make: Callable[[str], MagicPrompt]) -> MagicPrompt:
+    """What is made of a prompt, with the trigger word in it whatever the user wrote; magic finds the better place for it."""
+    made = make(prompt)
+    if names_client(prompt, trigger):
+        return made
+    if not names_client(made.prompt, trigger):
+        made = make(f"{trigger} {class_word}, {prompt}")
+    return replace(made, original=prompt, trigger_added=True)
 
 
 def _one_line(text: str) -> str:

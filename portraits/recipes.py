@@ -68,12 +68,13 @@ BASE_SAMPLERS = (Sampler.EULER_A.value, Sampler.DPMPP_2M.value)
 
 @dataclass(frozen=True, slots=True)
 class RecipeChoice:
-    """What a user asks of a recipe; None or "auto": as the recipe has it."""
+    """What a user asks of a recipe; None or "auto": as the recipe has it. `base` names a base model, empty: the client's."""
 
     recipe: str = "auto"
     steps: int | None = None
     guidance: float | None = None
     sampler: str = ""
+    base: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def setup_of(client: Client, settings: Settings, choice: RecipeChoice = RecipeCh
 
     Raises ModelMissing, BrokenFile or NotSdxl, or RecipeRefused where a wish and the files do not go together.
     """
-    base = base_of(client, settings)
+    base = base_of(client, settings, choice.base)
     path = base.require()
     unet = None
     if choice.recipe.startswith("lightning-") and base.few_steps is None:
@@ -145,6 +146,20 @@ def _check_kind(recipe: Recipe, choice: RecipeChoice, base: Path) -> None:
         )
 
 
+def steps_of(recipe: Recipe) -> tuple[int, int]:
+    """The fewest and the most steps that may be asked for."""
+    if recipe.kind is RecipeKind.LIGHTNING:
+        return recipe.steps, recipe.steps
+    return (1, 50) if recipe.kind is RecipeKind.EMBEDDED else (MIN_STEPS, MAX_STEPS)
+
+
+def guidance_of(recipe: Recipe) -> tuple[float, float]:
+    """The least and the greatest guidance that may be asked for."""
+    if recipe.kind is RecipeKind.LIGHTNING:
+        return recipe.guidance, recipe.guidance
+    return (EMBEDDED_MIN_GUIDANCE if recipe.kind is RecipeKind.EMBEDDED else MIN_GUIDANCE), MAX_GUIDANCE
+
+
 def _adjusted(recipe: Recipe, choice: RecipeChoice) -> Recipe:
     """The recipe with the wishes it allows; raises RecipeRefused for the others."""
     if recipe.kind is RecipeKind.LIGHTNING:
@@ -159,16 +174,16 @@ def _adjusted(recipe: Recipe, choice: RecipeChoice) -> Recipe:
                 problem=problem.format(steps=recipe.steps), cure=_("Leave out --steps, --cfg and --sampler, or use --recipe base.")
             )
         return recipe
-    low, high = (1, 50) if recipe.kind is RecipeKind.EMBEDDED else (MIN_STEPS, MAX_STEPS)
+    low, high = steps_of(recipe)
     steps = recipe.steps if choice.steps is None else choice.steps
     guidance = recipe.guidance if choice.guidance is None else choice.guidance
     if choice.steps is not None and not low <= steps <= high:
         raise RecipeRefused(
             problem=_("{steps} steps.").format(steps=steps), cure=_("From {low} to {high} steps.").format(low=low, high=high)
         )
-    least = EMBEDDED_MIN_GUIDANCE if recipe.kind is RecipeKind.EMBEDDED else MIN_GUIDANCE
-    if choice.guidance is not None and not least <= guidance <= MAX_GUIDANCE:
-        limits = _("From {low} to {high}; {usual:g} is usual.").format(low=least, high=MAX_GUIDANCE, usual=recipe.guidance)
+    least, most = guidance_of(recipe)
+    if choice.guidance is not None and not least <= guidance <= most:
+        limits = _("From {low} to {high}; {usual:g} is usual.").format(low=least, high=most, usual=recipe.guidance)
         raise RecipeRefused(problem=_("CFG {guidance:g}.").format(guidance=guidance), cure=limits)
     return replace(recipe, steps=steps, guidance=guidance, sampler=Sampler(choice.sampler) if choice.sampler else recipe.sampler)
 
@@ -186,12 +201,18 @@ def size_of(aspect: str, native: int, side: int | None = None) -> tuple[int, int
     if aspect not in SIZES:
         raise RecipeRefused(problem=_("there is no aspect ratio {aspect}.").format(aspect=aspect), cure=", ".join(SIZES))
     wanted = side or native
-    if not LATENT_PX * LATENT_PX <= wanted <= 2 * native:
-        limits = _("From {low} to {high} pixels.").format(low=LATENT_PX * LATENT_PX, high=2 * native)
+    low, high = sides_of(native)
+    if not low <= wanted <= high:
+        limits = _("From {low} to {high} pixels.").format(low=low, high=high)
         raise RecipeRefused(problem=_("{side} pixels a side.").format(side=wanted), cure=limits)
     unit = _BUCKET_PX if wanted >= 16 * _BUCKET_PX else LATENT_PX
     width, height = (max(unit, round(length * wanted / SINGLE_FILE_PX / unit) * unit) for length in SIZES[aspect])
     return width, height
+
+
+def sides_of(native: int) -> tuple[int, int]:
+    """The shortest and the longest side in pixels of the square that a base trained at `native` may be asked for."""
+    return LATENT_PX * LATENT_PX, 2 * native
 
 
 def check_weight(weight: float) -> float:

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from config import PROGRAM
 from locales.language import N_
-from utils import BrokenFile, PipelineError, Record
+from utils import BrokenFile, PipelineError, Record, explain, where
 
 FOLDER = "styles"
 
@@ -71,8 +71,8 @@ def _read(file: Path) -> tuple[Style, ...]:
         raise BrokenFile(path=file, line=line or 1, reason=str(error)) from error
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BrokenFile(path=file, line=_line_of_style(file, first["loc"]), reason=f"{where}: {first['msg']}") from error
+        reason = f"{where(error)}: {explain(error)}"
+        raise BrokenFile(path=file, line=_line_of_style(file, first["loc"]), reason=reason) from error
 
 
 def _line_of_style(file: Path, location: tuple[int | str, ...]) -> int:

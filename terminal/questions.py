@@ -8,21 +8,19 @@ from typing import Any
 
 from rich.console import Console
 
-from actions.action import Action, Form
+from actions.action import Action
 from actions.request import Job, Menu, Question, Session, questions_of
 from client_folder.client import Client
 from locales.language import N_, _
 
 MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letters
-BACK, ALL = "<back>", "<all>"  # answers that no client can be named
+BACK = "<back>"  # an answer that no client can be named
 
 TEXT = {
     "keys": N_("(arrows or numbers, Enter; Esc: back)"),
     "back": N_("Back"),
     "yes_word": N_("Yes"),
     "no_word": N_("No"),
-    "form_done": N_("Done: keep what stands here"),
-    "form_skip": N_("Skip all of it"),
     "not_understood": N_("{answer} is not understood: {error}"),
     "nothing_to_choose": N_("There is nothing to choose from."),
 }
@@ -39,8 +37,12 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
     answers: dict[str, Any] = {"client": client.id} if client and "client" in kind.model_fields else {}
     job = Job(session, kind.model_construct(**answers), client)  # so far: what was not asked yet stands at its default
     if action.form:
+        from terminal.form import fill_in  # here, not above: with all it needs, and who only opens the menu need not wait for it
+
         form = action.form(job)
-        return replace(job, request=form.request(_fill_in(form)))
+        filled = fill_in(form)
+        request = form.request(filled) if filled is not None else None
+        return replace(job, request=request) if request is not None else None
     for question in questions_of(kind):
         if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
             given = _ask_question(question, job, console)
@@ -53,20 +55,6 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
                 return None
             job = replace(job, request=kind.model_construct(**answers))
     return replace(job, request=kind(**answers))
-
-
-def _fill_in(form: Form) -> dict[str, str]:
-    """What the user writes into the rows of a form; nothing when the user skips it."""
-    answers = {row.key: row.value for row in form.rows}
-    chosen = ALL
-    while True:
-        rows = [(row.key, f"{_(row.label)}: {answers[row.key] or '-'}", "") for row in form.rows]
-        chosen = choose(_(form.title), [(ALL, text("form_done"), ""), *rows, (BACK, text("form_skip"), "")], chosen)
-        if chosen in (ALL, BACK):
-            return answers if chosen == ALL else {}
-        label = next(row.label for row in form.rows if row.key == chosen)
-        given = ask_text(f"{_(label)}:", answers[chosen])
-        answers[chosen] = answers[chosen] if given is None else given
 
 
 def _ask_question(question: Question, job: Job[Any], console: Console) -> str | None:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from generation import PortraitPlan, PortraitReport, SwapPlan, SwapReport
-from locales.language import _
+from locales.language import _, ngettext
 from portraits.magic_prompt import MagicPrompt
 from portraits.recipes import NOTE_NO_NEGATIVE
 from terminal.screens import Views, refusals, table
@@ -28,7 +28,19 @@ def _portrait_plan(plan: PortraitPlan) -> RenderableType:
         height=plan.size[1],
     )
     notes = [Text(_(NOTE_NO_NEGATIVE), style="yellow")] if plan.negative_ignored else []
-    return Group(*_prompts(plan.prompts, recipe.negative), Text(counted), Text(sampling), *notes)
+    return Group(*_prompts(plan.prompts, recipe.negative), *_named(plan.trigger_added), Text(counted), Text(sampling), *notes)
+
+
+def _named(prompts: int) -> list[RenderableType]:
+    """That prompts did not name the client, and do now."""
+    if not prompts:
+        return []
+    told = ngettext(
+        "{count} prompt did not name the client: the trigger word was put in, else somebody else is painted.",
+        "{count} prompts did not name the client: the trigger word was put in, else somebody else is painted.",
+        prompts,
+    )
+    return [Text(told.format(count=prompts), style="yellow")]
 
 
 def _prompts(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[RenderableType]:
@@ -55,7 +67,7 @@ def _portraits(report: PortraitReport) -> RenderableType:
     done = len(report.images) - report.painted
     counted = sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet)
     enlarged = [Text(_("{count} enlarged").format(count=len(report.enlarged)))] if report.enlarged else []
-    return Group(Text(counted), *enlarged)
+    return Group(Text(counted), *_named(report.trigger_added), *enlarged)
 
 
 def _swap_plan(plan: SwapPlan) -> RenderableType:

@@ -11,7 +11,7 @@ from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
 from machine.base_models import BaseKind
 from terminal.screens import Views, table
-from training.cost import estimate, explain, find_refusals
+from training.cost import duration, estimate, explain, find_refusals
 from training.exports import TITLES, App, Exported
 from training.lora_files import LoraFiles, Stripped
 from training.plan import TrainingPlan
@@ -55,17 +55,11 @@ def _plan_column(plan: TrainingPlan) -> dict[str, str]:
     if plan.gpu.vram_gb:
         parts = ", ".join(f"{part.part.label} {part.gb:.1f}" for part in cost.vram_parts if part.gb >= 0.05)
         column[_("video memory")] = f"{cost.vram_gb:.1f} / {plan.gpu.vram_gb:.0f} GB ({parts})"
-    column[_("time")] = _duration(cost.seconds)
+    column[_("time")] = duration(cost.seconds)
     column[_("disk")] = _("{count} checkpoints of {size:.0f} MB, {total:.1f} GB with states").format(
         count=cost.checkpoints, size=cost.checkpoint_mb, total=cost.disk_gb
     )
     return column
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 5400:
-        return _("about {minutes:.0f} min").format(minutes=max(1, seconds / 60))
-    return _("about {hours:.1f} h").format(hours=seconds / 3600)
 
 
 def _training(report: TrainingReport) -> RenderableType:
@@ -129,7 +123,7 @@ def _queue(report: QueueReport) -> RenderableType:
         came = row.lora or row.error
         came += f" ({'; '.join(row.changes)})" if row.changes else ""
         loss = "" if row.loss is None else f"{row.loss:.3f}"
-        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, _duration(row.seconds), came)
+        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, duration(row.seconds), came)
     return rows
 
 

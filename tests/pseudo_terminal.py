@@ -1,4 +1,4 @@
-"""A real terminal for tests: the program runs in a pseudo-terminal of 80x24, and its screen is read back as a person sees it."""
+"""A real terminal for tests: the program runs in a pseudo-terminal, of 80x24 unless said otherwise, and its screen is read back."""
 
 import os
 import sys
@@ -10,14 +10,18 @@ import pyte
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_A_USERS = ("LANGUAGE", "LC_ALL", "LANG", "NO_COLOR", "AVATAR_PIPELINE_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-KEYS = {"enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "escape": "\x1b", "ctrl-c": "\x03"}
+KEYS = {
+    "enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "left": "\x1b[D", "right": "\x1b[C", "escape": "\x1b", "ctrl-c": "\x03",
+    "page down": "\x1b[6~", "page up": "\x1b[5~", "backspace": "\x7f", "clear": "\x15",
+}  # fmt: skip
 
 
 class Terminal:
     """A program on a screen of its own: ours with a home of its own, or any `command`, started in a folder."""
 
-    def __init__(self, home, *words, command=(), cwd=None, **environment):
-        self._screen = pyte.HistoryScreen(80, 24, history=5000)
+    def __init__(self, home, *words, command=(), cwd=None, size=(80, 24), **environment):
+        columns, lines = size
+        self._screen = pyte.HistoryScreen(columns, lines, history=5000)
         self._stream = pyte.Stream(self._screen)
         clean = {name: value for name, value in os.environ.items() if name not in NOT_A_USERS}
         first, *rest = command or (sys.executable, str(ROOT / "avatar_pipeline.py"), "--home", str(home), *words)
@@ -25,7 +29,7 @@ class Terminal:
             first,
             rest,
             cwd=cwd and str(cwd),
-            dimensions=(24, 80),
+            dimensions=(lines, columns),
             encoding="utf-8",
             env={**clean, "LANG": "en_US.UTF-8", "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **environment},
         )
@@ -38,12 +42,12 @@ class Terminal:
         self.child.close(force=True)
 
     def screen(self):
-        """The 24 lines as they stand."""
+        """The lines as they stand."""
         return "\n".join(line.rstrip() for line in self._screen.display)
 
     def everything(self):
         """What scrolled away, and the screen below it."""
-        history = ["".join(row[column].data for column in range(80)).rstrip() for row in self._screen.history.top]
+        history = ["".join(row[column].data for column in range(self._screen.columns)).rstrip() for row in self._screen.history.top]
         return "\n".join([*history, self.screen()])
 
     def _read(self, seconds):
@@ -75,6 +79,22 @@ class Terminal:
         while before != self.screen():
             before = self.screen()
             self._read(seconds)
+
+    def form_row(self):
+        """The row of a form that is highlighted."""
+        lines = self._screen.buffer
+        bars = [row for row in range(self._screen.lines) if lines[row][0].reverse]
+        assert len(bars) == 1, f"{len(bars)} rows are highlighted\n{self.screen()}"
+        return self._screen.display[bars[0]].rstrip()
+
+    def to_row(self, label, key="down", most=60):
+        """Walk to the row of a form that bears a label."""
+        for _ in range(most):
+            self.settle(0.1)
+            if self.form_row().startswith(f"> {label}"):
+                return
+            self.child.send(KEYS[key])
+        raise AssertionError(f"no row {label}\n{self.screen()}")
 
     def wait_for_end(self, seconds=30):
         """Wait until the program is gone; its exit code."""

@@ -39,7 +39,7 @@ def test_what_a_killed_run_left_is_swept_away_and_nothing_else(tmp_path):
         ('{"title": "a",\n\n "count": "many"}', 3, "count"),
         ('{"title": "a"}', 1, "count"),
         ("", 1, "Expecting value"),
-        ("[]", 1, "valid dictionary"),
+        ("[]", 1, "names and values"),
     ],
 )
 def test_a_broken_record_is_named_with_its_line_and_left_alone(tmp_path, text, line, word):

@@ -136,6 +136,13 @@ class Estimate:
         return self.seconds / 3600
 
 
+def duration(seconds: float) -> str:
+    """How long something takes, in the user's language."""
+    if seconds < 5400:
+        return _("about {minutes:.0f} min").format(minutes=max(1, seconds / 60))
+    return _("about {hours:.1f} h").format(hours=seconds / 3600)
+
+
 # --- memory, time, disk ---------------------------------------------------------------------------------------------
 _GIB = 2**30
 _UNET_PARAMETERS = 2_567_500_000

@@ -19,7 +19,7 @@ from config import GPUProfile, Preset
 from locales.language import N_, Labelled, _
 from machine.base_models import BaseKind
 from training.errors import PlanRefused
-from utils import Record
+from utils import Record, explain, where
 
 Precision = Literal["no", "fp16", "bf16"]
 Optimizer = Literal["AdamW", "AdamW8bit", "Adafactor"]
@@ -254,9 +254,8 @@ def _validated(values: Mapping[str, object]) -> TrainingPlan:
     try:
         return TrainingPlan.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise PlanRefused(reason=_(NOT_A_SETTING).format(field=field, problem=first["msg"]), cure=_(SEE_SETTINGS)) from error
+        told = _(NOT_A_SETTING).format(field=where(error), problem=explain(error))
+        raise PlanRefused(reason=told, cure=_(SEE_SETTINGS)) from error
 
 
 def _embedded_values(preset: Preset, base: BaseFacts) -> dict[str, object]:
