@@ -42,15 +42,17 @@ class FormRow:
     key: str
     label: str
     value: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Questions that the menu shows on one screen, to be answered in any order or skipped together."""
+    """Questions on one screen of the menu, answered in any order or skipped together; `about` says why they are asked."""
 
     title: str
     rows: tuple[FormRow, ...]
     request: Callable[[dict[str, str]], Request]  # made of the answers by key; of no answers at all where it was skipped
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Retry:
 
     question: str
     request: Request
+    grave: bool = False  # whether Enter alone says no
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Action(Generic[Asked]):
     long: bool = False  # whether the command line asks too before it begins what it planned
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
+    typed: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # one of these words has to be typed instead of a yes
+    warning: Callable[[Job[Asked]], str] = lambda _job: ""  # what it moves, where that is much: the menu then offers No first
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
@@ -103,6 +108,7 @@ class Row:
 
     name: str
     label: str
+    about: str  # a sentence or two: what it does, for whoever stands before its row
     module: str  # which has it among its ACTIONS
     view: str  # the module whose VIEWS draw its plan and report; imported once there is something to show a person
     tool: bool = False  # stands on the first screen

@@ -62,6 +62,30 @@ _NOTES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """How far a client is, from the names of its files alone: the step that is next, empty where none is, and what is there."""
+
+    step: str
+    checkpoints: int
+    portraits: int
+
+
+def glance(client: Client) -> Glance:
+    """How far a client is, quick enough for a list of many; `read_journey` knows better, for it reads what the files say."""
+    steps = {
+        "import-mj": client.images_file.exists(),
+        "process": client.faces_file.exists(),
+        "dataset": any(client.training_data.glob("*/*.png")),
+        "train": any(client.models.glob("*.safetensors")),
+        "generate": any(client.output.glob("portrait_*.png")),
+    }
+    return Glance(
+        next((step for step, done in steps.items() if not done), ""),
+        sum(1 for _lora in client.models.glob("*.safetensors")), sum(1 for _portrait in client.output.glob("portrait_*.png")),
+    )  # fmt: skip
+
+
 def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, ...]:
     """The eight steps of a client in order; at most one is NEXT."""
     findings = _findings(home, settings, client)

@@ -7,12 +7,12 @@ clothes, background and framing are named, and what makes the face (hair, eyes, 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from client_folder.records import Verdict
 from config import DETAIL_KINDS, DetailKind
 from pictures.photo_analysis import light_of
+from utils import fold
 
 
 def _set(words: str) -> frozenset[str]:
@@ -157,8 +157,3 @@ def _kept_parts(text: str) -> Sequence[str]:
 
 def _words(folded: str) -> list[str]:
     return re.findall(r"\w+", folded)
-
-
-def fold(text: str) -> str:
-    """The text in lower case without accents, letter for letter, so that places in it are places in the text."""
-    return "".join(unicodedata.normalize("NFKD", letter)[:1].lower()[:1] or letter for letter in text)
