@@ -56,7 +56,7 @@ TEXT = {
     "everybody": N_("All {count} clients, by name: type to search"),
     "client_about": N_("Last used {when:%Y-%m-%d %H:%M}, in {folder}"),
     "new_client_name": N_("Name of the client, in any letters:"),
-    "trigger_word": N_("Trigger word, which stands for the client in prompts and names the folder:"),
+    "trigger_word": N_("Trigger word, for prompts and the folder:"),
     "class_word": N_("The client is a:"),
     "other_class_word": N_("another word"),
     "own_class_word": N_("What the client is, in English, such as girl or dog:"),

@@ -75,7 +75,7 @@ _EXPORT_FIRST_HELP = N_("Export everything known of the client before it is eras
 _ALL_OF_IT = N_(
     "{name}: {files} files, {size:.1f} MB (originals: {pictures}, crops: {crops}, LoRA files: {loras}, portraits: {portraits})"
 )
-_TO_HELP = N_("Where to: a folder or FILE.zip (empty: the folder exports beside clients):")
+_TO_HELP = N_("Where to: a folder or FILE.zip (empty: exports):")
 _OVERWRITE_HELP = N_("write over the file that export is told to write")
 _OVER = N_("Write over it?")
 _NO_WORD = N_('"{word}" is no word for what a client is, such as woman.')

@@ -8,7 +8,7 @@ from pathlib import Path
 from client_folder.client import Client
 from client_folder.records import Source
 from config import Settings, settings_file
-from locales.language import N_, Labelled
+from locales.language import N_, Labelled, _, ngettext
 
 
 class State(Labelled):
@@ -84,6 +84,18 @@ def glance(client: Client) -> Glance:
         next((step for step, done in steps.items() if not done), ""),
         sum(1 for _lora in client.models.glob("*.safetensors")), sum(1 for _portrait in client.output.glob("portrait_*.png")),
     )  # fmt: skip
+
+
+def how_far(client: Client) -> str:
+    """The same in words, for a list of clients."""
+    seen = glance(client)
+    if seen.step and not seen.checkpoints:
+        return _("next: {step}").format(step=_(_LABELS[seen.step]))
+    counts = (
+        ngettext("{count} checkpoint", "{count} checkpoints", seen.checkpoints).format(count=seen.checkpoints),
+        ngettext("{count} portrait", "{count} portraits", seen.portraits).format(count=seen.portraits),
+    )
+    return ", ".join(counts)
 
 
 def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, ...]:

@@ -66,6 +66,7 @@ class ChoiceList:
         self.question, self.options, self.several = question, tuple(options), several
         self.numbers = tuple("0" if option.value == BACK else str(number) for number, option in enumerate(options, 1))
         self.search = self._digits = ""
+        self.left = False  # whether the user went back
         self.ticked: list[str] = []
         takeable = [row for row, option in enumerate(self.options) if not option.why]
         self.at = next((row for row in takeable if self.options[row].value == default), takeable[0] if takeable else 0)
@@ -128,11 +129,10 @@ class ChoiceList:
         """The question, with the answer once there is one, else with the keys and what is searched for."""
         parts: StyleAndTextTuples = [("class:question", f" {self.question} ")]
         if answered:
-            chosen = [one.label for one in self.options if one.value in self.ticked] if self.several else []
-            return [
-                *parts,
-                ("class:answer", ", ".join(chosen) or (self.pointed.label if self.pointed and not self.several else "-")),
-            ]
+            taken = self.ticked if self.several else [self.pointed.value] if self.pointed else []
+            labels = [one.label for one in self.options if one.value in taken and not self.left]
+            # A row may be a table's: its first column names it.
+            return [*parts, ("class:answer", ", ".join(_COLUMNS.split(label)[0] for label in labels) or "-")]
         keys = "keys_ticks" if self.several else "keys_search" if len(self.options) >= SEARCH_FROM else "keys"
         parts.append(("class:keys", _(TEXT[keys])))
         if self.search:
@@ -233,6 +233,7 @@ def _keys(choices: ChoiceList) -> KeyBindings:
     @keys.add("escape", eager=True)
     def back(event: KeyPressEvent) -> None:
         if event.key_sequence[0].key == Keys.ControlC or not choices.clear():
+            choices.left = True
             event.app.exit(result=None)
 
     return keys

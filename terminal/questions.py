@@ -33,7 +33,7 @@ TEXT = {
     "yes_word": N_("Yes"),
     "no_word": N_("No"),
     "keys_line": N_("Esc: back"),
-    "keys_path": N_("(Tab completes, or drag it here; Esc: back)"),
+    "keys_path": N_("Tab completes, Esc: back"),
     "form_done": N_("Done: keep what stands here"),
     "form_skip": N_("Skip all of it, and do not ask again"),
     "not_understood": N_("{answer} is not understood: {error}"),
@@ -131,7 +131,7 @@ def _ask_path(question: Question, job: Job[Any], console: Console) -> str | None
     wanted = not question.ask.new
     offered, typed = last_folder(job.home) if question.required else "", ""
     while True:
-        given = _ask_line(f"{_(question.ask.help)} ", typed, hint=text("keys_path"), offered=offered, path=True)
+        given = _ask_line(f" {_(question.ask.help)}", typed, offered=offered, path=True)
         if not given:
             return None if given is None or question.required else given
         path = read_path(given)
@@ -182,7 +182,7 @@ def ask_word(question: str, words: Sequence[str], console: Console) -> bool:
         typed = given
 
 
-def _ask_line(question: str, default: str, *, hint: str = "", offered: str = "", path: bool = False) -> str | None:
+def _ask_line(question: str, default: str, *, offered: str = "", path: bool = False) -> str | None:
     """A line, blanks around it taken off. `offered` stands there until something is typed: Enter takes it, Tab makes it text."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.application import get_app
@@ -199,12 +199,10 @@ def _ask_line(question: str, default: str, *, hint: str = "", offered: str = "",
         event.current_buffer.insert_text(offered)
 
     # A path has a line of its own: it is long.
-    message: StyleAndTextTuples = (
-        [("class:question", question), ("class:keys", f"{hint}\n "), ("", "> ")] if path else [("class:question", question)]
-    )
+    message: StyleAndTextTuples = [("class:question", f"{question}\n > " if path else question)]
     session: PromptSession[str | None] = PromptSession(
         message, style=Style.from_dict(LOOKS), key_bindings=keys, completer=PathCompleter(expanduser=True) if path else None,
-        complete_while_typing=False, rprompt=None if path else [("class:keys", text("keys_line"))],
+        complete_while_typing=False, rprompt=[("class:keys", text("keys_path" if path else "keys_line"))],
         placeholder=[("class:keys", offered)] if offered else None,
     )  # fmt: skip
     given = _ask(session.app, lambda: session.prompt(default=default))

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.table import Table
 from rich.text import Text
 
-from actions.journey import State, Step, glance
+from actions.journey import State, Step, how_far
 from actions.table import row_named
 from client_folder.client import Client
 from client_folder.reasons import Rejection
@@ -247,14 +247,8 @@ def _bar(name: str, facts: str, place: str) -> Text:
 
 def client_row(client: Client) -> str:
     """A client as a row of the menu: who it is, and how far."""
-    seen = glance(client)
     title = client.title if len(client.title) < _LABEL_WIDTH else f"{client.title[: _LABEL_WIDTH - 2]}…"
-    if seen.step and not seen.checkpoints:
-        return f"{title:<{_LABEL_WIDTH}} " + _("next: {step}").format(step=_(row_named(seen.step).label))
-    counted = ngettext("{count} checkpoint", "{count} checkpoints", seen.checkpoints).format(count=seen.checkpoints)
-    return f"{title:<{_LABEL_WIDTH}} {counted}, " + ngettext("{count} portrait", "{count} portraits", seen.portraits).format(
-        count=seen.portraits
-    )
+    return f"{title:<{_LABEL_WIDTH}} {how_far(client)}"
 
 
 def step_option(step: Step) -> Option:
