@@ -37,9 +37,7 @@ def _seen(likeness: Likeness) -> str:
 
 
 def _measured(likeness: Likeness) -> str:
-    sentence = _(
-        "Measured as mean distance to her pictures: base {base:.1f}, with the LoRA {lora:.1f}, her own among themselves {crops:.1f}."
-    )
+    sentence = _("Mean distance to her pictures: base {base:.1f}, with the LoRA {lora:.1f}, her own among themselves {crops:.1f}.")
     return sentence.format(base=likeness.base, lora=likeness.lora, crops=likeness.crops)
 
 
