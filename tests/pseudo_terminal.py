@@ -16,8 +16,8 @@ KEYS = {"enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "escape": "\x1b", "ctrl
 class Terminal:
     """A program on a screen of its own: ours with a home of its own, or any `command`, started in a folder."""
 
-    def __init__(self, home, *words, command=(), cwd=None, **environment):
-        self._screen = pyte.HistoryScreen(80, 24, history=5000)
+    def __init__(self, home, *words, command=(), cwd=None, columns=80, **environment):
+        self._screen = pyte.HistoryScreen(columns, 24, history=5000)
         self._stream = pyte.Stream(self._screen)
         clean = {name: value for name, value in os.environ.items() if name not in NOT_A_USERS}
         first, *rest = command or (sys.executable, str(ROOT / "avatar_pipeline.py"), "--home", str(home), *words)
@@ -25,7 +25,7 @@ class Terminal:
             first,
             rest,
             cwd=cwd and str(cwd),
-            dimensions=(24, 80),
+            dimensions=(24, columns),
             encoding="utf-8",
             env={**clean, "LANG": "en_US.UTF-8", "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **environment},
         )
@@ -43,7 +43,7 @@ class Terminal:
 
     def everything(self):
         """What scrolled away, and the screen below it."""
-        history = ["".join(row[column].data for column in range(80)).rstrip() for row in self._screen.history.top]
+        history = ["".join(row[column].data for column in range(self._screen.columns)).rstrip() for row in self._screen.history.top]
         return "\n".join([*history, self.screen()])
 
     def _read(self, seconds):
