@@ -18,6 +18,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,35 +27,57 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from actions.action import Action, dump
-from actions.journey import State, next_step, read_journey
+from actions.journey import next_step, read_journey
 from actions.request import ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
-from client_folder.client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
+from client_folder.client import (
+    CLASS_LABELS,
+    Client,
+    CommonWord,
+    check_trigger,
+    create_client,
+    list_clients,
+    open_client,
+)
 from client_folder.erasing import sweep_erased
+from client_folder.names import english_class_word, is_common, propose_trigger
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
+from machine.gpu import largest_gpu
 from machine.model_process import ModelProcess
 from terminal import screens
+from terminal.choice_list import BACK, Option
 from terminal.command_line import build_parser, read_request
-from terminal.questions import BACK, ask_request, ask_text, ask_yes, choose
+from terminal.questions import ask_request, ask_text, ask_word, ask_yes, choose
 from terminal.watch import Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
-NEW, MORE = "<new>", "<more>"  # answers that no client can be named
+NEW, MORE, EVERYBODY, OTHER = "<new>", "<more>", "<everybody>", "<other>"  # answers that no client can be named
+MOST_CLIENTS = 6  # rows of clients on the first screen, which has 24 lines; the others are one list further
 
 TEXT = {
     "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
     "main_question": N_("What shall we work on?"),
     "client_question": N_("Next for {client}:"),
     "new_client": N_("New client"),
-    "new_client_name": N_("Name of the client (also the trigger word):"),
+    "new_client_about": N_("A folder of its own for one person: pictures, captions, LoRA, portraits."),
+    "everybody": N_("All {count} clients, by name: type to search"),
+    "client_about": N_("Last used {when:%Y-%m-%d %H:%M}, in {folder}"),
+    "new_client_name": N_("Name of the client, in any letters:"),
+    "trigger_word": N_("Trigger word, for prompts and the folder:"),
     "class_word": N_("The client is a:"),
+    "other_class_word": N_("another word"),
+    "own_class_word": N_("What the client is, in English, such as girl or dog:"),
+    "more_about": N_("What was rejected, accepting by hand, limits, captions, curves and the dataset doctor."),
     "more": N_("Pictures, limits, captions, dataset doctor ..."),
     "back": N_("Back"),
     "quit": N_("Quit"),
     "go_ahead": N_("Go ahead?"),
-    "say_yes": N_("This cannot be undone, and nobody can be asked here; to go ahead, add --yes."),
+    "type_name": N_("To go ahead, type the name, {name}:"),
+    "cannot_ask": N_("This cannot be undone, and nobody can be asked here."),
+    "say_yes": N_("To go ahead, add --yes."),
+    "no_plan": N_("--plan: nothing is planned for that"),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
 }
@@ -102,7 +125,7 @@ def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
             if again is None:
                 raise
             _complain(error)
-            if not ask_yes(again.question):
+            if not ask_yes(again.question, default=not again.grave):
                 raise Stopped from error
             job = action.planned(replace(job, request=again.request))
 
@@ -145,7 +168,11 @@ def _run_action(program: Program, options: Namespace) -> int:
     request = read_request(options, action.request)
     session = program.session()
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
+    if client:
+        client.mark_used()
     job = action.planned(Job(session, request, client, unattended=options.yes))
+    if job.plan is None and action.plan and options.plan:
+        options.parser.error(text("no_plan"))
     if job.plan is not None and action.plan_answer:
         if options.plan:
             return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
@@ -154,6 +181,8 @@ def _run_action(program: Program, options: Namespace) -> int:
     can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
     if not _agreed(action, job, console, can_ask):
         console.print(text("not_done"))
+        if options.json:
+            _print_json({"error": text("cannot_ask"), "hint": text("say_yes")})
         return STOPPED
     if can_ask and not job.unattended:
         report = _perform_again(action, job, console)
@@ -189,15 +218,23 @@ def _show(action: Action[Any], record: object, console: Console) -> None:
     console.print(views[type(record)](record))
 
 
-def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool) -> bool:
-    """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
-    if job.unattended or not ((action.long and job.plan is not None) or action.grave(job)):
+def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool, *, of_menu: bool = False) -> bool:
+    """Whether the user says yes: in the menu to every plan, elsewhere to what is long or cannot be undone.
+
+    Where nobody can be asked, only the latter needs `--yes`. Enter alone says yes to nothing grave.
+    """
+    grave, warning = action.grave(job), action.warning(job) if of_menu else ""
+    if job.unattended or not (grave or warning or (job.plan is not None and (action.long or of_menu))):
         return True
-    if can_ask:
-        return ask_yes(text("go_ahead"))
-    if action.grave(job):
-        console.print(text("say_yes"))
-    return not action.grave(job)
+    if not can_ask:
+        if grave:
+            console.print(f"{text('cannot_ask')} {text('say_yes')}")
+        return not grave
+    if warning:
+        console.print(warning, style="bold yellow")
+    if names := action.typed(job):
+        return ask_word(text("type_name").format(name=names[0]), names, console)
+    return ask_yes(text("go_ahead"), default=not (grave or warning))
 
 
 def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False) -> int:
@@ -256,20 +293,38 @@ def open_menu(program: Program) -> int:
         console.print(text("no_terminal"))
         return WRONG_WORDS
     while True:
-        program.session()  # its language may have been changed a moment ago
-        clients = list_clients(home)
-        console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists()))
-        choices = [(client.id, client.id, "") for client in clients]
-        choices += [(NEW, text("new_client"), "")]
-        choices += [(f"tool:{row.name}", _(row.label), "") for row in ROWS if row.tool]
-        chosen = choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
+        settings = program.session().settings  # its language may have been changed a moment ago
+        clients = sorted(list_clients(home), key=lambda client: -client.used)
+        machine = screens.machine_line(settings.base_model, largest_gpu())
+        console.print(screens.welcome(home, tuple(clients), first_time=not settings_file(home).exists(), machine=machine))
+        shown = clients if len(clients) <= MOST_CLIENTS else clients[: MOST_CLIENTS - 1]
+        rows = [_new_row(), *map(_client_option, shown)]
+        rows += [] if shown == clients else [Option(EVERYBODY, text("everybody").format(count=len(clients)))]
+        rows += [Option(f"tool:{row.name}", _(row.label), about=_(row.about)) for row in ROWS if row.tool]
+        chosen = choose(text("main_question"), [*rows, Option(BACK, text("quit"))], clients[0].id if clients else None)
         if chosen == BACK:
             return DONE
         guarded(lambda: _enter(chosen, program), console, home)  # noqa: B023 - called at once
 
 
+def _new_row() -> Option:
+    return Option(NEW, text("new_client"), about=text("new_client_about"))
+
+
+def _client_option(client: Client) -> Option:
+    when = datetime.fromtimestamp(client.used)
+    return Option(client.id, screens.client_row(client), about=text("client_about").format(when=when, folder=client.root))
+
+
 def _enter(chosen: str, program: Program) -> int:
     """Open what was chosen on the first screen."""
+    if chosen == EVERYBODY:
+        clients = sorted(list_clients(program.home), key=lambda client: client.display_name.casefold())
+        last = max(clients, key=lambda client: client.used, default=None)
+        rows = [_new_row(), *map(_client_option, clients), Option(BACK, text("back"))]
+        chosen = choose(text("main_question"), rows, last.id if last else None)
+    if chosen == BACK:
+        return DONE
     if chosen == NEW:
         return _new_client(program)
     if chosen.startswith("tool:"):
@@ -278,36 +333,67 @@ def _enter(chosen: str, program: Program) -> int:
 
 
 def _new_client(program: Program) -> int:
+    """Ask for a name, the trigger word proposed of it and a class word; make the client and open it. Esc leads back."""
     name = ask_text(text("new_client_name"))
-    if not name:
+    trigger = _ask_trigger(name, program) if name else None
+    if not name or not trigger:
         return DONE
-    check_client_id(name)  # before the next question, which would be answered in vain
-    word = choose(text("class_word"), [(word, _(label), "") for word, label in CLASS_LABELS.items()])
+    words = [(word, _(label), "") for word, label in CLASS_LABELS.items()]
+    word = choose(text("class_word"), [*words, Option(OTHER, text("other_class_word")), Option(BACK, text("back"))])
+    if word == OTHER:
+        word = english_class_word(ask_text(text("own_class_word")) or "") or BACK
     if word == BACK:
         return DONE
-    create_client(program.home, name, word)
-    return client_menu(name, program)
+    create_client(program.home, trigger, word, name)
+    return client_menu(trigger, program)
+
+
+def _ask_trigger(name: str, program: Program) -> str | None:
+    """The trigger word; one that cannot be is asked again with the reason, the text kept. None where the user went back."""
+    proposal = propose_trigger(name, [client.id for client in list_clients(program.home)])
+    if is_common(name):
+        _complain(CommonWord(name=name, proposal=proposal))
+    while True:
+        word = ask_text(text("trigger_word"), proposal)
+        if not word:
+            return None
+        try:
+            return check_trigger(word, program.home)
+        except PipelineError as error:
+            _complain(error)
+            proposal = word
 
 
 def client_menu(name: str, program: Program) -> int:
     """The guided screen of a client: its eight steps, read from disk, the next one preselected."""
     home, console = program.home, program.console
     client = open_client(home, name)
+    client.mark_used()
     while client.state_file.exists():
-        steps = read_journey(home, program.session().settings, client)
-        console.print(screens.headline(client))
-        choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
-        choices += [(MORE, text("more"), "")]
-        choices += [(row.name, _(row.label), "") for row in ROWS if row.extra]
-        chosen = choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
+        settings = program.session().settings
+        steps = read_journey(home, settings, client)
+        machine = screens.machine_line(client.state().base_model or settings.base_model, largest_gpu())
+        console.print(screens.headline(client, machine))
+        rows = [screens.step_option(step) for step in steps]
+        rows += [Option(MORE, text("more"), about=text("more_about"))]
+        rows += [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.extra]
+        question = text("client_question").format(client=client.display_name)
+        chosen = choose(question, [*rows, Option(BACK, text("back"))], next_step(steps))
         if chosen == BACK:
             return DONE
         if chosen == MORE:
-            rows = [(row.name, _(row.label), "") for row in ROWS if row.more]
-            chosen = choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
-        if chosen != BACK:
+            _more_menu(question, client, program)
+        else:
             guarded(lambda: _from_menu(action_named(chosen), program, client), console, home)  # noqa: B023 - called at once
     return DONE
+
+
+def _more_menu(question: str, client: Client, program: Program) -> None:
+    """The list behind "more": the user stays in it, the pointer where it was, until going back."""
+    rows = [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.more]
+    chosen = None
+    while (chosen := choose(question, [*rows, Option(BACK, text("back"))], chosen)) != BACK:
+        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home)
 
 
 def _from_menu(action: Action[Any], program: Program, client: Client | None) -> int:
@@ -319,7 +405,7 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
     job = action.planned(job)
     if job.plan is not None:
         _show(action, job.plan, console)
-    if (job.plan is not None or action.grave(job)) and not ask_yes(text("go_ahead")):
+    if not _agreed(action, job, console, can_ask=True, of_menu=True):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)

@@ -28,6 +28,7 @@ import logging
 import os
 import shutil
 import threading
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -357,6 +358,11 @@ def known_sha256(path: Path) -> str:
 @lru_cache(maxsize=4096)
 def _sha256_as_of(path: Path, _size: int, _written_ns: int) -> str:
     return sha256_file(path)
+
+
+def fold(text: str) -> str:
+    """The text in lower case without accents, letter for letter, so that places in it are places in the text."""
+    return "".join(unicodedata.normalize("NFKD", letter)[:1].lower()[:1] or letter for letter in text)
 
 
 def read_record(path: Path, kind: type[Kind]) -> Kind:

@@ -53,13 +53,16 @@ class FormRow:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Questions that the menu shows on one screen, to be answered in any order."""
+    """Questions that the menu shows on one screen, to be answered in any order; `about` says why they are asked."""
 
     title: str
     rows: tuple[FormRow, ...]
-    request: Callable[[dict[str, str]], Request | None]  # made of what stands in the rows by key; None: there is nothing to do
+    # Made of what stands in the rows by key, of nothing at all where the form was skipped; None: there is nothing to do.
+    request: Callable[[dict[str, str]], Request | None]
     draw: Callable[[Mapping[str, str]], tuple[FormRow, ...]] | None = None  # the rows after these answers; None: as they are
     go_on: Callable[[Mapping[str, str]], str] = lambda _answers: ""  # what going on will do, in the user's language
+    about: str = ""
+    skip: str = ""  # the row that skips all of it; empty: there is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Retry:
 
     question: str
     request: Request
+    grave: bool = False  # whether Enter alone says no
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,8 @@ class Action(Generic[Asked]):
     long: bool = False  # whether the command line asks too before it begins what it planned
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
+    typed: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # one of these words has to be typed instead of a yes
+    warning: Callable[[Job[Asked]], str] = lambda _job: ""  # what it moves, where that is much: the menu then offers No first
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
@@ -112,6 +118,7 @@ class Row:
 
     name: str
     label: str
+    about: str  # a sentence or two: what it does, for whoever stands before its row
     module: str  # which has it among its ACTIONS
     view: str  # the module whose VIEWS draw its plan and report; imported once there is something to show a person
     tool: bool = False  # stands on the first screen

@@ -14,6 +14,7 @@ from dataset.kohya_folders import DatasetFolder
 from dataset.signs import Sign
 from locales.language import N_, _
 
+MANY = 2  # pictures taken out at once are not one that somebody looked at
 _QUARANTINE_HELP = N_("What to take out or put back (undo:NAME puts back):")
 
 
@@ -40,6 +41,16 @@ def _suspects(job: Job[QuarantineRequest]) -> Sequence[tuple[str, str]]:
         label = f"{Sign(sign).label}: {names}" if sign else _("put back: {names}").format(names=names)
         rows.append((" ".join(stems), label))
     return rows
+
+
+def _many_go(job: Job[QuarantineRequest]) -> str:
+    """What is said before several pictures go at once; empty where one does, or some come back."""
+    going = [name for name in job.request.pictures if not name.startswith(review.UNDO)]
+    if len(going) < MANY:
+        return ""
+    left = sum(1 for _picture in job.who.training_data.glob("*/*.png")) - len(going)
+    sentence = N_("{count} pictures go out of training, {left} stay in it. They are kept, and the same list puts them back.")
+    return _(sentence).format(count=len(going), left=max(0, left))
 
 
 class QuarantineRequest(ClientRequest):
@@ -121,7 +132,8 @@ CAPTIONS = Action(
     CaptionsAnswer.of,
 )  # fmt: skip
 QUARANTINE = Action(
-    "quarantine", QuarantineRequest, at_once(lambda job: review.quarantine(job.who, job.request.pictures)), QuarantineAnswer.of
-)
+    "quarantine", QuarantineRequest, at_once(lambda job: review.quarantine(job.who, job.request.pictures)), QuarantineAnswer.of,
+    warning=_many_go,
+)  # fmt: skip
 
 ACTIONS = (DATASET, CAPTIONS, QUARANTINE)

@@ -100,7 +100,7 @@ def run_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoRepor
         )  # fmt: skip
         found = yield from steps.run(
             "generate", lambda: measure_likeness(client, settings),
-            lambda report: {"images": report.images, "closed": round(report.likeness.closed, 3)},
+            lambda report: {"images": report.images, "closed": round(min(max(report.likeness.closed, 0.0), 1.0), 3)},
         )  # fmt: skip
     return DemoReport(tuple(steps.done), found.contact_sheet, found.likeness)
 

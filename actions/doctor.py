@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Annotated, Self
 
 from actions.action import Action, Answer, Rounded4, Stage
-from actions.request import Ask, Job, Request
-from client_folder.client import open_client
+from actions.journey import how_far
+from actions.request import Ask, Job, Menu, Request
+from client_folder.client import list_clients, open_client
 from dataset import doctor as dataset_doctor
 from dataset.doctor import Examination, Spread
 from dataset.findings import Readiness
@@ -16,10 +17,22 @@ from locales.language import N_, _
 from training.machine_doctor import MachineReport, examine_machine
 
 
+def _patients(job: Job[DoctorRequest]) -> list[tuple[str, str]]:
+    """This machine, and every client, the last used first."""
+    clients = sorted(list_clients(job.home), key=lambda client: -client.used)
+    return [("", _("this machine")), *((client.id, f"{client.title:<28} {how_far(client)}") for client in clients)]
+
+
 class DoctorRequest(Request):
     """Whose dataset is to be examined; nobody's: this machine is."""
 
-    client: Annotated[str, Ask(N_("examine the dataset of this client"), "--client", "ID")] = ""
+    client: Annotated[
+        str,
+        Ask(
+            N_("examine the dataset of this client"), "--client", "ID",
+            menu=Menu.CHOICE, offer=_patients, when=lambda job: job.client is None and bool(list_clients(job.home)),
+        ),
+    ] = ""  # fmt: skip
 
 
 def _examine(job: Job[DoctorRequest]) -> Stage:

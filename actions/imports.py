@@ -19,7 +19,15 @@ from pictures.import_run import Duplicate, Note
 from pictures.prompts import JobPrompt, Prompts
 from utils import PipelineError
 
-LABEL_CHARS = 28  # of a file name in front of a prompt, so that both stand in a line of 80
+LABEL_CHARS = 28  # of what names a job in front of its prompt, so that both stand in a line of 80
+USERNAME, MASTER = "<username>", "<master>"  # rows of the form that are no job
+_FORM_ABOUT = N_(
+    "Why this is asked: captions are made of the prompts, and MidJourney cuts them off in file names. What you know makes better "
+    "captions; what you do not know may stay as it is."
+)
+_USERNAME_ROW = N_("user name at the front of the file names")
+_USERNAME_ABOUT = N_("Taken off the prompts, so that it is in no caption. Several with commas between them; empty: there is none.")
+_MASTER_ABOUT = N_("The words that most prompts share; what a prompt has beside them tells pictures apart. Empty: there is none.")
 
 _PICTURES_HELP = N_("Folder of the pictures, or one picture:")
 _MOVE_HELP = N_("take the pictures out of that folder once their copies are verified")
@@ -109,24 +117,42 @@ def tell_prompts(job: Job[PromptsRequest]) -> Prompts:
 
 def prompts_form(client: Client) -> Form:
     """All that MidJourney's files did not tell, on one screen: the user name, the master prompt, each unknown prompt."""
-    found = prompts.read_prompts(client)
-    names = [FormRow("<username>", N_("user name at the front of the file names"))] if found.candidates else []
+    files = prompts.read_prompts(client)
+    found = prompts.read_prompts(client, files.proposed) if files.proposed else files
+    names = (
+        [FormRow(USERNAME, _USERNAME_ROW, ", ".join(files.proposed), help=_USERNAME_ABOUT)]
+        if files.candidates or files.proposed
+        else []
+    )
     offered = found.offered if found.master_prompt is None else found.master_prompt
-    rows = [*names, FormRow("<master>", N_("master prompt"), offered)]
-    for job in found.unknown:
-        # A job by its first picture and by how many it has.
-        name = job.files[0] if len(job.files[0]) <= LABEL_CHARS else f"{job.files[0][:LABEL_CHARS]}..."
-        rows.append(FormRow(job.key, f"{name} ({len(job.files)})", job.prompt or ""))
+    rows = [*names, FormRow(MASTER, N_("master prompt"), offered, help=_MASTER_ABOUT), *_job_rows(found)]
 
     def request(answers: dict[str, str]) -> PromptsRequest:
         before = {row.key: row.value for row in rows}
         changed = (f"{key}={answers[key]}" for key in before if key[0] != "<" and answers.get(key, before[key]) != before[key])
+        usernames = tuple(name.strip() for name in answers.get(USERNAME, "").split(",") if name.strip())
         return PromptsRequest(
-            client=client.id, username=(answers["<username>"],) if answers.get("<username>") else (), texts=tuple(changed),
-            master=answers.get("<master>", found.master_prompt or ""), skipped=tuple(job.key for job in found.unknown),
+            client=client.id, username=usernames, texts=tuple(changed), master=answers.get(MASTER, found.master_prompt or ""),
+            skipped=tuple(job.key for job in found.unknown),
         )  # fmt: skip
 
-    return Form(N_("What the files do not tell:"), tuple(rows), request)
+    return Form(
+        N_("What the files do not tell:"), tuple(rows), request, about=_FORM_ABOUT, skip=N_("Skip all of it, and do not ask again")
+    )
+
+
+def _job_rows(found: Prompts) -> list[FormRow]:
+    """A row a job whose prompt is not known in full, named by the words that the others do not have, else by its first picture."""
+    shared = {word.casefold() for word in found.offered.split()}
+    rows: list[FormRow] = []
+    for job in found.unknown:
+        own = " ".join(word for word in (job.prompt or "").split() if word.casefold() not in shared) or job.files[0]
+        label = own if len(own) <= LABEL_CHARS else f"{own[:LABEL_CHARS]}..."
+        label = f"{label} ({len(job.files)})"
+        if any(row.label == label for row in rows):
+            label = f"{label} {job.key[:6]}"
+        rows.append(FormRow(job.key, label, job.prompt or "", help=job.files[0]))
+    return rows
 
 
 def _what_is_open(job: Job[ImportMJRequest], _report: ImportReport) -> list[str]:

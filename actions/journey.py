@@ -8,7 +8,7 @@ from pathlib import Path
 from client_folder.client import Client
 from client_folder.records import Source
 from config import Settings, settings_file
-from locales.language import N_, Labelled
+from locales.language import N_, Labelled, _, ngettext
 
 
 class State(Labelled):
@@ -60,6 +60,42 @@ _NOTES = {
     "train": N_("{count} checkpoints"),
     "generate": N_("{count} portraits"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """How far a client is, from the names of its files alone: the step that is next, empty where none is, and what is there."""
+
+    step: str
+    checkpoints: int
+    portraits: int
+
+
+def glance(client: Client) -> Glance:
+    """How far a client is, quick enough for a list of many; `read_journey` knows better, for it reads what the files say."""
+    steps = {
+        "import-mj": client.images_file.exists(),
+        "process": client.faces_file.exists(),
+        "dataset": any(client.training_data.glob("*/*.png")),
+        "train": any(client.models.glob("*.safetensors")),
+        "generate": any(client.output.glob("portrait_*.png")),
+    }
+    return Glance(
+        next((step for step, done in steps.items() if not done), ""),
+        sum(1 for _lora in client.models.glob("*.safetensors")), sum(1 for _portrait in client.output.glob("portrait_*.png")),
+    )  # fmt: skip
+
+
+def how_far(client: Client) -> str:
+    """The same in words, for a list of clients."""
+    seen = glance(client)
+    if seen.step and not seen.checkpoints:
+        return _("next: {step}").format(step=_(_LABELS[seen.step]))
+    counts = (
+        ngettext("{count} checkpoint", "{count} checkpoints", seen.checkpoints).format(count=seen.checkpoints),
+        ngettext("{count} portrait", "{count} portraits", seen.portraits).format(count=seen.portraits),
+    )
+    return ", ".join(counts)
 
 
 def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, ...]:

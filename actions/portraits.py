@@ -15,7 +15,7 @@ from actions.action import Action, Answer, Stage
 from actions.base_choice import BASE_HELP, BASE_ROW, offer_bases
 from actions.form import request_form
 from actions.request import Ask, ClientRequest, Job, UserPath
-from client_folder.recommended_prompts import default_prompts
+from client_folder.recommended_prompts import default_prompts, prompt_labels
 from generation import PortraitPlan
 from locales.language import N_, _, ngettext, spoken
 from machine.base_models import BaseModel, base_of
@@ -119,7 +119,8 @@ def _recommended(job: Job[GenerateRequest]) -> tuple[str, ...]:
 
 def _picks(job: Job[GenerateRequest]) -> list[tuple[str, str]]:
     """What the menu offers to paint: the recommended prompts of this client, together or one of them, or one's own."""
-    ready = [(str(number), prompt) for number, prompt in enumerate(_recommended(job), 1)]
+    labels = prompt_labels(base_of(job.who, job.settings).practice)
+    ready = [(str(number), label) for number, label in enumerate(labels, 1)]
     return [(USUAL_PICK, _("the recommended prompts")), *ready, (OWN_PICK, _("a prompt of my own"))]
 
 

@@ -14,6 +14,14 @@ from media.transcription import DEFAULT_MODEL, DEVICES, FORMATS, TranscriptPlan,
 
 _RECORDINGS_HELP = N_("Audio or video file, or a folder of them:")
 _MODEL_HELP = N_("Model (larger hears better and takes longer):")
+# Whisper's own sizes; "base" is one of them, and no base model of SDXL's.
+_SIZE_LABELS = {
+    "tiny": N_("tiny: the fastest, for clear speech"),
+    "base": N_("base: usual speech"),
+    "small": N_("small: hears better"),
+    "medium": N_("medium: slow without a graphics card"),
+    "large-v3": N_("large-v3: hears best, for a graphics card"),
+}
 _SPOKEN_HELP = N_("Language that is spoken, such as es (empty: found by itself):")
 
 
@@ -21,7 +29,9 @@ class TranscribeRequest(ClientRequest):
     """Which recordings to write down, and how."""
 
     recordings: Annotated[tuple[UserPath, ...], Ask(_RECORDINGS_HELP, menu=Menu.PATH)]
-    model: Annotated[str, Ask(_MODEL_HELP, "--model", "SIZE", menu=Menu.CHOICE, offered=WHISPER_SIZES)] = DEFAULT_MODEL
+    model: Annotated[str, Ask(_MODEL_HELP, "--model", "SIZE", menu=Menu.CHOICE, offered=WHISPER_SIZES, labels=_SIZE_LABELS)] = (
+        DEFAULT_MODEL
+    )
     # Not --language, which is the program's own.
     spoken: Annotated[str, Ask(_SPOKEN_HELP, "--spoken", "CODE", menu=Menu.TEXT)] = ""
     device: Annotated[str, Ask(N_("auto, cpu or gpu"), "--device", choices=DEVICES)] = "auto"

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from actions.action import Action, answer_kind
+from actions.action import Action, Row, answer_kind
 from actions.request import Question, questions_of
 from actions.table import ROWS, action_named
 
@@ -46,6 +46,7 @@ class ActionReference:
 
     name: str
     label: str
+    about: str
     flags: tuple[FlagReference, ...]
     answers: tuple[tuple[str, ...], ...]
     plan: tuple[str, ...]  # empty where it has no plan
@@ -53,14 +54,15 @@ class ActionReference:
 
 def actions_reference() -> tuple[ActionReference, ...]:
     """Every action in the order of the table; imports all their modules."""
-    return tuple(_reference(row.label, action_named(row.name)) for row in ROWS)
+    return tuple(_reference(row, action_named(row.name)) for row in ROWS)
 
 
-def _reference(label: str, action: Action[Any]) -> ActionReference:
+def _reference(row: Row, action: Action[Any]) -> ActionReference:
     kind = answer_kind(action.answer)
     kinds = (kind,) if isinstance(kind, type) else kind.__args__  # of a union, each
     plan = _keys(answer_kind(action.plan_answer)) if action.plan_answer else ()
-    return ActionReference(action.name, label, tuple(map(_flag, questions_of(action.request))), tuple(map(_keys, kinds)), plan)
+    flags = tuple(map(_flag, questions_of(action.request)))
+    return ActionReference(action.name, row.label, row.about, flags, tuple(map(_keys, kinds)), plan)
 
 
 def _keys(kind: type[BaseModel]) -> tuple[str, ...]:

@@ -10,12 +10,15 @@ schema, so that none of them can ask for what another does not know::
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import (
     BaseModel,
@@ -46,6 +49,7 @@ class Menu(Enum):
     PATH = "path"
     TEXT = "text"
     CHOICE = "choice"
+    TICKS = "ticks"  # several rows of those offered
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,9 @@ class Ask:
     several: bool = False  # a row that is offered may stand for several values, blanks between them
     when: Callable[[Job[Any]], bool] | None = None  # whether the menu asks, after what was answered so far; None: it does
     offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
-    suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited
+    suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited, or the row the pointer begins on
+    context: Callable[[Job[Any]], str] | None = None  # what has to be known before it is answered
+    new: bool = False  # of a path: it need not be there yet
     # The rest is for actions that the menu asks for on a form, all of it on one screen (`actions.form`).
     row: str = ""  # what its row is called; empty: it has none
     row_help: str = ""  # the line that explains the row; empty: `help` does
@@ -141,8 +147,20 @@ class Job(Generic[Asked]):
 
 
 def read_path(given: Any) -> Any:
-    """A path as the user gave it: `~` is the home folder; a quote may be left of a folder that was dragged into a terminal."""
-    return Path(given.strip("\"'")).expanduser() if isinstance(given, str) else given
+    """A path as the user gave it: `~` is the home folder, quotes are taken off, and what dragging makes of a path is undone.
+
+    A terminal may be handed `file:///a%20b` (Linux) or `a\\ b` (macOS), except on Windows, where a backslash parts folders.
+    """
+    if not isinstance(given, str):
+        return given
+    path = given.strip().strip("\"'")
+    if path.startswith("file://"):
+        from urllib.request import url2pathname  # here, not above: it brings all of HTTP
+
+        return Path(url2pathname(urlsplit(path).path))
+    if os.sep == "/" and "\\" in path and not Path(path).expanduser().exists():
+        path = re.sub(r"\\(.)", r"\1", path)
+    return Path(path).expanduser()
 
 
 UserPath = Annotated[Path, BeforeValidator(read_path)]

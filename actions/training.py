@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
 from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
+from actions.journey import how_far
 from actions.request import Ask, ClientRequest, Job, Menu, Request
 from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
+from client_folder.client import list_clients
 from client_folder.consent import What, has_consent, record_consent
 from config import load_settings
 from dataset import doctor as dataset_doctor
@@ -34,6 +37,8 @@ _PART_LABELS = {
 _CURVE_LABELS = {"start": N_("start it"), "stop": N_("stop it"), "show": N_("show it")}
 SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
+_QUEUE_HELP = N_("Clients, in this order (none: the last table):")
+MINUTES, HOURS = N_("about {minutes:.0f} min"), N_("about {hours:.1f} h")
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
 
@@ -73,10 +78,22 @@ class TensorboardRequest(ClientRequest):
     ] = "start"  # fmt: skip
 
 
+def _queue_rows(job: Job[QueueRequest]) -> list[tuple[str, str]]:
+    """Every client, how far it is and, where there is a dataset, how long a training takes; the last used first."""
+    rows = []
+    for client in sorted(list_clients(job.home), key=lambda client: -client.used):
+        label = f"{client.title:<28} {how_far(client)}"
+        with suppress(PipelineError):  # of one that cannot be trained yet there is no time to tell
+            hours = lora_trainer.plan_training(client, job.settings, preset=job.request.preset).estimate.hours
+            label += ", " + (_(HOURS).format(hours=hours) if hours >= 1.5 else _(MINUTES).format(minutes=max(1, hours * 60)))
+        rows.append((client.id, label))
+    return rows
+
+
 class QueueRequest(Request):
     """Which clients to train, in this order; none: the table of the last queue is shown."""
 
-    names: Annotated[tuple[str, ...], Ask(N_("Clients, in this order (empty: the last table):"), metavar="ID", menu=Menu.TEXT)] = ()
+    names: Annotated[tuple[str, ...], Ask(_QUEUE_HELP, metavar="ID", menu=Menu.TICKS, offer=_queue_rows)] = ()
     preset: Annotated[str | None, Ask(N_("how long to train each"), "--preset", choices=PRESET_NAMES)] = None
 
 
@@ -124,7 +141,7 @@ def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
         assert isinstance(cure, Cure)
         return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
-        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}))
+        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), grave=True)
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None
 
 

@@ -5,24 +5,23 @@ Disk is the truth: what a stage made is found from its files. `state.json` keeps
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from client_folder.names import RESERVED, english_class_word, is_common, propose_trigger
 from client_folder.records import Decisions, Faces, Picture, Pictures, Source, Verdict
 from locales.language import N_
 from utils import Kind, PipelineError, Record, read_record, whole_png, write_record
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
-# Windows refuses these as names of folders, whatever their ending.
-_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10))}
-
 
 CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
 CLASS_WORDS = tuple(CLASS_LABELS)
@@ -33,6 +32,20 @@ class BadClientId(PipelineError):
 
     message = N_('"{name}" cannot be the name of a client.')
     hint = N_("Use 2 to 40 letters, digits, _ or -, beginning with a letter: the name is a folder and the trigger word.")
+
+
+class ReservedName(BadClientId):
+    """Facts: name."""
+
+    message = N_('"{name}" is the name of a device on Windows, where no folder can be called that.')
+    hint = N_("Choose another one, such as {name}_x: the folder has to work on every system.")
+
+
+class CommonWord(PipelineError):
+    """Facts: name, proposal."""
+
+    message = N_('The base knows the word "{name}" already: what it knows of it would be in every portrait.')
+    hint = N_("Take a trigger word that means nothing yet, such as {proposal}.")
 
 
 class ClientExists(PipelineError):
@@ -70,7 +83,9 @@ class ClientState(Record):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     created: str
-    class_word: str = CLASS_WORDS[0]  # what the client is, for captions
+    # What the person is called, in any letters. Not written where it was not said, so that older files read as they did.
+    name: str = Field(default="", exclude_if=lambda name: not name)
+    class_word: Annotated[str, BeforeValidator(english_class_word)] = CLASS_WORDS[0]  # what the client is, for captions
     base_model: str = ""  # empty: the settings' base model
     # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
     # file then reads as it always did.
@@ -87,8 +102,33 @@ class Client:
 
     @property
     def id(self) -> str:
-        """The client's name, which is also its trigger word."""
+        """The client's folder, which is also its trigger word; what people call the client is `display_name`."""
         return self.root.name
+
+    @property
+    def display_name(self) -> str:
+        """What the person is called, where that was said; else the id. A state that cannot be read is no reason to fail here."""
+        with suppress(PipelineError):
+            return self.state().name or self.id
+        return self.id
+
+    @property
+    def title(self) -> str:
+        """The name for people, with the id behind it where that is another."""
+        name = self.display_name
+        return name if name == self.id else f"{name} ({self.id})"
+
+    def mark_used(self) -> None:
+        """Remember that somebody worked with the client now: the time of its folder says so."""
+        with suppress(OSError):
+            os.utime(self.root)
+
+    @property
+    def used(self) -> float:
+        """When that was, in seconds since 1970; 0 where the folder is gone."""
+        with suppress(OSError):
+            return self.root.stat().st_mtime
+        return 0.0
 
     @property
     def home(self) -> Path:
@@ -410,23 +450,39 @@ def list_clients(home: Path) -> tuple[Client, ...]:
 
 def check_client_id(name: str) -> str:
     """The name, if it can be a folder on every system and a word of a prompt; raises BadClientId."""
-    if not _ID.fullmatch(name) or name.lower() in _RESERVED:
+    if name.lower() in RESERVED:
+        raise ReservedName(name=name)
+    if not _ID.fullmatch(name):
         raise BadClientId(name=name)
     return name
 
 
-def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0]) -> Client:
-    """Make a client's folder; raises BadClientId, ClientExists (names that differ only in case are one) or ClientFolderTaken."""
-    check_client_id(name)
+def check_trigger(word: str, home: Path) -> str:
+    """The word, if a new client may have it; raises BadClientId, CommonWord or ClientExists."""
+    check_client_id(word)
+    if is_common(word):
+        raise CommonWord(name=word, proposal=propose_trigger(word, [client.id for client in list_clients(home)]))
+    _check_free(word, home)
+    return word
+
+
+def _check_free(name: str, home: Path) -> None:
     if any(client.id.lower() == name.lower() for client in list_clients(home)):
         raise ClientExists(client=name)
+
+
+def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0], display_name: str = "") -> Client:
+    """Make a client's folder; raises BadClientId, ClientExists (names that differ only in case are one) or ClientFolderTaken."""
+    check_client_id(name)
+    _check_free(name, home)
     client = Client(clients_folder(home) / name)
     if client.root.exists() and any(client.root.iterdir()):
         raise ClientFolderTaken(client=name, path=client.root)
     for folder in (client.raw_mj, client.raw_real, client.metadata):
         folder.mkdir(parents=True, exist_ok=True)
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    write_record(client.state_file, ClientState(created=created, class_word=class_word))
+    said = "" if display_name == name else display_name
+    write_record(client.state_file, ClientState(created=created, class_word=class_word, name=said))
     return client
 
 

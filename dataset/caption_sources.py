@@ -8,6 +8,7 @@ from client_folder.client import Client
 from client_folder.records import Source, Verdict
 from config import Settings, client_limits
 from dataset.captions import details_of, kind_of, measured_details
+from pictures.midjourney_jobs import may_be_username
 from utils import Record
 
 PHOTO = "photo"  # tells photos from MidJourney's pictures, where there are both
@@ -25,6 +26,8 @@ class _KnownPrompt(Record):
     prompt: str | None = None
     group_prompt: str | None = None
     truncated: bool = False
+    source: str = ""
+    username: str | None = None
     traits: tuple[_PromptTrait, ...] = ()
 
 
@@ -53,13 +56,20 @@ def details(
         if prompt and face.source is Source.MIDJOURNEY:
             # A prompt that was cut off gives way to the one of its job. Traits fill in a kind it has no words for.
             whole = prompt.prompt if prompt.prompt and not prompt.truncated else prompt.group_prompt
-            words = details_of(whole or prompt.prompt or "", cut=prompt.truncated and whole in (None, prompt.prompt))
+            text = _without_user(prompt, whole or prompt.prompt or "")
+            words = details_of(text, cut=prompt.truncated and whole in (None, prompt.prompt))
             named = [_TRAITS[trait.kind].format(trait.name) for trait in prompt.traits if trait.kind in _TRAITS]
             words = _completed(words, named)
         words += details_of(described.get(face.sha256, ""))
         words += (PHOTO,) if mixed and face.source is Source.REAL else ()
         said[face.sha256] = _completed(words, measured_details(face, turned))
     return said
+
+
+def _without_user(prompt: _KnownPrompt, text: str) -> str:
+    """The text without the user name that a file name begins with, where nobody said which word that is."""
+    first, _blank, rest = text.partition(" ")
+    return rest if prompt.source == "filename" and not prompt.username and may_be_username(first) else text
 
 
 def _completed(words: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:

@@ -7,12 +7,12 @@ clothes, background and framing are named, and what makes the face (hair, eyes, 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
 from client_folder.records import Verdict
 from config import DETAIL_KINDS, DetailKind
 from pictures.photo_analysis import light_of
+from utils import fold
 
 
 def _set(words: str) -> frozenset[str]:
@@ -72,6 +72,12 @@ _AGE = re.compile(r"\b\d+[- ]?(?:years?|yrs?|yo)\b")
 _SAYS_NOTHING = _set(
     "a an the of with and in on portrait photo photograph picture image un una de la el con y en retrato foto imagen"
 )
+# What is left of a text that was cut behind it, or before a word that is not told: "with hat in a".
+_DANGLING = re.compile(
+    r"(?:(?:^|\s+)(?:a|an|the|of|with|and|or|in|on|at|by|to|from|for|under|near|behind|un|una|el|la|los|las|de|del|con|y|o|en"
+    r"|por|para|al|su|sus))+$",
+    re.IGNORECASE,
+)
 
 
 def details_of(prompt: str, *, cut: bool = False) -> tuple[str, ...]:
@@ -86,7 +92,8 @@ def details_of(prompt: str, *, cut: bool = False) -> tuple[str, ...]:
     details: dict[str, str] = {}
     for piece in _PIECES.split(prose):
         for detail in _details_of_piece(" ".join(piece.split())):
-            details.setdefault(fold(detail), detail)
+            if whole := _DANGLING.sub("", detail):
+                details.setdefault(fold(whole), whole)
     return tuple(details.values())
 
 
@@ -157,8 +164,3 @@ def _kept_parts(text: str) -> Sequence[str]:
 
 def _words(folded: str) -> list[str]:
     return re.findall(r"\w+", folded)
-
-
-def fold(text: str) -> str:
-    """The text in lower case without accents, letter for letter, so that places in it are places in the text."""
-    return "".join(unicodedata.normalize("NFKD", letter)[:1].lower()[:1] or letter for letter in text)

@@ -17,12 +17,13 @@ from client_folder.client import Client
 from client_folder.lookup import names_of, read_detected_faces
 from client_folder.records import Face, IdentityState, Source, Verdict
 from config import Settings, client_limits
-from dataset.captions import FACE_WORDS, fold
+from dataset.captions import FACE_WORDS
 from dataset.files import pictures_of, read_caption
 from dataset.findings import FEW_PICTURES, SHARE_WARNING, Readiness
 from dataset.held_back import alike, recorded
 from dataset.kohya_folders import dataset_is_current
 from dataset.signs import Level, Sign, Symptom
+from utils import fold
 
 LEAK_SHARE = 0.85  # a phrase in so many captions is learned as part of the trigger word, or takes its place
 LEAK_CAPTIONS = 5  # under so many captions, one that is everywhere means nothing

@@ -65,7 +65,7 @@ def actions() -> str:
 
 def _action(action: ActionReference) -> str:
     rows = [_flag_row(flag) for flag in action.flags]
-    parts = [f"### `{action.name}`\n{action.label}.\n"]
+    parts = [f"### `{action.name}`\n{action.label}. {action.about}\n"]
     if rows:
         parts.append(_table(("word or option", "choices", "default", "meaning"), rows))
     answers = "; or ".join(_codes(keys) for keys in action.answers)

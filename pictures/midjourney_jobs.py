@@ -10,10 +10,27 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pictures.midjourney import JOB_TEXTS, SOURCES, VARIATIONS, MidJourneyRecord
+from client_folder.names import is_common
+from pictures.midjourney import JOB_TEXTS, SOURCES, VARIATIONS, MidJourneyRecord, username_candidates
+from utils import fold
 
 _WEIGHT = re.compile(r"::-?[0-9.]*")
 _EDGES = ".,;:!?\"'()[]{}*“”‘’«»¿¡…"  # what may stand around a word
+# Words that prompts begin with, in English and Spanish, beside those of `is_common`: no user is called that.
+_FIRST_WORDS = (
+    "a an the of in with at on by and this that it its my our your his her some one two imagine create make generate draw "
+    "paint show portraits photograph photographic photorealistic realistic hyperrealistic ultra ultrarealistic real raw "
+    "high highly low full half upper close closeup headshot profile front side view shot extreme medium wide detailed "
+    "simple beautiful pretty handsome young old elderly adult teenage smiling serious happy sad calm confident professional "
+    "corporate business fashion editorial cinematic dramatic soft hard natural warm cold cool dark light bright black white "
+    "red blue green vintage modern futuristic minimalist artistic oil watercolor sketch digital illustration render "
+    "painting drawing poster cartoon anime fantasy street beach city forest office outdoor indoor summer winter night day "
+    "golden sitting standing walking running reading looking wearing un una el la los las de del con en por para y este "
+    "esta mi su retratos fotografia fotorrealista realista primer plano cuerpo medio joven anciano anciana guapa guapo "
+    "hermosa hermoso sonriente sonriendo seria serio feliz profesional cinematografico dibujo pintura acuarela calle playa "
+    "ciudad bosque oficina noche dia"
+)
+FIRST_WORDS = frozenset(_FIRST_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +136,22 @@ def master_prompt(group_prompts: Iterable[str | None], share: float = 0.8) -> st
     shared = {key for key, count in counts.items() if count >= needed}
     model = max(prompts, key=lambda words: len(shared & words.keys()))
     return " ".join(word for key, word in model.items() if key in shared).rstrip(",;:")
+
+
+def may_be_username(word: str) -> bool:
+    """Whether the first word of a file name is a user name rather than a prompt's: it is no word that prompts begin with."""
+    return bool(word) and fold(word) not in FIRST_WORDS and not is_common(word)
+
+
+def proposed_usernames(filenames: Iterable[str]) -> tuple[str, ...]:
+    """The user names that names of files begin with, as several jobs share each; files of several users may be mixed."""
+    by_front: dict[str, list[str]] = {}
+    for filename in filenames:
+        name = filename.replace("\\", "/").rpartition("/")[2].removeprefix("social_")
+        by_front.setdefault(name.partition("_")[0], []).append(name)
+    return tuple(
+        front for front, names in by_front.items() if may_be_username(front) and username_candidates(names)[:1] == (front,)
+    )
 
 
 def prompt_difference(prompt: str, master: str) -> PromptDifference:

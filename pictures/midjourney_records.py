@@ -94,8 +94,9 @@ class MidJourneyJob:
 
     @property
     def master_words(self) -> str | None:
-        """What counts for the master prompt: a cut prompt lacks words it may share."""
-        return None if self.group.needs_prompt else self.group.prompt
+        """What counts for the master prompt: of a cut prompt all but its last word, which may be half of one."""
+        prompt = self.group.prompt
+        return prompt.rpartition(" ")[0] if prompt and self.group.needs_prompt else prompt
 
 
 def read_jobs(client: Client, user_notes: UserNotes) -> tuple[MidJourneyJob, ...]:

@@ -14,7 +14,7 @@ from client_folder.client import Client
 from client_folder.records import Source
 from locales.language import N_
 from pictures.midjourney import username_candidates
-from pictures.midjourney_jobs import PromptDifference, master_prompt
+from pictures.midjourney_jobs import PromptDifference, master_prompt, proposed_usernames
 from pictures.midjourney_records import MidJourneyJob, difference, read_jobs, write_midjourney_file
 from pictures.prompt_lists import BrokenList, match, read_list
 from pictures.user_notes import read_user_notes, write_user_notes
@@ -52,7 +52,8 @@ class JobPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """All prompts of a client. `offered` are the words most jobs share; `candidates` the fronts that may be a user name."""
+    """All prompts of a client. `offered` are the words most jobs share; `candidates` the fronts that may be a user name, and
+    `proposed` those that probably are."""
 
     master_prompt: str | None  # None: never asked for
     offered: str
@@ -60,6 +61,7 @@ class Prompts:
     candidates: tuple[str, ...]
     jobs: tuple[JobPrompt, ...]
     skipped: tuple[str, ...]
+    proposed: tuple[str, ...] = ()
 
     @property
     def unknown(self) -> tuple[JobPrompt, ...]:
@@ -72,9 +74,9 @@ class Prompts:
         return bool(self.jobs) and (self.master_prompt is None or any(job.key not in self.skipped for job in self.unknown))
 
 
-def read_prompts(client: Client) -> Prompts:
-    """The prompts as the client's files tell them; raises BrokenFile."""
-    user_notes = read_user_notes(client)
+def read_prompts(client: Client, usernames: Sequence[str] = ()) -> Prompts:
+    """The prompts as the client's files tell them, were these user names known too; raises BrokenFile."""
+    user_notes = read_user_notes(client).plus(usernames=usernames)
     jobs = read_jobs(client, user_notes)
     unnamed: list[str] = []
     told: list[JobPrompt] = []
@@ -90,7 +92,7 @@ def read_prompts(client: Client) -> Prompts:
     return Prompts(
         master_prompt=user_notes.master_prompt, offered=master_prompt(job.master_words for job in jobs),
         usernames=user_notes.usernames, candidates=username_candidates(unnamed)[:MOST_CANDIDATES],
-        jobs=tuple(told), skipped=user_notes.skipped,
+        jobs=tuple(told), skipped=user_notes.skipped, proposed=proposed_usernames(unnamed),
     )  # fmt: skip
 
 

@@ -41,7 +41,9 @@ def build_parser(argv: Sequence[str]) -> ArgumentParser:
     parser.add_argument("--language", choices=(*LANGUAGES, "auto"), help=text("language"))
     actions = parser.add_subparsers(dest="action", metavar=_("ACTION"))
     for row in ROWS:
-        action_parser = actions.add_parser(row.name, help=_(row.label), description=_(row.label), allow_abbrev=False)
+        action_parser = actions.add_parser(
+            row.name, help=_(row.label), description=f"{_(row.label)}. {_(row.about)}", allow_abbrev=False
+        )
         action_parser.set_defaults(parser=action_parser)
         if row.name in argv:
             _add_options(action_parser, action_named(row.name))
@@ -64,6 +66,9 @@ def read_request(options: Namespace, kind: type[Request]) -> Request:
 
 
 def _add_options(parser: ArgumentParser, action: Action[Any]) -> None:
+    # Before the action or behind it, as anybody would write it; SUPPRESS leaves what stood before it.
+    parser.add_argument("--language", choices=(*LANGUAGES, "auto"), default=SUPPRESS, help=text("language"))
+    parser.add_argument("--home", default=SUPPRESS, help=text("home"))
     parser.add_argument("--json", action="store_true", help=text("json"))
     parser.add_argument("--yes", action="store_true", help=text("yes"))
     if action.plan:

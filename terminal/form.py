@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from prompt_toolkit.key_binding import KeyBindings
     from prompt_toolkit.layout import Window
 
-MORE, GO = "<more>", "<go>"  # keys that no row has
+MORE, SKIP, GO = "<more>", "<skip>", "<go>"  # keys that no row has
 _LABELS_SHARE = 0.45  # of the columns, at most, for the names of the rows
 _HELP_LINES, _FEW_HELP_LINES = 4, 2  # the second on a screen of fewer lines than that
 _FEW_LINES, _FEW_COLUMNS = 20, 78
@@ -44,7 +44,7 @@ def text(name: str) -> str:
 
 
 def fill_in(form: Form) -> dict[str, str] | None:
-    """What stands in the rows, by key, when the user goes on; None when the user went back."""
+    """What stands in the rows, by key, when the user goes on, nothing where all is skipped; None when the user went back."""
     state = FormState(form)
     return _Screen(state).application.run()
 
@@ -79,7 +79,8 @@ class FormState:
         usual, folded = [row for row in self._rows if not row.more], [row for row in self._rows if row.more]
         label, help_text = ("fewer", "fewer_help") if self.unfolded else ("more", "more_help")
         more = [FormRow(MORE, TEXT[label], help=TEXT[help_text])] if folded else []
-        return [*usual, *more, *(folded if self.unfolded else []), FormRow(GO, TEXT["go"], help=TEXT["go_help"])]
+        skip = [FormRow(SKIP, self.form.skip)] if self.form.skip else []
+        return [*usual, *more, *(folded if self.unfolded else []), *skip, FormRow(GO, TEXT["go"], help=TEXT["go_help"])]
 
     def folded(self) -> list[str]:
         """What the rows behind "more" are called, or their headings where they have some."""
@@ -155,6 +156,7 @@ class _Screen:
         )  # fmt: skip
         body = HSplit([
             Window(FormattedTextControl(self._title), height=1, style="class:title"),
+            Window(FormattedTextControl(self._about), height=lambda: _lines_of(self._about())),
             lines(lambda: self._frame()[0]), current, lines(lambda: self._frame()[1]), Window(),
             Window(char="─", height=self._rule_lines),
             Window(FormattedTextControl(self._help), height=self._help_lines),
@@ -190,7 +192,7 @@ class _Screen:
         """The lines that fit above and below the row under the cursor, what is wrong with it among them."""
         lines = self._lines()
         here = next(at for at, line in enumerate(lines) if line.own and line.key == self.state.row().key)
-        room = max(1, self._size()[0] - 1 - self._rule_lines() - self._help_lines() - self._key_lines())
+        room = max(1, self._size()[0] - 1 - _lines_of(self._about()) - self._rule_lines() - self._help_lines() - self._key_lines())
         last = here + (here + 1 < len(lines) and not lines[here + 1].own and lines[here + 1].key == lines[here].key)
         first = here - (here > 0 and not lines[here - 1].own)  # its heading
         self._top = max(min(self._top, first), last - room + 1, 0)
@@ -213,6 +215,8 @@ class _Screen:
         """What stands in a row that the cursor is not on."""
         if row.key == GO:
             return [("", self.state.going_on)]
+        if row.key == SKIP:
+            return []
         if row.key == MORE:
             return [("class:usual", "" if self.state.unfolded else ", ".join(self.state.folded()))]
         stands = self.state.answers[row.key]
@@ -225,6 +229,12 @@ class _Screen:
         whole = len(above) + 1 + len(below) == len(self._lines())
         at = [row.key for row in rows].index(self.state.row().key) + 1
         return [("", _(self.state.form.title)), ("", "" if whole else f"  {at}/{len(rows)}")]
+
+    def _about(self) -> list[Part]:
+        """Why it is asked, where there is room to say so."""
+        rows, columns = self._size()
+        about = _(self.state.form.about) if self.state.form.about and rows >= _FEW_LINES else ""
+        return _wrapped([("", word) for word in about.split()], columns)
 
     def _label(self) -> list[Part]:
         return [("bold", f"> {_padded(_(self.state.row().label), self._label_width())}  ")]
@@ -256,7 +266,7 @@ class _Screen:
         from prompt_toolkit.layout.processors import AfterInput
 
         row = self.state.row()
-        if row.choices or row.key in (MORE, GO):
+        if row.choices or row.key in (MORE, SKIP, GO):
             return self._fixed
         if row.key not in self._editors:
             stands = self.state.answers[row.key]
@@ -314,6 +324,9 @@ class _Screen:
         if row.key == GO and self.state.go():
             event.app.exit(result=dict(self.state.answers))
             return
+        if row.key == SKIP:
+            event.app.exit(result={})
+            return
         if row.key != GO:
             self._then(event, lambda: self.state.turn(1) if row.choices or row.key == MORE else self.state.move(1))
         event.app.layout.focus(self._editor())
@@ -337,6 +350,11 @@ def _wrapped(words: Sequence[tuple[str, str]], columns: int) -> list[Part]:
         parts += [("", "\n" if broken else " " if used else ""), (look, word)]
         used = get_cwidth(word) if broken else used + bool(used) + get_cwidth(word)
     return parts
+
+
+def _lines_of(parts: Sequence[Part]) -> int:
+    """How many lines they take."""
+    return 1 + sum(part[1] == "\n" for part in parts) if parts else 0
 
 
 def _padded(label: str, width: int) -> str:

@@ -1,28 +1,41 @@
-"""Questions in a terminal: what an action wants to know, one line, one choice, yes or no. Esc and Ctrl-C both go back."""
+"""Questions in a terminal: what an action wants to know, one line, one choice or several, yes or no. Esc and Ctrl-C both go back.
+
+Before each question, keys that were pressed while there was none are forgotten: nobody meant them for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 
 from actions.action import Action
-from actions.request import Job, Menu, Question, Session, questions_of
+from actions.recent import last_folder, remember_folder
+from actions.request import Job, Menu, Question, Session, questions_of, read_path
 from client_folder.client import Client
 from locales.language import N_, _
+from terminal.choice_list import BACK, LOOKS, ChoiceList, Option, application, listed
+from utils import FolderMissing
 
-MOST_SHORTCUTS = 36  # rows: questionary has no more keys than digits and letters
-BACK = "<back>"  # an answer that no client can be named
+if TYPE_CHECKING:
+    from prompt_toolkit import Application
+    from prompt_toolkit.formatted_text import StyleAndTextTuples
+
+ESCAPE_SECONDS = 0.05  # Esc is a key of its own here: do not wait half a second for an arrow's rest
+Given = TypeVar("Given")
 
 TEXT = {
-    "keys": N_("(arrows or numbers, Enter; Esc: back)"),
     "back": N_("Back"),
     "yes_word": N_("Yes"),
     "no_word": N_("No"),
+    "keys_line": N_("Esc: back"),
+    "keys_path": N_("Tab completes, Esc: back"),
     "not_understood": N_("{answer} is not understood: {error}"),
     "nothing_to_choose": N_("There is nothing to choose from."),
+    "other_word": N_('To go ahead, type "{word}"; Esc leads back.'),
 }
 
 
@@ -31,6 +44,7 @@ def text(name: str) -> str:
     return _(TEXT[name])
 
 
+# --- what an action wants to know -------------------------------------------------------------------------------------
 def ask_request(action: Action[Any], session: Session, client: Client | None, console: Console) -> Job[Any] | None:
     """The job that the user's answers make, question by question or on a form; None when the user went back."""
     kind = action.request
@@ -45,95 +59,162 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
         return replace(job, request=request) if request is not None else None
     for question in questions_of(kind):
         if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
-            given = _ask_question(question, job, console)
+            given = _ask_until_understood(question, job, console)
             if given is None:
                 return None
-            try:
-                answers |= {question.name: question.answered(given)} if given else {}
-            except ValueError as error:
-                console.print(text("not_understood").format(answer=given, error=error))
-                return None
+            answers |= given
             job = replace(job, request=kind.model_construct(**answers))
     return replace(job, request=kind(**answers))
 
 
-def _ask_question(question: Question, job: Job[Any], console: Console) -> str | None:
-    """What the user answers, perhaps nothing; None when the user went back, as an empty path does where one is needed."""
-    ask = question.ask
-    if ask.offer:
-        rows = [(value, label, "") for value, label in ask.offer(job)]
-        if not rows:
-            console.print(text("nothing_to_choose"))
+def _ask_until_understood(question: Question, job: Job[Any], console: Console) -> dict[str, Any] | None:
+    """The value of a field by its name, none where nothing was said; what cannot be understood is asked again, the text kept."""
+    if question.ask.context:
+        console.print(question.ask.context(job))
+    before = ""
+    while True:
+        given = _ask_question(question, job, console, before)
+        if given is None:
             return None
-        chosen = choose(_(ask.help), [*rows, (BACK, text("back"), "")])
-        return None if chosen == BACK else chosen
-    if question.switch:
-        chosen = choose(_(ask.help), [("no", text("no_word"), ""), ("yes", text("yes_word"), "")])
-        return None if chosen == BACK else chosen
-    if ask.menu is Menu.CHOICE:
-        offered = ask.offered or question.choices
-        default = question.default if question.default in offered else None
-        chosen = choose(_(ask.help), [(choice, _(ask.labels.get(choice, choice)), "") for choice in offered], default)
-        return None if chosen == BACK else chosen
+        try:
+            return {question.name: question.answered(given)} if given else {}
+        except ValueError as error:
+            console.print(text("not_understood").format(answer=given, error=error))
+            before = given
+
+
+def _ask_question(question: Question, job: Job[Any], console: Console, before: str) -> str | None:
+    """What the user answers, perhaps nothing; None when the user went back. `before` is what was typed and not understood."""
+    ask = question.ask
     if ask.menu is Menu.PATH:
-        path = _ask_path(_(ask.help))
-        return path if path or not question.required else None
-    return ask_text(_(ask.help), ask.suggest(job) if ask.suggest else str(question.default or ""))
-
-
-def choose(question: str, choices: Sequence[tuple[str, str, str]], default: str | None = None) -> str:
-    """The value of the choice taken out of (value, label, why it cannot be taken); BACK when the user went back."""
-    import questionary  # here, not above: the command line needs none of it, and it is most of the time to start
-
-    rows = [
-        questionary.Choice(label, value, disabled=why or None, shortcut_key=key)
-        for (value, label, why), key in zip(choices, _shortcuts([value for value, _label, _why in choices]), strict=True)
-    ]
-    few = len(rows) <= MOST_SHORTCUTS
-    prompt = questionary.select(
-        question, rows, default=default, use_shortcuts=few, use_jk_keys=False, qmark="", pointer=">", instruction=text("keys")
+        return _ask_path(question, job, console)
+    if ask.menu is Menu.TEXT and not ask.offer:
+        return ask_text(_(ask.help), before or (ask.suggest(job) if ask.suggest else str(question.default or "")))
+    if ask.offer:
+        rows = listed([(value, label) for value, label in ask.offer(job)])
+    elif question.switch:
+        rows = listed([("no", text("no_word")), ("yes", text("yes_word"))])
+    else:
+        rows = listed([(choice, _(ask.labels.get(choice, choice))) for choice in ask.offered or question.choices])
+    if not rows:
+        console.print(text("nothing_to_choose"))
+        return None
+    if ask.menu is Menu.TICKS:
+        ticked = tick(_(ask.help), rows)
+        return None if ticked is None else " ".join(ticked)
+    default = ("yes" if question.default else "no") if question.switch else question.default
+    chosen = choose(
+        _(ask.help), [*rows, Option(BACK, text("back"))] if ask.offer else rows, ask.suggest(job) if ask.suggest else default
     )
-    answer = _asked(prompt)
-    return BACK if answer is None else str(answer)
+    return None if chosen == BACK else chosen
 
 
-def _shortcuts(values: Sequence[str]) -> list[str | bool]:
-    """1, 2, 3 ... and 0 for the row that leads back; beyond nine rows the arrows do."""
-    return ["0" if value == BACK else str(row) if row < 10 else False for row, value in enumerate(values, 1)]
+def _ask_path(question: Question, job: Job[Any], console: Console) -> str | None:
+    """A path as it was typed or dragged here; one that has to be there and is not is said, and asked again with the text kept."""
+    wanted = not question.ask.new
+    offered, typed = last_folder(job.home) if question.required else "", ""
+    while True:
+        given = _ask_line(f" {_(question.ask.help)}", typed, offered=offered, path=True)
+        if not given:
+            return None if given is None or question.required else given
+        path = read_path(given)
+        if path.exists() or not wanted:
+            if wanted:
+                remember_folder(job.home, path if path.is_dir() else path.parent)
+            return str(path)
+        missing = FolderMissing(path=path)
+        console.print(f"{missing.text()}\n{missing.cure()}")
+        typed = given
 
 
-def ask_yes(question: str) -> bool:
-    """Whether the user says yes."""
-    return choose(question, [("yes", text("yes_word"), ""), (BACK, text("no_word"), "")]) == "yes"
+# --- one question -----------------------------------------------------------------------------------------------------
+def choose(question: str, choices: Sequence[Sequence[str]], default: str | None = None) -> str:
+    """The value of the row taken, out of `Option`s or (value, label, why it cannot be taken); BACK when the user went back."""
+    prompt = application(ChoiceList(question, listed(choices), default))
+    answer = _ask(prompt, prompt.run)
+    return answer if isinstance(answer, str) else BACK
+
+
+def tick(question: str, choices: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
+    """The values of the rows ticked, in the order in which they were; None when the user went back."""
+    prompt = application(ChoiceList(question, listed(choices), None, several=True))
+    answer = _ask(prompt, prompt.run)
+    return None if answer is None else tuple(answer)
+
+
+def ask_yes(question: str, default: bool = True) -> bool:
+    """Whether the user says yes; `default` is the answer that Enter alone gives: No before anything grave."""
+    return choose(question, [("yes", text("yes_word")), (BACK, text("no_word"))], "yes" if default else BACK) == "yes"
 
 
 def ask_text(question: str, default: str = "") -> str | None:
     """A line that the user writes; None when the user went back."""
-    import questionary
-
-    answer = _asked(questionary.text(question, default=default, qmark=""))
-    return str(answer).strip() if answer is not None else None
+    return _ask_line(f" {question} ", default)
 
 
-def _ask_path(question: str) -> str | None:
-    import questionary
+def ask_word(question: str, words: Sequence[str], console: Console) -> bool:
+    """Whether the user types one of these words, whatever its case; anything else is asked again, and Esc is no."""
+    typed = ""
+    while True:
+        given = _ask_line(f" {question} ", typed)
+        if given is None:
+            return False
+        if given.casefold() in {word.casefold() for word in words}:
+            return True
+        console.print(text("other_word").format(word=words[0]))
+        typed = given
+
+
+def _ask_line(question: str, default: str, *, offered: str = "", path: bool = False) -> str | None:
+    """A line, blanks around it taken off. `offered` stands there until something is typed: Enter takes it, Tab makes it text."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.application import get_app
     from prompt_toolkit.completion import PathCompleter
+    from prompt_toolkit.filters import Condition
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+    from prompt_toolkit.styles import Style
 
-    # Not questionary.path: there, Enter only closes the list of completions while one is open. Here Tab completes, Enter is Enter.
-    answer = _asked(questionary.text(question, qmark="", completer=PathCompleter(expanduser=True), complete_while_typing=False))
-    # A folder dragged into a terminal comes quoted, or with a blank behind it.
-    return str(answer).strip().strip("\"'") if answer is not None else None
+    keys = KeyBindings()
+    keys.add("escape", eager=True)(lambda event: event.app.exit(result=None))
+
+    @keys.add("tab", filter=Condition(lambda: bool(offered) and not get_app().current_buffer.text))
+    def take_offered(event: KeyPressEvent) -> None:
+        event.current_buffer.insert_text(offered)
+
+    # A path has a line of its own: it is long.
+    message: StyleAndTextTuples = [("class:question", f"{question}\n > " if path else question)]
+    session: PromptSession[str | None] = PromptSession(
+        message, style=Style.from_dict(LOOKS), key_bindings=keys, completer=PathCompleter(expanduser=True) if path else None,
+        complete_while_typing=False, rprompt=[("class:keys", text("keys_path" if path else "keys_line"))],
+        placeholder=[("class:keys", offered)] if offered else None,
+    )  # fmt: skip
+    given = _ask(session.app, lambda: session.prompt(default=default))
+    return given if given is None else given.strip() or offered
 
 
-def _asked(prompt: Any) -> Any:
-    """Ask a questionary prompt; None when the user went back with Esc or Ctrl-C."""
-    from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
+def _ask(prompt: Application[Given], run: Callable[[], Given]) -> Given | None:
+    """Run a prompt; None when the user went back with Esc or Ctrl-C."""
+    from prompt_toolkit.input.typeahead import clear_typeahead
 
-    prompt.application.ttimeoutlen = 0.05  # Esc is a key of its own here: do not wait half a second for an arrow's rest
-    bindings = KeyBindings()
-    bindings.add("escape", eager=True)(lambda event: event.app.exit(result=None))
-    prompt.application.key_bindings = merge_key_bindings([prompt.application.key_bindings, bindings])
+    prompt.ttimeoutlen = ESCAPE_SECONDS
+    clear_typeahead(prompt.input)
+    _forget_keys()
     try:
-        return prompt.unsafe_ask()
+        return run()
     except (KeyboardInterrupt, EOFError):
         return None
+
+
+def _forget_keys() -> None:
+    """Forget the keys that the terminal holds for us: they were pressed before the question was on the screen."""
+    if not sys.stdin.isatty():
+        return
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios
+
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)

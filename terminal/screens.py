@@ -14,10 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.table import Table
 from rich.text import Text
 
-from actions.journey import State, Step
+from actions.journey import State, Step, how_far
+from actions.table import row_named
 from client_folder.client import Client
 from client_folder.reasons import Rejection
+from config import EMBEDDED_BASE, SDXL_BASE
 from locales.language import N_, _, ngettext
+from machine.gpu import GPUState
+from terminal.choice_list import Option
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
@@ -212,18 +216,46 @@ def plain_line(state: BarState, seconds: float) -> Text:
 
 
 # --- the guided screens -----------------------------------------------------------------------------------------------
-def welcome(home: Path, clients: tuple[Client, ...], first_time: bool) -> RenderableType:
+def machine_line(base: str, gpu: GPUState | None) -> str:
+    """The base model and the card, as they stand at the top of the menu's screens."""
+    practice = base == EMBEDDED_BASE
+    model = _("practice model (96 px)") if practice else "SDXL 1.0" if base == SDXL_BASE else Path(base).name
+    if gpu is None:
+        return f"{model} · " + _("no NVIDIA card")
+    card = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+    return f"{model} · {card} · " + _("{free:.1f} of {total:.0f} GB free").format(free=gpu.free_gb, total=gpu.total_gb)
+
+
+def welcome(home: Path, clients: tuple[Client, ...], first_time: bool, machine: str) -> RenderableType:
     """What stands above the first question."""
     count = ngettext("{count} client", "{count} clients", len(clients)).format(count=len(clients))
-    lines = [Text.assemble((TITLE, "bold"), f"  {count}  ", (str(home), "dim"))]
+    lines = [_bar(TITLE, f"{count} · {machine}", str(home))]
     if first_time:
         lines.append(Text(_("First time here? The sample client shows the whole path in a few minutes.")))
     return Group("", *lines)
 
 
-def headline(client: Client) -> RenderableType:
+def headline(client: Client, machine: str) -> RenderableType:
     """What stands above the steps of a client in the menu."""
-    return Group("", Text.assemble((client.id, "bold"), "  ", (str(client.root), "dim"), overflow="ellipsis", no_wrap=True))
+    return Group("", _bar(client.title, machine, str(client.root)))
+
+
+def _bar(name: str, facts: str, place: str) -> Text:
+    """The line at the top of a screen; where it is too long its end is left out."""
+    return Text.assemble((name, "bold cyan"), "  ", facts, "  ", (place, "dim"), overflow="ellipsis", no_wrap=True)
+
+
+def client_row(client: Client) -> str:
+    """A client as a row of the menu: who it is, and how far."""
+    title = client.title if len(client.title) < _LABEL_WIDTH else f"{client.title[: _LABEL_WIDTH - 2]}…"
+    return f"{title:<{_LABEL_WIDTH}} {how_far(client)}"
+
+
+def step_option(step: Step) -> Option:
+    """A step as an option of the menu: what it waits for, what it does, and the colour of its state."""
+    why = _(step.note) if step.state is State.WAITING else ""
+    look = "" if step.state is State.OPEN else step.state.value
+    return Option(step.action, step_row(step), why, _(row_named(step.action).about), look)
 
 
 def step_row(step: Step) -> str:
@@ -237,7 +269,7 @@ def step_row(step: Step) -> str:
 
 def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     """A client's eight steps with their state."""
-    rows = table(Text.assemble((client.id, "bold"), "  ", (str(client.root), "dim")))
+    rows = table(Text.assemble((client.title, "bold"), "  ", (str(client.root), "dim")))
     for number, step in enumerate(steps, 1):
         sign, style = _STATE_LOOKS[step.state]
         note = _(step.note).format(count=step.count) if step.note else ""

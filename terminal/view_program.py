@@ -5,18 +5,31 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actions.clients import ClientErased, ClientList, ClientView
+from actions.clients import ClientErased, ClientList, ClientView, ErasePlan, all_of_it
+from client_folder.client import CommonWord
 from client_folder.export import MB, ExportedClient
+from client_folder.names import MARK, is_common
 from locales.language import _
 from terminal.screens import ROWS, Views, guided, printable
 
 
 def _clients(report: ClientList) -> RenderableType:
-    return Text("\n".join(client.id for client in report.clients) or _("There is no client yet."))
+    return Text("\n".join(client.title for client in report.clients) or _("There is no client yet."))
 
 
 def _client(report: ClientView) -> RenderableType:
-    return guided(report.client, report.steps)
+    if not report.class_word:
+        return guided(report.client, report.steps)
+    sentence = _("Captions and prompts call the client: {trigger} {class_word}. Another word, such as woman or man: --class-word.")
+    made = [Text(sentence.format(trigger=report.client.id, class_word=report.class_word))]
+    if is_common(report.client.id):
+        common = CommonWord(name=report.client.id, proposal=f"{report.client.id}_{MARK}")
+        made.append(Text(f"{common.text()} {common.cure()}", style="yellow"))
+    return Group(*made, guided(report.client, report.steps))
+
+
+def _erase_plan(plan: ErasePlan) -> RenderableType:
+    return Text(_("Erased for good, with its folder: {all}").format(all=all_of_it(plan)), style="bold")
 
 
 def _erased(report: ClientErased) -> RenderableType:
@@ -36,6 +49,7 @@ def _client_exported(report: ExportedClient) -> RenderableType:
 VIEWS: Views = {
     ClientList: _clients,
     ClientView: _client,
+    ErasePlan: _erase_plan,
     ClientErased: _erased,
     ExportedClient: _client_exported,
 }

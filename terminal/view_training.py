@@ -22,12 +22,16 @@ from training.tensorboard_server import Curves
 def _training_plan(prepared: PreparedTraining) -> RenderableType:
     plan, cost, original = prepared.plan, prepared.estimate, prepared.original
     beside = original if original and not plan.insisted else None
-    rows = table(_("The plan"), "", _("this plan"), *([_("the original plan")] if beside else []))
+    rows = table(_("The plan"), "", _("this plan"), *([_("original values")] if beside else []))
     columns = [_plan_column(plan), _plan_column(beside) if beside else {}]
     for label, value in columns[0].items():
         rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
     lines: list[RenderableType] = [rows, Text(cost.verdict.label, style="bold")]
     lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
+    if beside:
+        lines.append(
+            Text(_("The original values are those of the plan that this program was made after, to compare."), style="dim")
+        )
     if plan.insisted:
         lines.append(
             Text(_("These are the original plan's values. They are tried, and stopped early if they fail."), style="yellow")

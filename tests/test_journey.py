@@ -18,7 +18,7 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows"),
     pytest.mark.timeout(1800),
 ]
-NEXT = "Next for ana:"
+NEXT = "Next for Ana:"
 
 
 @pytest.fixture
@@ -58,7 +58,9 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
         terminal.wait_for("Base model", "What shall we work on?")
         terminal.press("1", "enter")
         terminal.wait_for("Name of the client")
-        terminal.press("ana", "enter")
+        terminal.press("Ana", "enter")
+        terminal.wait_for("Trigger word", "ana_x")
+        terminal.press("\x15", "anademo", "enter")
         terminal.wait_for("The client is a:")
         terminal.press("2", "enter")
 
@@ -112,11 +114,11 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
         terminal.press("escape")
         assert terminal.wait_for_end() == 0
         assert "Traceback" not in terminal.everything()
-    client = open_client(clone, "ana")
+    client = open_client(clone, "anademo")
     portraits = sorted(client.output.glob("portrait_*.png"))
     assert len(portraits) >= 4
     with Image.open(portraits[0]) as portrait:
-        assert "ana woman" in portrait.text["parameters"]
+        assert "anademo woman" in portrait.text["parameters"]
     assert (client.output / "contact_sheet.png").is_file()
 
 

@@ -31,7 +31,7 @@ def pictures(tmp_path):
 def test_it_opens_on_clients_and_tools_and_says_what_to_do_first(tmp_path):
     create_client(tmp_path, "ana")
     with Terminal(tmp_path) as terminal:
-        screen = terminal.wait_for(MAIN, "1) ana", "New client", "sample client", "0) Quit")
+        screen = terminal.wait_for(MAIN, "1) New client", "> 2) ana", "sample client", "0) Quit")
         assert "First time here?" in screen
         terminal.press("0", "enter")
         assert terminal.wait_for_end() == 0
@@ -50,26 +50,41 @@ def test_both_keys_lead_back_and_out(home, key):
         assert terminal.wait_for_end() == 0
 
 
-def test_a_client_is_made_and_its_screen_offers_the_next_step(home):
+def test_a_client_is_made_with_a_name_in_any_letters_and_its_screen_offers_the_next_step(home):
     with Terminal(home) as terminal:
         terminal.wait_for(MAIN)
         terminal.press("1", "enter")
         terminal.wait_for("Name of the client")
-        terminal.press("ana", "enter")
+        terminal.press("José Ñandú", "enter")
+        terminal.wait_for("Trigger word", "jose_nandu")
+        terminal.press("enter")
+        terminal.wait_for("The client is a:", "4) another word")
+        terminal.press("4", "enter")
+        terminal.wait_for("What the client is, in English")
+        terminal.press("mujer", "enter")
+        screen = terminal.wait_for("Next for José Ñandú:", "> 3) → Import MidJourney images", "José Ñandú (jose_nandu)")
+        assert "5) · Find and crop faces (import pictures first)" in screen
+        terminal.press("escape")
+        terminal.wait_for("> 2) José Ñandú (jose_nandu)", "next: Import MidJourney images")
+    state = open_client(home, "jose_nandu").state()
+    assert (state.class_word, state.name) == ("woman", "José Ñandú")
+
+
+def test_a_trigger_word_that_cannot_be_is_refused_with_the_reason_and_kept_to_be_corrected(home):
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("1", "enter")
+        terminal.wait_for("Name of the client")
+        terminal.press("María", "enter")
+        terminal.wait_for('The base knows the word "María" already', "Trigger word, for prompts and the folder: maria_x")
+        terminal.press("\x15", "con", "enter")
+        terminal.wait_for('"con" is the name of a device on Windows', "folder: con")
+        terminal.press("\x15", "woman", "enter")
+        terminal.wait_for('The base knows the word "woman" already', "such as woman_x", "folder: woman")
+        terminal.press("_x", "enter")
         terminal.wait_for("The client is a:")
-        terminal.press("down", "enter")
-        screen = terminal.wait_for(NEXT, "> 3) → Import MidJourney images")
-        assert "Find and crop faces (import pictures first)" in screen
-    assert open_client(home, "ana").state().class_word == "woman"
-
-
-def test_a_name_that_cannot_be_is_refused_in_words(home):
-    with Terminal(home) as terminal:
+        terminal.press("escape")
         terminal.wait_for(MAIN)
-        terminal.press("1", "enter")
-        terminal.wait_for("Name of the client")
-        terminal.press("CON", "enter")
-        terminal.wait_for('"CON" cannot be the name of a client.', MAIN)
     assert list_clients(home) == ()
 
 
@@ -85,10 +100,20 @@ def test_pictures_are_imported_after_the_plan_is_shown(home, pictures):
         terminal.wait_for("3 pictures", "Go ahead?")
         assert client.pictures() == ()
         terminal.press("enter")
-        terminal.wait_for("3 imported", "What the files do not tell:", "master prompt: -", "0.png (1): -")
+        terminal.wait_for("3 imported", "Why this is asked", "What the files do not tell:", "master prompt: -", "0.png (1): -")
         terminal.press("escape")
-        terminal.wait_for("0 of 3 jobs have a whole prompt.", "> 4) → Import real photos")
+        terminal.wait_for("> 4) → Import real photos")
+        assert not client.user_notes_file.exists(), "Esc writes nothing"
+        terminal.press("3", "enter")
+        terminal.wait_for(str(pictures), "Folder of the pictures")  # the last folder stands there
+        terminal.press("enter")
+        terminal.wait_for("Go ahead?")
+        terminal.press("enter")
+        terminal.wait_for("3 here already", "What the files do not tell:", "6) Skip all of it")
+        terminal.press("6", "enter")
+        terminal.wait_for("0 of 3 jobs have a whole prompt.", NEXT)
     assert len(client.pictures()) == 3
+    assert len(json.loads(client.user_notes_file.read_text())["skipped"]) == 3
 
 
 def test_what_the_files_do_not_tell_is_filled_in_on_one_screen_and_asked_once(home, pictures):
@@ -101,7 +126,7 @@ def test_what_the_files_do_not_tell_is_filled_in_on_one_screen_and_asked_once(ho
             terminal.press("3", "enter")
             terminal.wait_for("Folder of the pictures")
             terminal.press(str(folder), "enter")
-            terminal.wait_for("Go ahead?")
+            terminal.wait_for("pictures,", "Go ahead?") if client.user_notes_file.exists() else terminal.wait_for("Go ahead?")
             terminal.press("enter")
             if client.user_notes_file.exists():
                 break
@@ -161,33 +186,65 @@ def test_esc_in_a_question_of_yes_or_no_leads_back_and_is_no_answer(home):
     assert [client.id for client in list_clients(home)] == ["ana"]
 
 
-def test_a_client_is_exported_where_it_is_erased_and_before_that(home):
-    client = create_client(home, "ana")
+def test_a_client_is_erased_after_its_effect_was_shown_it_was_exported_and_its_name_typed(home):
+    client = create_client(home, "ana", display_name="Ana Ñ")
     (home / "elsewhere").mkdir()
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for("Next for Ana Ñ:")
+        terminal.press("2", "enter")
+        terminal.wait_for("What to do with the client:", "1) show it", "2) export it", "3) erase it")
+        terminal.press("3", "enter")
+        terminal.wait_for("Ana Ñ (ana): 1 files, 0.0 MB (originals: 0", "Export everything known of the client", "> 2) Yes")
+        terminal.press("enter")
+        terminal.wait_for("Where to: a folder or FILE.zip")
+        terminal.press(f"{home / 'elsewhere'}", "enter")
+        terminal.wait_for("Erased for good", "To go ahead, type the name, ana:")
+        terminal.press("enter")
+        terminal.wait_for('To go ahead, type "ana"')
+        terminal.press("escape")
+        terminal.wait_for("Nothing was done.", "Next for Ana Ñ:")
+        assert client.state() and not list((home / "elsewhere").iterdir())
+        terminal.press("2", "enter")
+        terminal.wait_for("3) erase it")
+        terminal.press("3", "enter")
+        terminal.wait_for("> 2) Yes")
+        terminal.press("enter")
+        terminal.wait_for("Where to:")
+        terminal.press(f"{home / 'elsewhere'}", "enter")
+        terminal.wait_for("type the name")
+        terminal.press("ana ñ", "enter")
+        terminal.wait_for("ana is erased", MAIN)
+    assert len(list((home / "elsewhere").iterdir())) == 1
+    assert list_clients(home) == ()
+
+
+def test_a_client_is_exported(home):
+    create_client(home, "ana")
     with Terminal(home) as terminal:
         terminal.wait_for(MAIN)
         terminal.press("enter")
         terminal.wait_for(NEXT)
         terminal.press("2", "enter")
-        terminal.wait_for("What to do with the client:", "1) show it", "2) export it", "3) erase it")
+        terminal.wait_for("2) export it")
         terminal.press("2", "enter")
         terminal.wait_for("Where to: a folder or FILE.zip")
         terminal.press("enter")
         terminal.wait_for("1 files", "SHA-256", NEXT)
-        assert len(list((home / "exports").glob("ana_*.zip"))) == 1
-        terminal.press("2", "enter")
-        terminal.wait_for("3) erase it")
-        terminal.press("3", "enter")
-        terminal.wait_for("Export everything known of the client before it is erased?")
-        terminal.press("down", "enter")
-        terminal.wait_for("Where to:")
-        terminal.press(f"{home / 'elsewhere'}", "enter")
-        terminal.wait_for("Go ahead?")
-        assert client.state()
-        terminal.press("enter")
-        terminal.wait_for("ana is erased", MAIN)
-    assert len(list((home / "elsewhere").iterdir())) == 1
-    assert list_clients(home) == ()
+    assert len(list((home / "exports").glob("ana_*.zip"))) == 1
+
+
+def test_on_the_command_line_the_name_is_typed_too(home):
+    create_client(home, "ana")
+    with Terminal(home, "client", "erase", "ana") as terminal:
+        terminal.wait_for("Erased for good", "1 files", "type the name, ana:")
+        terminal.press("yes", "enter")
+        terminal.wait_for('type "ana"')
+        terminal.press("escape")
+        terminal.wait_for("Nothing was done.")
+        assert terminal.wait_for_end() == 130
+    assert [client.id for client in list_clients(home)] == ["ana"]
 
 
 def test_a_file_is_written_over_once_the_user_agrees(home):
@@ -202,9 +259,18 @@ def test_a_file_is_written_over_once_the_user_agrees(home):
         terminal.press("2", "enter")
         terminal.wait_for("Where to:")
         terminal.press(str(home / "mine.zip"), "enter")
-        terminal.wait_for("There is a file", "Write over it?")
+        terminal.wait_for("There is a file", "Write over it?", "> 0) No")
         assert (home / "mine.zip").read_text() == "mine"
         terminal.press("enter")
+        terminal.wait_for(NEXT)
+        assert (home / "mine.zip").read_text() == "mine", "Enter alone writes over nothing"
+        terminal.press("2", "enter")
+        terminal.wait_for("2) export it")
+        terminal.press("2", "enter")
+        terminal.wait_for("Where to:")
+        terminal.press(str(home / "mine.zip"), "enter")
+        terminal.wait_for("> 0) No")
+        terminal.press("1", "enter")
         terminal.wait_for("SHA-256", NEXT)
     assert (home / "mine.zip").read_bytes()[:2] == b"PK"
 
@@ -224,16 +290,31 @@ def test_leaving_a_question_changes_nothing(home, pictures):
     assert client.pictures() == ()
 
 
-def test_a_folder_that_is_not_there_leads_back_to_the_menu(home):
+def test_a_folder_that_is_not_there_is_asked_again_with_the_text_kept(home, tmp_path):
     create_client(home, "ana")
+    there = tmp_path / "Imágenes de José"
+    there.mkdir()
+    Image.new("RGB", (64, 64)).save(there / "0.png")
     with Terminal(home) as terminal:
         terminal.wait_for(MAIN)
         terminal.press("enter")
         terminal.wait_for(NEXT)
         terminal.press("enter")
         terminal.wait_for("Folder of the pictures")
+        assert "Tab completes" in terminal.screen()
         terminal.press("/nowhere/at/all", "enter")
-        terminal.wait_for("There is no folder or file /nowhere/at/all.", NEXT)
+        screen = terminal.wait_for("There is no folder or file /nowhere/at/all.")
+        terminal.settle()
+        screen = terminal.screen().rpartition("Check the spelling")[2]
+        assert "/nowhere/at/all" in screen and "Next for" not in screen
+        terminal.press("\x15", str(there).replace(" ", "\\ "), "enter")  # as macOS' Terminal writes a folder dragged into it
+        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.press("escape")
+        terminal.wait_for(NEXT)
+        terminal.press("3", "enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press(there.as_uri(), "enter")  # as GNOME's and KDE's do
+        terminal.wait_for("1 pictures", "Go ahead?")
 
 
 def test_settings_change_the_language_at_once(home):
@@ -267,3 +348,131 @@ def test_broken_settings_are_named_and_left_alone(home):
         terminal.wait_for("cannot be read: line 1: language", "move the file away")
         assert terminal.wait_for_end() == 1
     assert (home / "settings.json").read_text() == '{"language": "xx"}'
+
+
+# --- the list itself --------------------------------------------------------------------------------------------------
+def bar(terminal):
+    """The text of the rows that are drawn in reverse."""
+    lines = []
+    for row in range(24):
+        cells = terminal._screen.buffer[row]
+        text = "".join(cells[column].data for column in range(80) if cells[column].reverse)
+        lines += [text.strip()] if text.strip() else []
+    return lines
+
+
+def test_pointer_and_bar_are_on_the_same_row_and_every_row_has_its_number(home):
+    create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        screen = terminal.wait_for(
+            NEXT, " 8) · Paint portraits (train the LoRA first)", "10) Show or export", "12) Transcribe", "0) Back"
+        )
+        assert "-)" not in screen
+        assert [line[:4] for line in bar(terminal)] == ["> 3)"]
+        terminal.press("up")
+        terminal.wait_for("> 2) ✓ Create the client")
+        assert [line[:4] for line in bar(terminal)] == ["> 2)"]
+        terminal.press("1", "2")
+        terminal.wait_for(">12) Transcribe a recording", "Writes down what is said")
+        assert [line[:4] for line in bar(terminal)] == [">12)"]
+        terminal.press("5")
+        terminal.settle()
+        assert [line[:4] for line in bar(terminal)] == [">12)"], "what waits cannot be taken"
+
+
+def test_colours_tell_the_state_of_a_step(home):
+    create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.settle()
+        colours = {}
+        for row in range(24):
+            cells = terminal._screen.buffer[row]
+            text = "".join(cells[column].data for column in range(80))
+            colours |= {text[2:5].strip(): cells[10].fg} if text[4:5] == ")" else {}
+    assert (colours["1)"], colours["5)"], colours["4)"]) == ("green", "brightblack", "default")
+
+
+def test_150_clients_are_found_by_typing_and_the_last_used_is_preselected(home):
+    for number in range(150):
+        create_client(home, f"c{number:03}", display_name=f"Cliente Número {number}")
+    open_client(home, "c077").mark_used()
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN, "1) New client", "> 2) Cliente Número 77 (c077)", "All 150 clients", "0) Quit")
+        terminal.press("7", "enter")
+        terminal.wait_for("type to search", "1) New client", "Cliente Número 77")
+        terminal.press("numero 14")
+        screen = terminal.wait_for("search: numero 14", "Cliente Número 14 ", "Cliente Número 149 ")
+        assert "Número 77" not in screen.rpartition("search")[2]
+        terminal.press("9", "enter")
+        terminal.wait_for("Next for Cliente Número 149:")
+        terminal.press("escape")
+        terminal.wait_for("> 2) Cliente Número 149 (c149)")
+
+
+def test_keys_typed_while_there_was_no_question_are_forgotten(home, pictures):
+    client = create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.child.send("\r")
+        terminal.child.send("3\r\r")  # at once: the next question is not on the screen yet
+        terminal.wait_for(NEXT, "> 3) → Import")
+        terminal.settle(1)
+        assert "Folder of the pictures" not in terminal.screen()
+        terminal.press("enter")
+        terminal.wait_for("Folder of the pictures")
+        terminal.press(str(pictures), "enter")
+        terminal.wait_for("Go ahead?")
+        terminal.child.send("\r")
+        for _ in range(12):  # while the import runs
+            terminal.child.send("2\r")
+        terminal.wait_for("What the files do not tell:")
+        terminal.settle(1)
+        assert "Done: keep" in terminal.screen() and not client.user_notes_file.exists()
+
+
+def test_the_more_list_stays_until_one_goes_back(home):
+    create_client(home, "ana")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("9", "enter")
+        terminal.wait_for("> 1) Look at what was rejected")
+        terminal.press("8", "enter")
+        terminal.wait_for("Why this is asked")
+        terminal.press("escape")
+        terminal.wait_for("> 8) Prompts: the master")
+        terminal.press("escape")
+        terminal.wait_for(NEXT, "> 3) → Import")
+
+
+def test_in_120_columns_what_a_row_does_stands_beside_the_list(home):
+    create_client(home, "ana")
+    with Terminal(home, size=(120, 24)) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        screen = terminal.wait_for(NEXT, "> 3) → Import MidJourney images", "│ → Import MidJourney images")
+        beside = " ".join(line.partition("│")[2].strip() for line in screen.splitlines() if "│" in line)
+        assert "Copies MidJourney's pictures from a folder or .zip" in " ".join(beside.split())
+
+
+def test_the_doctor_offers_a_client_and_the_queue_is_ticked(home):
+    create_client(home, "ana", display_name="Ana Ñ")
+    create_client(home, "berta")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("examine", "enter")
+        terminal.wait_for("1) this machine", "Ana Ñ (ana)", "next: Import MidJourney images")
+        terminal.press("escape")
+        terminal.wait_for(MAIN)
+        terminal.press("several", "enter")
+        terminal.wait_for("[ ] Ana Ñ (ana)", "[ ] berta", "space ticks")
+        terminal.press("2", " ", "1", " ")
+        terminal.wait_for("[x] Ana Ñ (ana)", "[x] berta")
+        terminal.press("enter")
+        terminal.wait_for("berta", "failed", MAIN)
