@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from client_folder.client import Client, open_client
-from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
+from config import PRESETS, GPUProfile, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind
@@ -59,6 +59,7 @@ FAILED_CLIENT = N_("      {client}: {error}")
 DATASET_CHANGED = N_("the dataset changed after the plan was made; make the plan again.")
 UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")
+NAME_A_CARD = N_('Did you mean {names}? Any other card is taken by a name and its memory, such as "My card 16 GB".')
 NO_ORIGINAL = N_("the original plan names no values for {gpu}.")
 USE_RECOMMENDED = N_("Use the recommended values.")
 
@@ -126,8 +127,10 @@ def _on_this_machine(plan: TrainingPlan, settings: Settings) -> TrainingPlan:
 def _profile_named(name: str) -> GPUProfile:
     if name.lower() == "auto":
         return hardware.profile_here()
-    found = next((profile for profile in GPU_PROFILES if profile.name.lower() == name.lower()), None)
-    return found or _refuse_choice(name, [profile.name for profile in GPU_PROFILES])
+    if found := hardware.profile_named(name):
+        return found
+    cure = _(NAME_A_CARD).format(names=", ".join(hardware.names_like(name)) or "RTX 4070 12GB")
+    raise PlanRefused(reason=_(UNKNOWN_CHOICE).format(name=name), cure=cure)
 
 
 def _preset_named(name: str) -> Preset:

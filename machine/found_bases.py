@@ -1,4 +1,4 @@
-"""Which base models can be offered: SDXL itself, checkpoints of the user's that other programs keep on this machine, the practice model.
+"""Which base models can be offered: SDXL itself, checkpoints that other programs keep on this machine, the practice model.
 
 The usual folders of A1111, Forge, ComfyUI, InvokeAI, StabilityMatrix and Fooocus are looked through, bounded in time, depth and
 number; of a checkpoint its header alone is read. Nothing outside is changed.
@@ -29,9 +29,9 @@ _DEPTH = 3  # folders below the one where a program keeps checkpoints: people so
 _ENTRIES = 400  # names read of one folder where programs may be installed
 _INSTALLS = 4  # levels that installations are nested: StabilityMatrix/Data/Packages/ComfyUI
 # What the folders of these programs are called, also in their one-click packages ("ComfyUI_windows_portable", "sd.webui").
-_PROGRAM = re.compile(r"comfy|webui|stable-?diffusion|forge|fooocus|invoke|stability ?matrix|automatic|sdnext|swarm", re.IGNORECASE)
+_PROGRAM = re.compile(r"comfy|webui|stable-?diffusion|forge|fooocus|invoke|stability ?matrix|automatic|sdnext|swarm", re.I)
 _WITHIN = frozenset({"data", "packages", "webui", "comfyui", "fooocus", "shared"})  # folders between an installation and its models
-# Where each keeps whole checkpoints, below its own folder: A1111 and Forge, ComfyUI and Fooocus, StabilityMatrix, InvokeAI, SwarmUI.
+# Where each keeps checkpoints, below its own folder: A1111 and Forge, ComfyUI and Fooocus, StabilityMatrix, InvokeAI, SwarmUI.
 _CHECKPOINTS = (
     "models/Stable-diffusion", "models/checkpoints", "Models/StableDiffusion", "Data/Models/StableDiffusion", "models/sdxl/main",
     "models", "Models/Stable-Diffusion",
@@ -39,7 +39,7 @@ _CHECKPOINTS = (
 _FLAT = "models"  # InvokeAI 6 keeps each model in a folder of its own there; elsewhere it is a folder of folders
 # Where people unpack such programs, below their own folder, and on any drive.
 _PLACES = (
-    "", "AI", "ai", "apps", "Apps", "git", "src", "Projects", "projects", "Documents", "Downloads", "Desktop", "Programs", "Software",
+    "", "AI", "ai", "apps", "Apps", "git", "src", "Projects", "projects", "Documents", "Downloads", "Desktop", "Programs",
 )  # fmt: skip
 _EXTRA_PATHS = ("extra_model_paths.yaml", "extra_models_config.yaml")  # ComfyUI's own, and that of its desktop program
 

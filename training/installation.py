@@ -9,8 +9,8 @@ from pathlib import Path
 from client_folder.client import clients_folder
 from config import Settings, save_settings, settings_file
 from locales.language import N_
-from machine.gpu import find_gpus
-from training.machine_doctor import Check, look_at_base, look_at_disk, look_at_packages, look_at_python
+from machine.gpu import largest_gpu
+from training.machine_doctor import Check, look_at_base, look_at_disk, look_at_gpu, look_at_packages, look_at_python
 from utils import Event, Progress
 
 
@@ -41,10 +41,7 @@ def set_up(home: Path, settings: Settings) -> Generator[Event, None, Installatio
 
 
 def _look_at_gpu(_home: Path, _settings: Settings) -> Check:
-    gpus = find_gpus()
-    found = ", ".join(f"{gpu.name} {gpu.total_gb:.0f} GB" for gpu in gpus) or "-"
-    cure = N_("No NVIDIA GPU was found: the embedded model works, training SDXL itself does not.")
-    return Check(N_("GPU"), found, bool(gpus), cure)
+    return look_at_gpu(largest_gpu())
 
 
 def _look_at_sd_scripts(_home: Path, settings: Settings) -> Check:

@@ -73,7 +73,7 @@ def test_a_folder_that_another_program_is_told_of_is_looked_into(
     write_stub(tmp_path / "library" / "Models" / "StableDiffusion" / "matrix.safetensors")
     (user / "ComfyUI").mkdir()
     (user / "ComfyUI" / "extra_model_paths.yaml").write_text(
-        f"#comment\nmine:\n  base_path: {tmp_path.as_posix()}/models_drive\n  is_default: true\n  checkpoints: |\n    sub\n    none\n"
+        f"#\nmine:\n  base_path: {tmp_path.as_posix()}/models_drive\n  is_default: true\n  checkpoints: |\n    sub\n    none\n"
         "  loras: models/Lora\nodd: 3\n"
     )
     (user / ".config" / "StabilityMatrix").mkdir(parents=True)
