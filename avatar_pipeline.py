@@ -143,14 +143,23 @@ def _run_action(program: Program, options: Namespace) -> int:
     request = read_request(options, action.request)
     session = program.session()
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
-    job = action.planned(Job(session, request, client, unattended=options.yes))
+    can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
+    job: Job[Any] | None = Job(session, request, client, unattended=options.yes)
+    if action.guided and can_ask and not (options.yes or options.plan) and request == action.request():
+        job = ask_request(action, session, client, console)
+    if job is None:
+        console.print(text("not_done"))
+        return STOPPED
+    job = action.planned(job)
     if job.plan is not None and action.plan_answer:
         if options.plan:
             return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
         if not options.json:
             _show(action, job.plan, console)
-    can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
-    if not _agreed(action, job, console, can_ask):
+    agreed = _agreed(action, job, console, can_ask)
+    if action.otherwise and not (agreed and (can_ask or job.unattended)):
+        job, agreed = action.otherwise(job), True
+    if not agreed:
         console.print(text("not_done"))
         return STOPPED
     if can_ask and not job.unattended:
@@ -189,7 +198,7 @@ def _show(action: Action[Any], record: object, console: Console) -> None:
 
 def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool) -> bool:
     """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
-    if job.unattended or not ((action.long and job.plan is not None) or action.grave(job)):
+    if job.unattended or action.harmless(job) or not ((action.long and job.plan is not None) or action.grave(job)):
         return True
     if can_ask:
         return ask_yes(text("go_ahead"))
@@ -253,6 +262,8 @@ def open_menu(program: Program) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         console.print(text("no_terminal"))
         return WRONG_WORDS
+    if not settings_file(home).exists():  # the first start: which base model, before anything else
+        guarded(lambda: _from_menu(action_named("setup"), program, None), console, home)
     while True:
         program.session()  # its language may have been changed a moment ago
         clients = list_clients(home)
@@ -317,9 +328,12 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
     job = action.planned(job)
     if job.plan is not None:
         _show(action, job.plan, console)
-    if (job.plan is not None or action.grave(job)) and not ask_yes(text("go_ahead")):
-        console.print(text("not_done"))
-        return DONE
+    needs_yes = not action.harmless(job) and (job.plan is not None or action.grave(job))
+    if needs_yes and not ask_yes(text("go_ahead")):
+        if action.otherwise is None:
+            console.print(text("not_done"))
+            return DONE
+        job = action.otherwise(job)
     report = _perform_again(action, job, console)
     code = _hand_over(action, report, console, None, action.verdict(report))
     for name in action.then(job, report):

@@ -63,6 +63,7 @@ class Ask:
     several: bool = False  # a row that is offered may stand for several values, blanks between them
     when: Callable[[Job[Any]], bool] | None = None  # whether the menu asks, after what was answered so far; None: it does
     offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
+    context: Callable[[Job[Any]], str] | None = None  # what has to be known before it is answered
     suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:

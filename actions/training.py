@@ -1,4 +1,4 @@
-"""The actions of training: set-up, plan, run, queue, curves."""
+"""The actions of training: plan, run, queue, curves."""
 
 from __future__ import annotations
 
@@ -10,28 +10,20 @@ import lora_trainer
 from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
 from actions.request import Ask, ClientRequest, Job, Menu, Request
 from client_folder.consent import What, has_consent, record_consent
-from config import PRESETS, load_settings
+from config import PRESETS
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
 from locales.language import N_, _
 from lora_trainer import PreparedTraining
-from machine.gpu import largest_gpu
-from training import installation, tensorboard_server
+from training import tensorboard_server
 from training.arguments import read_extra
 from training.cost import Cure, MemoryPart, PlanRefusal, estimate
-from training.machine_doctor import Check
 from training.monitor import MemoryFull, TrainerFailed
 from training.plan import Fit, Overrides, TrainingPlan
 from training.queue import Outcome, QueueReport, QueueRow
-from training.sd_scripts import install_trainer, plan_trainer
 from utils import Notice, PipelineError
 
 # What the menu calls the choices.
-_PART_LABELS = {
-    "auto": N_("what fits this machine"),
-    "program": N_("folders and settings"),
-    "sd-scripts": N_("Kohya's sd-scripts too, which trains SDXL (downloads about 5 GB)"),
-}
 _VALUE_LABELS = {
     "recommended": N_("the recommended values"),
     "original": N_("the original plan's values (more than the card is likely to hold)"),
@@ -65,18 +57,6 @@ class DatasetRefused(PipelineError):
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
-class SetupRequest(Request):
-    """What to set up."""
-
-    part: Annotated[
-        Literal["auto", "program", "sd-scripts"],
-        Ask(
-            N_("What to set up:"), menu=Menu.CHOICE, offered=("program", "sd-scripts"), labels=_PART_LABELS,
-            when=lambda _job: largest_gpu() is not None,
-        ),
-    ] = "auto"  # fmt: skip
-
-
 def names_original(job: Job[TrainRequest]) -> bool:
     """Whether the original plan has values for the card, so that there is something to choose."""
     try:
@@ -141,26 +121,6 @@ class QueueRequest(Request):
 
     names: Annotated[tuple[str, ...], Ask(N_("Clients, in this order (empty: the last table):"), metavar="ID", menu=Menu.TEXT)] = ()
     preset: Annotated[str | None, Ask(N_("how long to train each"), "--preset", choices=PRESET_NAMES)] = None
-
-
-# --- set-up -----------------------------------------------------------------------------------------------------------
-def set_up(job: Job[SetupRequest]) -> Stage:
-    """The program, and sd-scripts where that is asked for or there is a GPU to use it."""
-    first = yield from installation.set_up(job.home, job.settings)
-    card, part = largest_gpu(), job.request.part
-    if part == "program" or (part == "auto" and card is None):
-        return first
-    yield from install_trainer(job.home, job.settings, plan_trainer(job.home, job.settings, card))
-    then = yield from installation.set_up(job.home, load_settings(job.home))
-    return installation.Installation(then.home, (*first.made, *then.made), then.checks)
-
-
-class SetupAnswer(Answer):
-    """What was made and found."""
-
-    home: Path
-    made: tuple[str, ...]
-    checks: tuple[Check, ...]
 
 
 # --- plan and run -----------------------------------------------------------------------------------------------------
@@ -298,7 +258,6 @@ class CurvesAnswer(Answer):
 
 
 # --- the actions ------------------------------------------------------------------------------------------------------
-SETUP = Action("setup", SetupRequest, set_up, SetupAnswer.of, changes=False)
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
     long=True, whole_gpu=True, retry=retry_training,
@@ -306,4 +265,4 @@ TRAIN = Action(
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)
 
-ACTIONS = (SETUP, TRAIN, TENSORBOARD, QUEUE)
+ACTIONS = (TRAIN, TENSORBOARD, QUEUE)

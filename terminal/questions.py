@@ -43,6 +43,8 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
         return replace(job, request=form.request(_fill_in(form)))
     for question in questions_of(kind):
         if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
+            if question.ask.context:
+                console.print(question.ask.context(job))
             given = _ask_question(question, job, console)
             if given is None:
                 return None

@@ -14,9 +14,16 @@ KEYS = {"enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "escape": "\x1b", "ctrl
 
 
 class Terminal:
-    """A program on a screen of its own: ours with a home of its own, or any `command`, started in a folder."""
+    """A program on a screen of its own: ours with a home of its own, or any `command`, started in a folder.
 
-    def __init__(self, home, *words, command=(), cwd=None, **environment):
+    A `fresh` home has no settings, so that the menu begins with its first start.
+    """
+
+    def __init__(self, home, *words, command=(), cwd=None, fresh=False, **environment):
+        if not (fresh or words or command or (home / "settings.json").exists()):
+            # The first start asks which base model: answered long ago, unless a test is about that (`fresh`).
+            home.mkdir(parents=True, exist_ok=True)
+            (home / "settings.json").write_text('{"schema": 1}')
         self._screen = pyte.HistoryScreen(80, 24, history=5000)
         self._stream = pyte.Stream(self._screen)
         clean = {name: value for name, value in os.environ.items() if name not in NOT_A_USERS}
