@@ -156,6 +156,7 @@ class TrainingReport:
     checkpoints: tuple[Checkpoint, ...]
     changes: tuple[str, ...] = ()
     samples: Path | None = None  # the sheet that shows them side by side
+    practice: bool = False  # trained on a practice model
 
 
 def train(
@@ -185,11 +186,14 @@ def train(
         begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans)
     # Samples came since the sheet was written, or a killed run could not write it.
     outdated = gather_samples(client, plan) or begun < plan.steps or not client.samples_sheet(plan.version).is_file()
-    sheet = write_sample_sheet(client, plan.version) if outdated else client.samples_sheet(plan.version)
+    sheet = write_sample_sheet(client, plan.version, plan.base_kind) if outdated else client.samples_sheet(plan.version)
     clear_up(client, plan)
     yield TrainingTick(plan.steps, plan.steps)
     of_plan = tuple(one for one in list_checkpoints(client) if one.version == plan.version)
-    return TrainingReport(final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet)
+    return TrainingReport(
+        final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet,
+        plan.practice,
+    )  # fmt: skip
 
 
 def trained_lora(client: Client) -> Path | None:

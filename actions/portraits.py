@@ -200,6 +200,7 @@ class PortraitPlanAnswer(Answer):
     width: int
     height: int
     prompts: tuple[MagicPrompt, ...]
+    practice: bool
 
     @classmethod
     def of(cls, plan: PortraitPlan) -> Self:
@@ -207,7 +208,7 @@ class PortraitPlanAnswer(Answer):
         return cls(
             base=plan.base, lora=plan.lora, total=plan.total, missing=plan.missing,
             recipe=RecipeAnswer(**asdict(plan.recipe), unet=plan.setup.files.unet),
-            width=plan.size[0], height=plan.size[1], prompts=plan.prompts,
+            width=plan.size[0], height=plan.size[1], prompts=plan.prompts, practice=plan.practice,
         )  # fmt: skip
 
 
@@ -228,6 +229,7 @@ class GenerateAnswer(Answer):
     contact_sheet: Path
     painted: int
     enlarged: tuple[Path, ...]
+    practice: bool
 
 
 GENERATE = Action(

@@ -195,6 +195,7 @@ class TrainingPlanAnswer(Answer):
     refusals: tuple[PlanRefusal, ...]
     cures: dict[str, str | int | bool]
     insisted: bool
+    practice: bool
     original: OriginalAnswer | None
 
     @classmethod
@@ -205,7 +206,7 @@ class TrainingPlanAnswer(Answer):
             argv=prepared.argv, verdict=cost.verdict, vram_gb=cost.vram_gb, hours=cost.hours, steps=plan.steps,
             vram_parts={part.part: part.gb for part in cost.vram_parts}, epochs=cost.epochs, disk_gb=cost.disk_gb,
             refusals=cost.refusals, cures={cure.setting: cure.value for cure in cost.cures}, insisted=plan.insisted,
-            original=OriginalAnswer.of(prepared.original) if prepared.original else None,
+            practice=plan.practice, original=OriginalAnswer.of(prepared.original) if prepared.original else None,
         )  # fmt: skip
 
 
@@ -217,6 +218,7 @@ class TrainAnswer(Answer):
     resumed_from: int
     changes: tuple[str, ...]
     samples: Path | None
+    practice: bool
 
 
 # --- several clients, and the curves ----------------------------------------------------------------------------------

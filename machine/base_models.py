@@ -18,7 +18,7 @@ from pydantic import Field
 
 from client_folder.client import Client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER, SDXL_BASE, Settings
-from locales.language import N_, Labelled
+from locales.language import N_, Labelled, _
 from machine.models import Allows, Model, Origin, find, model_named
 from utils import BrokenFile, ModelMissing, PipelineError, Record, read_record
 
@@ -46,6 +46,10 @@ class Family(Labelled):
     OTHER = "other", N_("a model of another kind")
 
 
+PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 px, no photographs.")
+PRACTICE_CAPTION = N_("practice model, no photographs")
+
+
 class NotSdxl(PipelineError):
     """Facts: model, kind."""
 
@@ -59,6 +63,11 @@ class BaseKind(StrEnum):
     EMBEDDED = "embedded"  # of SDXL's layout, but small, as the one that comes with the program
     SDXL = "sdxl"
     OTHER = "other"  # not of SDXL's layout, or not here to be looked at
+
+
+def practice_caption(kind: BaseKind | None) -> str:
+    """What stands on a sheet of pictures that a small model painted; empty for any other."""
+    return _(PRACTICE_CAPTION) if kind is BaseKind.EMBEDDED else ""
 
 
 @dataclass(frozen=True, slots=True)

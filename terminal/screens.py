@@ -18,6 +18,7 @@ from actions.journey import State, Step
 from client_folder.client import Client
 from client_folder.reasons import Rejection
 from locales.language import N_, _, ngettext
+from machine.base_models import PRACTICE_NOTE
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
@@ -262,6 +263,11 @@ def table(title: Text | str = "", *columns: str) -> Table:
 def printable(name: str) -> str:
     """A line with a name of somebody else's choosing, without what would move the cursor or break the line."""
     return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def practice_lines(practice: bool) -> list[RenderableType]:
+    """That what is shown comes of the practice model; nothing where it does not."""
+    return [Text(_(PRACTICE_NOTE), style="bold yellow")] if practice else []
 
 
 def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from actions.demo import DemoReport
 from locales.language import _
-from terminal.screens import Views, outcome, stage_label, table
+from terminal.screens import Views, outcome, practice_lines, stage_label, table
 
 
 def _demo(report: DemoReport) -> RenderableType:
@@ -22,7 +22,12 @@ def _demo(report: DemoReport) -> RenderableType:
     measured = sentence.format(
         base=likeness.base, lora=likeness.lora, crops=likeness.crops, closed=likeness.closed, others=likeness.others_moved
     )
-    return Group(rows, Text(measured), Text(_("Look at it: {sheet}").format(sheet=report.contact_sheet), style="bold"))
+    return Group(
+        rows,
+        Text(measured),
+        *practice_lines(report.practice),
+        Text(_("Look at it: {sheet}").format(sheet=report.contact_sheet), style="bold"),
+    )
 
 
 VIEWS: Views = {DemoReport: _demo}

@@ -9,8 +9,7 @@ from rich.text import Text
 
 from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
-from machine.base_models import BaseKind
-from terminal.screens import Views, table
+from terminal.screens import Views, practice_lines, table
 from training.cost import estimate, explain, find_refusals
 from training.exports import TITLES, App, Exported
 from training.lora_files import LoraFiles, Stripped
@@ -26,7 +25,7 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     columns = [_plan_column(plan), _plan_column(beside) if beside else {}]
     for label, value in columns[0].items():
         rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
-    lines: list[RenderableType] = [rows, Text(cost.verdict.label, style="bold")]
+    lines: list[RenderableType] = [rows, *practice_lines(plan.practice), Text(cost.verdict.label, style="bold")]
     lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
     if plan.insisted:
         lines.append(
@@ -45,7 +44,7 @@ def _plan_column(plan: TrainingPlan) -> dict[str, str]:
     cost = estimate(plan)
     column = {
         _("GPU"): plan.gpu.name,
-        _("base model"): plan.base,
+        _("base model"): _("practice model (96 px)") if plan.practice else plan.base,
         _("steps"): f"{plan.steps} ({plan.preset}), " + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
         _("rank, alpha"): f"{plan.dim}, {plan.alpha:g}",
         _("resolution, batch"): f"{plan.resolution} px, {plan.batch} x {plan.accumulation}",
@@ -74,7 +73,7 @@ def _training(report: TrainingReport) -> RenderableType:
         sentence += _("  It was trained already.")
     elif report.resumed_from:
         sentence += _("  It went on from step {step}.").format(step=report.resumed_from)
-    return Group(Text(sentence, style="bold"), *_samples_to_look_at(report.samples))
+    return Group(Text(sentence, style="bold"), *practice_lines(report.practice), *_samples_to_look_at(report.samples))
 
 
 def _samples_to_look_at(*sheets: Path | None) -> list[Text]:
@@ -87,8 +86,7 @@ def _lora_files(report: LoraFiles) -> RenderableType:
     rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
     for file in report.files:
         checkpoint = file.checkpoint
-        practice = checkpoint.base_kind is BaseKind.EMBEDDED
-        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice base") if practice else "")
+        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice model") if checkpoint.practice else "")
         state = ", ".join(filter(None, (*states, _("holds captions") if file.captions else "")))
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
@@ -114,7 +112,7 @@ def _exported(report: Exported) -> RenderableType:
     if report.left_out:
         apps = ", ".join(TITLES[app] for app in report.left_out)
         notes.append(Text(_("Left out: {apps}. A LoRA of the practice base fits no SDXL model.").format(apps=apps)))
-    return Group(rows, *notes, Text(sentence, style="bold"))
+    return Group(rows, *practice_lines(report.practice), *notes, Text(sentence, style="bold"))
 
 
 def _curves(report: Curves) -> RenderableType:

@@ -132,6 +132,11 @@ class TrainingPlan(Record):
     insisted: bool = False  # the original plan's values, taken in spite of what the estimate says
     changes: tuple[str, ...] = ()  # smaller plans taken because the GPU's memory was full, as `setting: before -> after`
 
+    @property
+    def practice(self) -> bool:
+        """Whether the base is a practice model."""
+        return self.base_kind is BaseKind.EMBEDDED
+
     def output_name(self, client: Client) -> str:
         """The name of the LoRA's files, without the ending."""
         return client.lora_name(self.version)
