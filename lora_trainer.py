@@ -38,6 +38,7 @@ from training.inputs import (
     read_base,
     read_dataset,
 )
+from training.own_runs import measured_here
 from training.plan import (
     Overrides,
     TrainerKind,
@@ -103,7 +104,7 @@ def plan_training(
     argv = kohya_arguments(plan, client, find_resume(client, plan))
     if plan.extra:
         check_arguments(argv)
-    return PreparedTraining(plan, estimate(plan), argv, alternative)
+    return PreparedTraining(plan, estimate(plan, measured_here(client.home, plan)), argv, alternative)
 
 
 def names_original(client: Client, settings: Settings, *, gpu: str | None = None, base_model: str = "") -> bool:

@@ -97,6 +97,7 @@ class TrainRequest(ClientRequest):
     unet_only: Annotated[bool | None, Ask(N_("leave the text encoders alone: yes or no"), "--unet-only", worded=True)] = None
     save_every: Annotated[int | None, Ask(N_("steps between checkpoints"), "--save-every", "N")] = None
     sample_every: Annotated[int | None, Ask(N_("steps between samples, 0 for none"), "--sample-every", "N")] = None
+    sample_px: Annotated[int | None, Ask(N_("pixels a side of the samples"), "--sample-px", "PX")] = None
     seed: Annotated[int | None, Ask(N_("seed of the training"), "--seed", "N")] = None
     extra: Annotated[str, Ask(_EXTRA_HELP, "--extra", "TEXT")] = ""
     anyway: Annotated[bool, Ask(N_("train although the dataset doctor says no-go"), "--anyway")] = False
@@ -196,6 +197,8 @@ class TrainingPlanAnswer(Answer):
     cures: dict[str, str | int | bool]
     insisted: bool
     practice: bool
+    time_measured: bool
+    memory_measured: bool
     original: OriginalAnswer | None
 
     @classmethod
@@ -206,7 +209,9 @@ class TrainingPlanAnswer(Answer):
             argv=prepared.argv, verdict=cost.verdict, vram_gb=cost.vram_gb, hours=cost.hours, steps=plan.steps,
             vram_parts={part.part: part.gb for part in cost.vram_parts}, epochs=cost.epochs, disk_gb=cost.disk_gb,
             refusals=cost.refusals, cures={cure.setting: cure.value for cure in cost.cures}, insisted=plan.insisted,
-            practice=plan.practice, original=OriginalAnswer.of(prepared.original) if prepared.original else None,
+            practice=plan.practice, time_measured=cost.measured is not None,
+            memory_measured=bool(cost.measured and cost.measured.vram_gb),
+            original=OriginalAnswer.of(prepared.original) if prepared.original else None,
         )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
 from terminal.screens import Views, practice_lines, table
-from training.cost import estimate, explain, find_refusals
+from training.cost import Estimate, at_peak, estimate, explain, find_refusals
 from training.exports import TITLES, App, Exported
 from training.lora_files import LoraFiles, Stripped
 from training.plan import TrainingPlan
@@ -22,11 +22,15 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     plan, cost, original = prepared.plan, prepared.estimate, prepared.original
     beside = original if original and not plan.insisted else None
     rows = table(_("The plan"), "", _("this plan"), *([_("the original plan")] if beside else []))
-    columns = [_plan_column(plan), _plan_column(beside) if beside else {}]
+    columns = [_plan_column(plan, cost), _plan_column(beside, estimate(beside)) if beside else {}]
     for label, value in columns[0].items():
         rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
     lines: list[RenderableType] = [rows, *practice_lines(plan.practice), Text(cost.verdict.label, style="bold")]
     lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
+    if plan.gpu.vram_gb and not plan.practice and cost.measured is None:
+        lines.append(
+            Text(_("Memory and time are estimates, tried by nobody on this card: your first run corrects them."), style="dim")
+        )
     if plan.insisted:
         lines.append(
             Text(_("These are the original plan's values. They are tried, and stopped early if they fail."), style="yellow")
@@ -39,9 +43,8 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     return Group(*lines)
 
 
-def _plan_column(plan: TrainingPlan) -> dict[str, str]:
+def _plan_column(plan: TrainingPlan, cost: Estimate) -> dict[str, str]:
     """A plan and its cost, a line each."""
-    cost = estimate(plan)
     column = {
         _("GPU"): plan.gpu.name,
         _("base model"): _("practice model (96 px)") if plan.practice else plan.base,
@@ -52,13 +55,23 @@ def _plan_column(plan: TrainingPlan) -> dict[str, str]:
         _("precision"): plan.precision + (", fp8" if plan.fp8 else ""),
     }
     if plan.gpu.vram_gb:
-        parts = ", ".join(f"{part.part.label} {part.gb:.1f}" for part in cost.vram_parts if part.gb >= 0.05)
-        column[_("video memory")] = f"{cost.vram_gb:.1f} / {plan.gpu.vram_gb:.0f} GB ({parts})"
-    column[_("time")] = _duration(cost.seconds)
+        parts = ", ".join(f"{part.part.label} {part.gb:.1f}" for part in at_peak(cost.vram_parts) if part.gb >= 0.05)
+        known = _("measured here") if cost.measured and cost.measured.vram_gb else _("estimated: {parts}").format(parts=parts)
+        column[_("video memory")] = f"{cost.vram_gb:.1f} / {plan.gpu.vram_gb:.0f} GB ({known})"
+    column[_("samples")] = _samples_told(plan)
+    known = _("measured here, {day}").format(day=cost.measured.when) if cost.measured else _("estimated")
+    column[_("time")] = f"{_duration(cost.seconds)} ({known})"
     column[_("disk")] = _("{count} checkpoints of {size:.0f} MB, {total:.1f} GB with states").format(
         count=cost.checkpoints, size=cost.checkpoint_mb, total=cost.disk_gb
     )
     return column
+
+
+def _samples_told(plan: TrainingPlan) -> str:
+    if not plan.sample_every:
+        return _("none")
+    told = _("every {steps} steps, {side} px").format(steps=plan.sample_every, side=plan.sample_side)
+    return told + (_(" (smaller, to save memory)") if plan.sample_side < plan.resolution else "")
 
 
 def _duration(seconds: float) -> str:

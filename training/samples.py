@@ -33,7 +33,7 @@ _PNG_END = b"IEND\xaeB`\x82"
 def write_prompts(client: Client, plan: TrainingPlan) -> None:
     """Write the prompts file that the trainer paints from; sd-scripts would paint 512 px unless told."""
     embedded = plan.base_kind is BaseKind.EMBEDDED
-    side = f"--w {plan.resolution} --h {plan.resolution} --d {_SEED}"
+    side = f"--w {plan.sample_side} --h {plan.sample_side} --d {_SEED}"
     how = f"{side} --l 2 --s 8" if embedded else f"--n {_NEGATIVE} {side} --l 7 --s 24"
     prompts = default_prompts(client.id, client.state().class_word, embedded)[:_SAMPLES]
     write_text(client.sample_prompts, "".join(f"{prompt} {how}\n" for prompt in prompts))
