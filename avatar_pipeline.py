@@ -162,15 +162,26 @@ def _wanted_language(argv: Sequence[str]) -> str:
     return wishes[0] if wishes and wishes[0] in LANGUAGES else "auto"
 
 
-def _run_action(program: Program, options: Namespace) -> int:
-    """Run the action that the command line names; argparse's words go no further than here."""
-    action, console = action_named(options.action), program.console
-    request = read_request(options, action.request)
-    session = program.session()
+def _job_of(program: Program, action: Action[Any], options: Namespace, can_ask: bool) -> Job[Any] | None:
+    """The job that the command line names, with its plan; what it leaves open is asked where somebody is there. None: gone back."""
+    request, session = read_request(options, action.request), program.session()
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
     if client:
         client.mark_used()
-    job = action.planned(Job(session, request, client, unattended=options.yes))
+    job: Job[Any] | None = Job(session, request, client, unattended=options.yes)
+    if action.guided and can_ask and not (options.yes or options.plan) and request == action.request():
+        job = ask_request(action, session, client, program.console)
+    return action.planned(job) if job else None
+
+
+def _run_action(program: Program, options: Namespace) -> int:
+    """Run the action that the command line names; argparse's words go no further than here."""
+    action, console = action_named(options.action), program.console
+    can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
+    job = _job_of(program, action, options, can_ask)
+    if job is None:
+        console.print(text("not_done"))
+        return STOPPED
     if job.plan is None and action.plan and options.plan:
         options.parser.error(text("no_plan"))
     if job.plan is not None and action.plan_answer:
@@ -178,8 +189,10 @@ def _run_action(program: Program, options: Namespace) -> int:
             return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
         if not options.json:
             _show(action, job.plan, console)
-    can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
-    if not _agreed(action, job, console, can_ask):
+    agreed = _agreed(action, job, console, can_ask)
+    if action.otherwise and not (agreed and (can_ask or job.unattended)):
+        job, agreed = action.otherwise(job), True
+    if not agreed:
         console.print(text("not_done"))
         if options.json:
             _print_json({"error": text("cannot_ask"), "hint": text("say_yes")})
@@ -224,7 +237,8 @@ def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool,
     Where nobody can be asked, only the latter needs `--yes`. Enter alone says yes to nothing grave.
     """
     grave, warning = action.grave(job), action.warning(job) if of_menu else ""
-    if job.unattended or not (grave or warning or (job.plan is not None and (action.long or of_menu))):
+    planned = job.plan is not None and (action.long or of_menu)
+    if job.unattended or action.harmless(job) or not (grave or warning or planned):
         return True
     if not can_ask:
         if grave:
@@ -292,6 +306,8 @@ def open_menu(program: Program) -> int:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         console.print(text("no_terminal"))
         return WRONG_WORDS
+    if not settings_file(home).exists():  # the first start: which base model, before anything else
+        guarded(lambda: _from_menu(action_named("setup"), program, None), console, home)
     while True:
         settings = program.session().settings  # its language may have been changed a moment ago
         clients = sorted(list_clients(home), key=lambda client: -client.used)
@@ -406,8 +422,10 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
     if job.plan is not None:
         _show(action, job.plan, console)
     if not _agreed(action, job, console, can_ask=True, of_menu=True):
-        console.print(text("not_done"))
-        return DONE
+        if action.otherwise is None:
+            console.print(text("not_done"))
+            return DONE
+        job = action.otherwise(job)
     report = _perform_again(action, job, console)
     code = _hand_over(action, report, console, None, action.verdict(report))
     for name in action.then(job, report):

@@ -21,6 +21,7 @@ from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
 from locales.language import N_, _
+from machine.base_models import BaseKind, practice_caption
 from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
 from machine.models import Found, find
@@ -105,6 +106,11 @@ class PortraitPlan:
         return self.setup.files.base
 
     @property
+    def practice(self) -> bool:
+        """Whether the base is a practice model."""
+        return self.setup.base.kind is BaseKind.EMBEDDED
+
+    @property
     def recipe(self) -> Recipe:
         """How it is sampled."""
         return self.setup.recipe
@@ -129,6 +135,7 @@ class PortraitReport:
     contact_sheet: Path
     enlarged: tuple[Path, ...] = ()
     trigger_added: int = 0  # prompts that did not name the client, and got the trigger word
+    practice: bool = False  # painted by the practice model
 
 
 def plan_portraits(
@@ -182,8 +189,9 @@ def generate(
         model_process = model_process or owned.enter_context(ModelProcess())
         images = yield from paint_missing(client.output, pieces, STAGE, model_process)
         enlarged = yield from _enlarge(plan.upscaler, images, model_process)
-    contact_sheet(sheet_rows(client, images), client.portraits_sheet, cell_px=SHEET_CELL_PX)
-    return PortraitReport(images, painted, client.portraits_sheet, enlarged, plan.trigger_added)
+    caption = practice_caption(plan.setup.base.kind)
+    contact_sheet(sheet_rows(client, images), client.portraits_sheet, caption=caption, cell_px=SHEET_CELL_PX)
+    return PortraitReport(images, painted, client.portraits_sheet, enlarged, plan.trigger_added, plan.practice)
 
 
 def random_seeds(count: int) -> tuple[int, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from client_folder.client import Client, open_client
-from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
+from config import PRESETS, GPUProfile, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind
@@ -38,6 +38,7 @@ from training.inputs import (
     read_base,
     read_dataset,
 )
+from training.own_runs import measured_here
 from training.plan import (
     Overrides,
     TrainerKind,
@@ -59,6 +60,7 @@ FAILED_CLIENT = N_("      {client}: {error}")
 DATASET_CHANGED = N_("the dataset changed after the plan was made; make the plan again.")
 UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")
+NAME_A_CARD = N_('Did you mean {names}? Any other card is taken by a name and its memory, such as "My card 16 GB".')
 NO_ORIGINAL = N_("the original plan names no values for {gpu}.")
 USE_RECOMMENDED = N_("Use the recommended values.")
 
@@ -102,7 +104,7 @@ def plan_training(
     argv = kohya_arguments(plan, client, find_resume(client, plan))
     if plan.extra:
         check_arguments(argv)
-    return PreparedTraining(plan, estimate(plan), argv, alternative)
+    return PreparedTraining(plan, estimate(plan, measured_here(client.home, plan)), argv, alternative)
 
 
 def names_original(client: Client, settings: Settings, *, gpu: str | None = None, base_model: str = "") -> bool:
@@ -126,8 +128,10 @@ def _on_this_machine(plan: TrainingPlan, settings: Settings) -> TrainingPlan:
 def _profile_named(name: str) -> GPUProfile:
     if name.lower() == "auto":
         return hardware.profile_here()
-    found = next((profile for profile in GPU_PROFILES if profile.name.lower() == name.lower()), None)
-    return found or _refuse_choice(name, [profile.name for profile in GPU_PROFILES])
+    if found := hardware.profile_named(name):
+        return found
+    cure = _(NAME_A_CARD).format(names=", ".join(hardware.names_like(name)) or "RTX 4070 12GB")
+    raise PlanRefused(reason=_(UNKNOWN_CHOICE).format(name=name), cure=cure)
 
 
 def _preset_named(name: str) -> Preset:
@@ -153,6 +157,7 @@ class TrainingReport:
     checkpoints: tuple[Checkpoint, ...]
     changes: tuple[str, ...] = ()
     samples: Path | None = None  # the sheet that shows them side by side
+    practice: bool = False  # trained on a practice model
 
 
 def train(
@@ -182,11 +187,14 @@ def train(
         begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans)
     # Samples came since the sheet was written, or a killed run could not write it.
     outdated = gather_samples(client, plan) or begun < plan.steps or not client.samples_sheet(plan.version).is_file()
-    sheet = write_sample_sheet(client, plan.version) if outdated else client.samples_sheet(plan.version)
+    sheet = write_sample_sheet(client, plan.version, plan.base_kind) if outdated else client.samples_sheet(plan.version)
     clear_up(client, plan)
     yield TrainingTick(plan.steps, plan.steps)
     of_plan = tuple(one for one in list_checkpoints(client) if one.version == plan.version)
-    return TrainingReport(final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet)
+    return TrainingReport(
+        final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet,
+        plan.practice,
+    )  # fmt: skip
 
 
 def trained_lora(client: Client) -> Path | None:

@@ -88,6 +88,9 @@ class Action(Generic[Asked]):
     plan_answer: Callable[[Any], BaseModel] | None = None  # of the plan; where there is a plan there is one
     plans: Callable[[Job[Asked]], bool] = lambda _job: True  # whether this job has a plan
     long: bool = False  # whether the command line asks too before it begins what it planned
+    guided: bool = False  # whether the command line asks the menu's questions where nothing was named, and somebody is there
+    harmless: Callable[[Job[Asked]], bool] = lambda _job: False  # whether what was planned needs no yes
+    otherwise: Callable[[Job[Asked]], Job[Asked]] | None = None  # what is done after a no, and where nobody can be asked
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
     typed: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # one of these words has to be typed instead of a yes

@@ -67,6 +67,7 @@ class CheckpointAnswer(Answer):
     samples: tuple[Path, ...]
     captions: bool
     base_kind: BaseKind | None
+    practice: bool
 
     @classmethod
     def of(cls, file: LoraFile) -> Self:
@@ -75,7 +76,7 @@ class CheckpointAnswer(Answer):
         return cls(
             path=one.path, version=one.version, step=one.step, size=one.size, whole=one.whole, final=one.final,
             sha256=file.sha256, loss=file.loss, samples=file.samples, captions=file.captions,
-            base_kind=one.base_kind,
+            base_kind=one.base_kind, practice=one.practice,
         )  # fmt: skip
 
 
@@ -103,6 +104,7 @@ class ExportedAnswer(Answer):
     files: dict[str, Path]
     installed: tuple[Path, ...]
     base_kind: BaseKind
+    practice: bool
     left_out: tuple[App, ...]
 
 

@@ -45,6 +45,7 @@ class DemoReport:
     steps: tuple[DemoStep, ...]
     contact_sheet: Path
     likeness: Likeness
+    practice: bool = True
 
 
 class _Steps:
@@ -102,7 +103,7 @@ def run_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoRepor
             "generate", lambda: measure_likeness(client, settings),
             lambda report: {"images": report.images, "closed": round(min(max(report.likeness.closed, 0.0), 1.0), 3)},
         )  # fmt: skip
-    return DemoReport(tuple(steps.done), found.contact_sheet, found.likeness)
+    return DemoReport(tuple(steps.done), found.contact_sheet, found.likeness, found.practice)
 
 
 def _take_client(home: Path, held: ExitStack) -> Generator[Event, None, Client]:
@@ -144,6 +145,7 @@ class DemoAnswer(Answer):
     steps: tuple[DemoStepAnswer, ...]
     contact_sheet: Path
     likeness: LikenessAnswer
+    practice: bool
 
 
 DEMO = Action("demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True)

@@ -340,6 +340,7 @@ class PortraitPlanAnswer(Answer):
     width: int
     height: int
     prompts: tuple[MagicPrompt, ...]
+    practice: bool
 
     @classmethod
     def of(cls, plan: PortraitPlan) -> Self:
@@ -347,7 +348,7 @@ class PortraitPlanAnswer(Answer):
         return cls(
             base=plan.base, lora=plan.lora, total=plan.total, missing=plan.missing,
             recipe=RecipeAnswer(**asdict(plan.recipe), unet=plan.setup.files.unet),
-            width=plan.size[0], height=plan.size[1], prompts=plan.prompts,
+            width=plan.size[0], height=plan.size[1], prompts=plan.prompts, practice=plan.practice,
         )  # fmt: skip
 
 
@@ -369,6 +370,7 @@ class GenerateAnswer(Answer):
     painted: int
     enlarged: tuple[Path, ...]
     trigger_added: int  # prompts that did not name the client, and got the trigger word in front
+    practice: bool
 
 
 GENERATE = Action(

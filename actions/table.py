@@ -22,8 +22,8 @@ ROWS = (
     ),
     Row(
         "setup", N_("Set up the program"),
-        N_("Makes folders and settings and, for SDXL on an NVIDIA card, fetches Kohya's sd-scripts. What is there already stays."),
-        "actions.training", "terminal.view_doctor", tool=True,
+        N_("Asks which base model, makes folders and settings, and shows what would be fetched before it is. What is there stays."),
+        "actions.setup", "terminal.view_setup", tool=True,
     ),
     Row(
         "client", N_("Create, show, export or erase a client"),

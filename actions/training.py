@@ -1,4 +1,4 @@
-"""The actions of training: set-up, plan, run, queue, curves."""
+"""The actions of training: plan, run, queue, curves."""
 
 from __future__ import annotations
 
@@ -13,27 +13,18 @@ from actions.request import Ask, ClientRequest, Job, Menu, Request
 from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
 from client_folder.client import list_clients
 from client_folder.consent import What, has_consent, record_consent
-from config import load_settings
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
 from locales.language import N_, _
 from lora_trainer import PreparedTraining
-from machine.gpu import largest_gpu
-from training import installation, tensorboard_server
+from training import tensorboard_server
 from training.cost import Cure, MemoryPart, PlanRefusal, estimate
-from training.machine_doctor import Check
 from training.monitor import MemoryFull, TrainerFailed
 from training.plan import Fit, TrainingPlan
 from training.queue import Outcome, QueueReport, QueueRow
-from training.sd_scripts import install_trainer, plan_trainer
 from utils import Notice, PipelineError
 
 # What the menu calls the choices.
-_PART_LABELS = {
-    "auto": N_("what fits this machine"),
-    "program": N_("folders and settings"),
-    "sd-scripts": N_("Kohya's sd-scripts too, which trains SDXL (downloads about 5 GB)"),
-}
 _CURVE_LABELS = {"start": N_("start it"), "stop": N_("stop it"), "show": N_("show it")}
 SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
@@ -58,16 +49,6 @@ class DatasetRefused(PipelineError):
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
-class SetupRequest(Request):
-    """What to set up."""
-
-    part: Annotated[
-        Literal["auto", "program", "sd-scripts"],
-        Ask(
-            N_("What to set up:"), menu=Menu.CHOICE, offered=("program", "sd-scripts"), labels=_PART_LABELS,
-            when=lambda _job: largest_gpu() is not None,
-        ),
-    ] = "auto"  # fmt: skip
 
 
 class TensorboardRequest(ClientRequest):
@@ -95,26 +76,6 @@ class QueueRequest(Request):
 
     names: Annotated[tuple[str, ...], Ask(_QUEUE_HELP, metavar="ID", menu=Menu.TICKS, offer=_queue_rows)] = ()
     preset: Annotated[str | None, Ask(N_("how long to train each"), "--preset", choices=PRESET_NAMES)] = None
-
-
-# --- set-up -----------------------------------------------------------------------------------------------------------
-def set_up(job: Job[SetupRequest]) -> Stage:
-    """The program, and sd-scripts where that is asked for or there is a GPU to use it."""
-    first = yield from installation.set_up(job.home, job.settings)
-    card, part = largest_gpu(), job.request.part
-    if part == "program" or (part == "auto" and card is None):
-        return first
-    yield from install_trainer(job.home, job.settings, plan_trainer(job.home, job.settings, card))
-    then = yield from installation.set_up(job.home, load_settings(job.home))
-    return installation.Installation(then.home, (*first.made, *then.made), then.checks)
-
-
-class SetupAnswer(Answer):
-    """What was made and found."""
-
-    home: Path
-    made: tuple[str, ...]
-    checks: tuple[Check, ...]
 
 
 # --- plan and run -----------------------------------------------------------------------------------------------------
@@ -180,6 +141,9 @@ class TrainingPlanAnswer(Answer):
     refusals: tuple[PlanRefusal, ...]
     cures: dict[str, str | int | bool]
     insisted: bool
+    practice: bool
+    time_measured: bool
+    memory_measured: bool
     original: OriginalAnswer | None
 
     @classmethod
@@ -190,6 +154,8 @@ class TrainingPlanAnswer(Answer):
             argv=prepared.argv, verdict=cost.verdict, vram_gb=cost.vram_gb, hours=cost.hours, steps=plan.steps,
             vram_parts={part.part: part.gb for part in cost.vram_parts}, epochs=cost.epochs, disk_gb=cost.disk_gb,
             refusals=cost.refusals, cures={cure.setting: cure.value for cure in cost.cures}, insisted=plan.insisted,
+            practice=plan.practice, time_measured=cost.measured is not None,
+            memory_measured=bool(cost.measured and cost.measured.vram_gb),
             original=OriginalAnswer.of(prepared.original) if prepared.original else None,
         )  # fmt: skip
 
@@ -202,6 +168,7 @@ class TrainAnswer(Answer):
     resumed_from: int
     changes: tuple[str, ...]
     samples: Path | None
+    practice: bool
 
 
 # --- several clients, and the curves ----------------------------------------------------------------------------------
@@ -243,7 +210,6 @@ class CurvesAnswer(Answer):
 
 
 # --- the actions ------------------------------------------------------------------------------------------------------
-SETUP = Action("setup", SetupRequest, set_up, SetupAnswer.of, changes=False)
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
     long=True, whole_gpu=True, retry=retry_training,
@@ -252,4 +218,4 @@ TRAIN = Action(
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)
 
-ACTIONS = (SETUP, TRAIN, TENSORBOARD, QUEUE)
+ACTIONS = (TRAIN, TENSORBOARD, QUEUE)

@@ -24,7 +24,7 @@ from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
 from config import Settings
 from locales.language import _
-from machine.base_models import BaseModel
+from machine.base_models import BaseKind, BaseModel, practice_caption
 from machine.model_process import ModelProcess
 from pictures.contact_sheet import Cell, contact_sheet
 from portraits.painter import paint_missing
@@ -87,6 +87,7 @@ class LikenessReport:
     likeness: Likeness
     images: int
     contact_sheet: Path
+    practice: bool = False  # measured on the practice model
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,9 @@ def measure_likeness(
     yield Progress(STAGE, 0, 1)
     likeness = _measured(client.likeness_file, setup.base, sets, crops)
     sheet = client.portraits_sheet
-    _lay_out(sheet, crops, sets)
+    _lay_out(sheet, crops, sets, practice_caption(setup.base.kind))
     yield Progress(STAGE, 1, 1)
-    return LikenessReport(likeness, len(sets.base) + len(sets.lora), sheet)
+    return LikenessReport(likeness, len(sets.base) + len(sets.lora), sheet, setup.base.kind is BaseKind.EMBEDDED)
 
 
 def _paint_sets(
@@ -180,7 +181,7 @@ def _open(file: Path, side: int) -> Image.Image:
         return opened.convert("RGB").resize((side, side), Image.Resampling.BOX)
 
 
-def _lay_out(sheet: Path, crops: Sequence[Path], sets: _Sets) -> None:
+def _lay_out(sheet: Path, crops: Sequence[Path], sets: _Sets, caption: str) -> None:
     """The crops, the base's portraits, and below each the one that the LoRA made of the same prompt and seed."""
     columns = len(sets.base)
     rows = [
@@ -189,4 +190,4 @@ def _lay_out(sheet: Path, crops: Sequence[Path], sets: _Sets) -> None:
         [Cell(image.file, f"seed {image.seed}, {image.weight:g}") for image in sets.lora],
     ]
     titles = (_("crops of the client"), _("the base"), _("the same seeds with the LoRA"))
-    contact_sheet(rows, sheet, titles=titles, cell_px=CELL_PX)
+    contact_sheet(rows, sheet, titles=titles, caption=caption, cell_px=CELL_PX)

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from client_folder.client import Client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER, SDXL_BASE, Settings
-from locales.language import N_
+from locales.language import N_, Labelled, _
 from machine.models import Allows, Model, Origin, find, model_named
 from utils import BrokenFile, ModelMissing, PipelineError, Record, read_record
 
@@ -29,13 +29,31 @@ SAMPLED_BLOCKS, BLOCK_BYTES = 64, 1 << 16
 _ENDS_BYTES = 1 << 20
 _SDXL_WIDTH = 320  # channels of the first block of SDXL's U-Net
 _Config = TypeVar("_Config", bound=Record)
-_TEXT_ENCODERS = "conditioner.embedders."  # in one file of SDXL's; SD 1 and 2 say cond_stage_model, a LoRA lora_unet
+
+
+class Family(Labelled):
+    """What a file of weights is, by the names of its tensors."""
+
+    SDXL = "sdxl", N_("SDXL")
+    REFINER = "refiner", N_("SDXL's refiner, which cannot paint alone")
+    SD1 = "sd1", N_("Stable Diffusion 1")
+    SD2 = "sd2", N_("Stable Diffusion 2")
+    SD3 = "sd3", N_("Stable Diffusion 3")
+    FLUX = "flux", N_("Flux")
+    LORA = "lora", N_("a LoRA, no checkpoint")
+    UNET = "unet", N_("a U-Net alone, without text encoders")
+    VAE = "vae", N_("a VAE alone")
+    OTHER = "other", N_("a model of another kind")
+
+
+PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 px, no photographs.")
+PRACTICE_CAPTION = N_("practice model, no photographs")
 
 
 class NotSdxl(PipelineError):
-    """Facts: model."""
+    """Facts: model, kind."""
 
-    message = N_("{model} is a model of another kind, not SDXL.")
+    message = N_("{model} is not SDXL: {kind}.")
     hint = N_("Name SDXL, a checkpoint made from it, or the embedded base in the settings (base_model).")
 
 
@@ -47,6 +65,11 @@ class BaseKind(StrEnum):
     OTHER = "other"  # not of SDXL's layout, or not here to be looked at
 
 
+def practice_caption(kind: BaseKind | None) -> str:
+    """What stands on a sheet of pictures that a small model painted; empty for any other."""
+    return _(PRACTICE_CAPTION) if kind is BaseKind.EMBEDDED else ""
+
+
 @dataclass(frozen=True, slots=True)
 class BaseModel:
     """A base model. `native_px` is the side in pixels of the square it was trained at; `path` is None where it is not here."""
@@ -56,12 +79,18 @@ class BaseModel:
     kind: BaseKind
     native_px: int = SINGLE_FILE_PX
     few_steps: int | None = None  # that it was distilled to
+    family: Family = Family.SDXL  # what its weights are; of what is not here, what its name promises
     source: Model | None = None  # its row in the table of models, where it is one of those
 
     @property
     def practice(self) -> bool:
         """Whether this is the base that comes with the program."""
         return self.path == EMBEDDED_FOLDER
+
+    @property
+    def distilled(self) -> str:
+        """The method by which it was made to paint in few steps ("Lightning"), by its file's name; empty for a full model."""
+        return distilled_as(self.path.name) if self.path is not None else ""
 
     @property
     def preload(self) -> str:
@@ -84,7 +113,7 @@ class BaseModel:
         if self.path is None:
             raise ModelMissing(model=f"{self.preload} (models preload {self.preload})" if self.preload else self.name)
         if self.kind is BaseKind.OTHER:
-            raise NotSdxl(model=self.path)
+            raise NotSdxl(model=self.path, kind=self.family.label)
         return self.path
 
     @property
@@ -128,19 +157,21 @@ def base_at(path: Path, name: str = "") -> BaseModel:
     """
     name = name or str(path)
     if path.is_file():
-        kind = BaseKind.SDXL  # nothing tells it of another file than a safetensors one without running it
+        family = Family.SDXL  # nothing tells it of another file than a safetensors one without running it
         if path.suffix.lower() == ".safetensors":
             found = path.stat()
-            kind = _kind_by_header(path, found.st_size, found.st_mtime_ns)
-        return BaseModel(name, path, kind, few_steps=few_steps(path.name))
+            family = _family_by_header(path, found.st_size, found.st_mtime_ns)
+        kind = BaseKind.SDXL if family is Family.SDXL else BaseKind.OTHER
+        return BaseModel(name, path, kind, few_steps=few_steps(path.name), family=family)
     if not (path / INDEX).is_file():
-        return BaseModel(name, None, BaseKind.OTHER)
+        return BaseModel(name, None, BaseKind.OTHER, family=Family.OTHER)
     unet, vae = _read_config(path / "unet", _UNetConfig), _read_config(path / "vae", _VAEConfig)
     kind = BaseKind.EMBEDDED if unet.block_out_channels[0] < _SDXL_WIDTH else BaseKind.SDXL
+    family = Family.SDXL
     if not (path / "text_encoder_2").is_dir():  # which SDXL has and SD 1 and 2 have not
-        kind = BaseKind.OTHER
+        kind, family = BaseKind.OTHER, Family.SD1
     levels = len(vae.block_out_channels or vae.encoder_block_out_channels)
-    return BaseModel(name, path, kind, unet.sample_size * 2 ** (levels - 1), few_steps(path.name))
+    return BaseModel(name, path, kind, unet.sample_size * 2 ** (levels - 1), few_steps(path.name), family)
 
 
 def few_steps(name: str) -> int | None:
@@ -150,6 +181,16 @@ def few_steps(name: str) -> int | None:
     """
     found = re.search(r"lightning.*?(\d)[-_ ]?step|(\d)[-_ ]?step.*?lightning", name, re.IGNORECASE)
     return int(found[1] or found[2]) if found else None
+
+
+_DISTILLED = re.compile(r"(?<![a-z])(lightning|turbo|hyper|lcm|dmd2)(?![a-z])", re.IGNORECASE)
+_METHODS = {"lightning": "Lightning", "turbo": "Turbo", "hyper": "Hyper", "lcm": "LCM", "dmd2": "DMD2"}
+
+
+def distilled_as(name: str) -> str:
+    """The method of distillation that a file's name tells, as it is usually written (empty where it tells none)."""
+    found = _DISTILLED.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name))
+    return _METHODS[found[1].lower()] if found else ""
 
 
 # --- what its files say -----------------------------------------------------------------------------------------------
@@ -180,17 +221,31 @@ def _read_config(folder: Path, kind: type[_Config]) -> _Config:
     return read_record(file, kind)
 
 
-@lru_cache(maxsize=64)
-def _kind_by_header(path: Path, _size: int, _written_ns: int) -> BaseKind:
+# What only one family's tensors are called, asked in this order; as the published checkpoints have them.
+_MARKS = (
+    (Family.LORA, re.compile(r"^lora_(?:unet|te)|\.lora_(?:up|down|A|B)\.|\.lora_linear_layer\.")),
+    (Family.SDXL, re.compile(r"^conditioner\.embedders\.(?:1\.|0\.transformer\.)")),
+    (Family.REFINER, re.compile(r"^conditioner\.embedders\.0\.model\.")),
+    (Family.SD1, re.compile(r"^cond_stage_model\.transformer\.")),
+    (Family.SD2, re.compile(r"^cond_stage_model\.model\.")),
+    (Family.FLUX, re.compile(r"(?:^|\.)(?:double_blocks|single_transformer_blocks)\.\d+\.")),
+    (Family.SD3, re.compile(r"(?:^|\.)joint_blocks\.\d+\.")),
+    (Family.UNET, re.compile(r"^(?:model\.diffusion_model\.)?(?:input_blocks|down_blocks)\.\d+\.")),
+    (Family.VAE, re.compile(r"^(?:first_stage_model\.)?(?:encoder|decoder)\.conv_in\.")),
+)
+
+
+@lru_cache(maxsize=512)
+def _family_by_header(path: Path, _size: int, _written_ns: int) -> Family:
     """What the header of a safetensors file says, read again only where the file was written again."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:  # it checks that the file holds every byte its header promises
-            whole = any(name.startswith(_TEXT_ENCODERS) for name in file.keys())  # noqa: SIM118 - no dict
+            names = tuple(file.keys())
     except SafetensorError as error:
         raise BrokenFile(path=path, line=1, reason=str(error).splitlines()[0]) from error
-    return BaseKind.SDXL if whole else BaseKind.OTHER
+    return next((family for family, mark in _MARKS if any(mark.search(name) for name in names)), Family.OTHER)
 
 
 # --- digests: names of portraits and records of trainings hold them, so that neither may change -----------------------------

@@ -64,8 +64,10 @@ class _Layout:
         return self.cell + BAR + LABEL_LINES * self.text + GAP
 
 
-def contact_sheet(rows: Sequence[Sequence[Cell]], path: Path, *, titles: Sequence[str] = (), cell_px: int = 192) -> None:
-    """Write the rows to `path` as a PNG, atomically; `titles[i]`, where there is one, stands above row i.
+def contact_sheet(
+    rows: Sequence[Sequence[Cell]], path: Path, *, titles: Sequence[str] = (), caption: str = "", cell_px: int = 192
+) -> None:
+    """Write the rows to `path` as a PNG, atomically; `titles[i]`, where there is one, stands above row i, `caption` above all.
 
     A picture keeps its proportions inside a square of `cell_px`; one is held in memory at a time.
     """
@@ -75,9 +77,12 @@ def contact_sheet(rows: Sequence[Sequence[Cell]], path: Path, *, titles: Sequenc
     layout = _Layout(cell_px, int(font.getbbox("Ag")[3]) + 3)
     columns = max((len(row) for row in rows), default=0)
     heights = [layout.row + (layout.title if _title(titles, index) else 0) for index in range(len(rows))]
-    sheet = Image.new("RGB", (columns * (cell_px + GAP) + GAP, sum(heights) + GAP), PAPER)
+    top = GAP + (layout.title if caption else 0)
+    width = max(columns * (cell_px + GAP) + GAP, int(font.getlength(caption)) + 2 * GAP if caption else 0)
+    sheet = Image.new("RGB", (width, top + sum(heights)), PAPER)
     draw = ImageDraw.Draw(sheet)
-    top = GAP
+    if caption:
+        draw.text((GAP, GAP), _fitted(caption, font, width - 2 * GAP), fill=Tone.BAD.value, font=font)
     for index, row in enumerate(rows):
         _draw_row(sheet, draw, font, layout, top, row, _title(titles, index))
         top += heights[index]

@@ -238,7 +238,7 @@ def fits(weights_gb: float, free_gb: float) -> bool:
 
 def free_vram_gb() -> float:
     """What the driver says is free on the GPU with the most of it, in GB."""
-    return max((gpu.free_gb for gpu in find_gpus()), default=0.0)
+    return max((gpu.room_gb for gpu in find_gpus()), default=0.0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

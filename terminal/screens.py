@@ -20,6 +20,7 @@ from client_folder.client import Client
 from client_folder.reasons import Rejection
 from config import EMBEDDED_BASE, SDXL_BASE
 from locales.language import N_, _, ngettext
+from machine.base_models import PRACTICE_NOTE
 from machine.gpu import GPUState
 from terminal.choice_list import Option
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
@@ -294,6 +295,11 @@ def table(title: Text | str = "", *columns: str) -> Table:
 def printable(name: str) -> str:
     """A line with a name of somebody else's choosing, without what would move the cursor or break the line."""
     return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def practice_lines(practice: bool) -> list[RenderableType]:
+    """That what is shown comes of the practice model; nothing where it does not."""
+    return [Text(_(PRACTICE_NOTE), style="bold yellow")] if practice else []
 
 
 def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:

@@ -8,7 +8,7 @@ from rich.text import Text
 from actions.demo import DemoReport
 from exam.likeness import ENOUGH_CLOSED, OTHERS_SHARE, Likeness
 from locales.language import N_, _
-from terminal.screens import Views, outcome, stage_label, table
+from terminal.screens import Views, outcome, practice_lines, stage_label, table
 
 NEARLY_ALL = 0.9  # of the gap: the portraits lie among the crops
 AS_NEAR = N_("With the LoRA the portraits are as near to the sample client as her own pictures are to one another.")
@@ -25,8 +25,9 @@ def _demo(report: DemoReport) -> RenderableType:
         rows.add_row(stage_label(step.name), outcome(step.outcome), f"{step.seconds:.1f}")
     sheet, own = _("Look at it: {sheet}").format(sheet=report.contact_sheet), _(OWN)
     return Group(
-        rows, Text(_seen(report.likeness), style="bold"), Text(_measured(report.likeness), style="dim"), Text(sheet), Text(own)
-    )
+        rows, Text(_seen(report.likeness), style="bold"), Text(_measured(report.likeness), style="dim"),
+        *practice_lines(report.practice), Text(sheet), Text(own),
+    )  # fmt: skip
 
 
 def _seen(likeness: Likeness) -> str:

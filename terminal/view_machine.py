@@ -60,8 +60,11 @@ def _gpus(report: GPUs) -> RenderableType:
         return Group(Text(_(NO_GPU)), Text(_("What works without one:")), *works, *loaded)
     rows = table("", _("GPU"), _("driver"), "CUDA", _("memory used"), _("free"), _("load"), "°C")
     for gpu in report.gpus:
-        memory = f"{gpu.used_gb:.1f} / {gpu.total_gb:.1f} GB"
-        rows.add_row(gpu.name, gpu.driver, gpu.cuda, memory, f"{gpu.free_gb:.1f} GB", f"{gpu.utilisation} %", str(gpu.temperature))
+        memory = f"{_told(gpu.used_gb, '{:.1f}')} / {_told(gpu.total_gb or None, '{:.1f}')} GB"
+        rows.add_row(
+            gpu.name, gpu.driver or "-", gpu.cuda or "-", memory, _told(gpu.free_gb, "{:.1f} GB"), _told(gpu.utilisation, "{} %"),
+            _told(gpu.temperature, "{}"),
+        )  # fmt: skip
     holders = table("", _("on the GPU"), "PID", _("memory used"), "")
     processes = [process for gpu in report.gpus for process in gpu.processes]
     for process in processes:
@@ -69,6 +72,11 @@ def _gpus(report: GPUs) -> RenderableType:
         ours = _("this program's models") if process.pid == report.worker.pid else ""
         holders.add_row(process.program or "?", str(process.pid), memory, ours)
     return Group(rows, *([holders] if processes else []), *loaded)
+
+
+def _told(figure: float | None, form: str) -> str:
+    """A figure, or a dash where the driver does not tell it."""
+    return "-" if figure is None else form.format(figure)
 
 
 def _loaded(worker: ModelProcessStatus) -> list[RenderableType]:

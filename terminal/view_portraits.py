@@ -9,7 +9,7 @@ from generation import PortraitPlan, PortraitReport, SwapPlan, SwapReport
 from locales.language import _, ngettext
 from portraits.magic_prompt import MagicPrompt
 from portraits.recipes import NOTE_NO_NEGATIVE
-from terminal.screens import Views, refusals, table
+from terminal.screens import Views, practice_lines, refusals, table
 
 ROWS = 8  # prompts or pictures named one by one; each may take several lines
 
@@ -28,7 +28,10 @@ def _portrait_plan(plan: PortraitPlan) -> RenderableType:
         height=plan.size[1],
     )
     notes = [Text(_(NOTE_NO_NEGATIVE), style="yellow")] if plan.negative_ignored else []
-    return Group(*_prompts(plan.prompts, recipe.negative), *_named(plan.trigger_added), Text(counted), Text(sampling), *notes)
+    return Group(
+        *_prompts(plan.prompts, recipe.negative), *_named(plan.trigger_added), Text(counted), Text(sampling),
+        *practice_lines(plan.practice), *notes,
+    )  # fmt: skip
 
 
 def _named(prompts: int) -> list[RenderableType]:
@@ -67,7 +70,7 @@ def _portraits(report: PortraitReport) -> RenderableType:
     done = len(report.images) - report.painted
     counted = sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet)
     enlarged = [Text(_("{count} enlarged").format(count=len(report.enlarged)))] if report.enlarged else []
-    return Group(Text(counted), *_named(report.trigger_added), *enlarged)
+    return Group(Text(counted), *_named(report.trigger_added), *enlarged, *practice_lines(report.practice))
 
 
 def _swap_plan(plan: SwapPlan) -> RenderableType:

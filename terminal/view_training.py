@@ -9,9 +9,8 @@ from rich.text import Text
 
 from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
-from machine.base_models import BaseKind
-from terminal.screens import Views, table
-from training.cost import duration, estimate, explain, find_refusals
+from terminal.screens import Views, practice_lines, table
+from training.cost import Estimate, at_peak, duration, estimate, explain, find_refusals
 from training.exports import TITLES, App, Exported
 from training.lora_files import LoraFiles, Stripped
 from training.plan import TrainingPlan
@@ -23,14 +22,18 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     plan, cost, original = prepared.plan, prepared.estimate, prepared.original
     beside = original if original and not plan.insisted else None
     rows = table(_("The plan"), "", _("this plan"), *([_("original values")] if beside else []))
-    columns = [_plan_column(plan), _plan_column(beside) if beside else {}]
+    columns = [_plan_column(plan, cost), _plan_column(beside, estimate(beside)) if beside else {}]
     for label, value in columns[0].items():
         rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
-    lines: list[RenderableType] = [rows, Text(cost.verdict.label, style="bold")]
+    lines: list[RenderableType] = [rows, *practice_lines(plan.practice), Text(cost.verdict.label, style="bold")]
     lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
     if beside:
         lines.append(
             Text(_("The original values are those of the plan that this program was made after, to compare."), style="dim")
+        )
+    if plan.gpu.vram_gb and not plan.practice and cost.measured is None:
+        lines.append(
+            Text(_("Memory and time are estimates, tried by nobody on this card: your first run corrects them."), style="dim")
         )
     if plan.insisted:
         lines.append(
@@ -44,12 +47,11 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     return Group(*lines)
 
 
-def _plan_column(plan: TrainingPlan) -> dict[str, str]:
+def _plan_column(plan: TrainingPlan, cost: Estimate) -> dict[str, str]:
     """A plan and its cost, a line each."""
-    cost = estimate(plan)
     column = {
         _("GPU"): plan.gpu.name,
-        _("base model"): plan.base,
+        _("base model"): _("practice model (96 px)") if plan.practice else plan.base,
         _("steps"): f"{plan.steps} ({plan.preset}), " + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
         _("rank, alpha"): f"{plan.dim}, {plan.alpha:g}",
         _("resolution, batch"): f"{plan.resolution} px, {plan.batch} x {plan.accumulation}",
@@ -57,13 +59,23 @@ def _plan_column(plan: TrainingPlan) -> dict[str, str]:
         _("precision"): plan.precision + (", fp8" if plan.fp8 else ""),
     }
     if plan.gpu.vram_gb:
-        parts = ", ".join(f"{part.part.label} {part.gb:.1f}" for part in cost.vram_parts if part.gb >= 0.05)
-        column[_("video memory")] = f"{cost.vram_gb:.1f} / {plan.gpu.vram_gb:.0f} GB ({parts})"
-    column[_("time")] = duration(cost.seconds)
+        parts = ", ".join(f"{part.part.label} {part.gb:.1f}" for part in at_peak(cost.vram_parts) if part.gb >= 0.05)
+        known = _("measured here") if cost.measured and cost.measured.vram_gb else _("estimated: {parts}").format(parts=parts)
+        column[_("video memory")] = f"{cost.vram_gb:.1f} / {plan.gpu.vram_gb:.0f} GB ({known})"
+    column[_("samples")] = _samples_told(plan)
+    known = _("measured here, {day}").format(day=cost.measured.when) if cost.measured else _("estimated")
+    column[_("time")] = f"{duration(cost.seconds)} ({known})"
     column[_("disk")] = _("{count} checkpoints of {size:.0f} MB, {total:.1f} GB with states").format(
         count=cost.checkpoints, size=cost.checkpoint_mb, total=cost.disk_gb
     )
     return column
+
+
+def _samples_told(plan: TrainingPlan) -> str:
+    if not plan.sample_every:
+        return _("none")
+    told = _("every {steps} steps, {side} px").format(steps=plan.sample_every, side=plan.sample_side)
+    return told + (_(" (smaller, to save memory)") if plan.sample_side < plan.resolution else "")
 
 
 def _training(report: TrainingReport) -> RenderableType:
@@ -72,7 +84,7 @@ def _training(report: TrainingReport) -> RenderableType:
         sentence += _("  It was trained already.")
     elif report.resumed_from:
         sentence += _("  It went on from step {step}.").format(step=report.resumed_from)
-    return Group(Text(sentence, style="bold"), *_samples_to_look_at(report.samples))
+    return Group(Text(sentence, style="bold"), *practice_lines(report.practice), *_samples_to_look_at(report.samples))
 
 
 def _samples_to_look_at(*sheets: Path | None) -> list[Text]:
@@ -85,8 +97,7 @@ def _lora_files(report: LoraFiles) -> RenderableType:
     rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
     for file in report.files:
         checkpoint = file.checkpoint
-        practice = checkpoint.base_kind is BaseKind.EMBEDDED
-        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice base") if practice else "")
+        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice model") if checkpoint.practice else "")
         state = ", ".join(filter(None, (*states, _("holds captions") if file.captions else "")))
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
@@ -112,7 +123,7 @@ def _exported(report: Exported) -> RenderableType:
     if report.left_out:
         apps = ", ".join(TITLES[app] for app in report.left_out)
         notes.append(Text(_("Left out: {apps}. A LoRA of the practice base fits no SDXL model.").format(apps=apps)))
-    return Group(rows, *notes, Text(sentence, style="bold"))
+    return Group(rows, *practice_lines(report.practice), *notes, Text(sentence, style="bold"))
 
 
 def _curves(report: Curves) -> RenderableType:

@@ -17,9 +17,16 @@ KEYS = {
 
 
 class Terminal:
-    """A program on a screen of its own: ours with a home of its own, or any `command`, started in a folder."""
+    """A program on a screen of its own: ours with a home of its own, or any `command`, started in a folder.
 
-    def __init__(self, home, *words, command=(), cwd=None, size=(80, 24), **environment):
+    A `fresh` home has no settings, so that the menu begins with its first start.
+    """
+
+    def __init__(self, home, *words, command=(), cwd=None, size=(80, 24), fresh=False, **environment):
+        if not (fresh or words or command or (home / "settings.json").exists()):
+            # The first start asks which base model: answered long ago, unless a test is about that (`fresh`).
+            home.mkdir(parents=True, exist_ok=True)
+            (home / "settings.json").write_text('{"schema": 1}')
         columns, lines = size
         self._screen = pyte.HistoryScreen(columns, lines, history=5000)
         self._stream = pyte.Stream(self._screen)

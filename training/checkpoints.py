@@ -61,6 +61,11 @@ class Checkpoint:
     final: bool
     base_kind: BaseKind | None
 
+    @property
+    def practice(self) -> bool:
+        """Whether it was trained on a practice model, and fits no SDXL."""
+        return self.base_kind is BaseKind.EMBEDDED
+
 
 @dataclass(frozen=True, slots=True)
 class _Named:

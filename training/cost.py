@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from locales.language import N_, Labelled, _
 from machine.base_models import BaseKind
 from training.errors import PlanRefused
+from training.own_runs import Measured
 from training.plan import EMBEDDED, Fit, Optimizer, Precision, TrainerKind, TrainingPlan
 
 
@@ -22,6 +23,7 @@ class MemoryPart(Labelled):
     TEXT_ENCODERS = "text_encoders", N_("text encoders")
     LORA = "lora", N_("LoRA and optimizer")  # its weights, their gradients and the optimizer's memory of them
     ACTIVATIONS = "activations", N_("activations")
+    SAMPLES = "samples", N_("painting samples")  # between two steps, so beside everything but activations
     CONTEXT = "context", N_("CUDA itself")
 
 
@@ -129,6 +131,7 @@ class Estimate:
     checkpoints: int  # how many are kept
     disk_gb: float  # all of them, and the two states that are kept while it trains
     cures: tuple[Cure, ...]
+    measured: Measured | None = None  # where time, and perhaps memory, are those of a run on this card
 
     @property
     def hours(self) -> float:
@@ -153,6 +156,8 @@ _TEXT_PER_DIM = 903_168  # 264 layers
 _BYTES: Mapping[Precision, int] = {"no": 4, "fp16": 2, "bf16": 2}
 # fp32 weight and gradient, and the optimizer's two moments in fp32 or in 8 bits; Adafactor keeps them by row and column
 _BYTES_PER_TRAINED: Mapping[Optimizer, int] = {"AdamW": 16, "AdamW8bit": 10, "Adafactor": 9}
+_VAE_GB = 0.31  # in fp32, which it needs
+_DECODE_GB = 3.0  # what decoding a picture of 1024 px holds at its peak: tensors alive, counted on the processor
 _ACTIVATIONS_GB = 2.0  # a 1024 px picture, with gradient checkpointing; 1.5 to 2.5 were estimated
 _CONTEXT_GB = 0.5
 _STATES = 2
@@ -160,8 +165,8 @@ _DOCUMENTED_GB = 7.5  # what a card sold as 8 GB reports; sd-scripts documents n
 _COMFORTABLE = 0.9  # of the video memory; a desktop takes the rest
 
 
-def estimate(plan: TrainingPlan) -> Estimate:
-    """Memory, time and disk of a plan on its GPU, and whether it will work."""
+def estimate(plan: TrainingPlan, measured: Measured | None = None) -> Estimate:
+    """Memory, time and disk of a plan on its GPU, and whether it will work; `measured` is what such a run cost here before."""
     parts = _vram_parts(plan)
     refusals = find_refusals(plan)
     embedded = plan.base_kind is BaseKind.EMBEDDED
@@ -171,15 +176,16 @@ def estimate(plan: TrainingPlan) -> Estimate:
     state_mb = checkpoint_mb / _BYTES["fp16"] * (_BYTES_PER_TRAINED[plan.optimizer] - 4)
     return Estimate(
         vram_parts=parts,
-        vram_gb=_total(parts),
-        verdict=Fit.NO if refusals else _fit_of_memory(plan),
+        vram_gb=measured.vram_gb if measured and measured.vram_gb else _total(parts),
+        verdict=Fit.NO if refusals else _fit_of_memory(plan, measured),
         refusals=refusals,
-        seconds=_seconds(plan),
+        seconds=measured.seconds_per_step * plan.steps if measured else _seconds(plan),
         epochs=plan.steps / plan.steps_per_epoch(),
         checkpoint_mb=checkpoint_mb,
         checkpoints=checkpoints,
         disk_gb=(checkpoint_mb * checkpoints + _STATES * state_mb) / 1000,
         cures=_cures(plan) if PlanRefusal.MEMORY in refusals else (),
+        measured=measured,
     )
 
 
@@ -198,12 +204,21 @@ def _vram_parts(plan: TrainingPlan) -> tuple[VramPart, ...]:
         VramPart(MemoryPart.TEXT_ENCODERS, text / _GIB),
         VramPart(MemoryPart.LORA, lora / _GIB),
         VramPart(MemoryPart.ACTIVATIONS, activations),
+        VramPart(MemoryPart.SAMPLES, _VAE_GB + _DECODE_GB * (plan.sample_side / 1024) ** 2 if plan.sample_every else 0),
         VramPart(MemoryPart.CONTEXT, _CONTEXT_GB),
     )
 
 
+def at_peak(parts: tuple[VramPart, ...]) -> tuple[VramPart, ...]:
+    """What is held at the worst moment: a training step, or a sample painted between two, never both."""
+    gb = {part.part: part.gb for part in parts}
+    painting = gb.get(MemoryPart.SAMPLES, 0) > gb.get(MemoryPart.ACTIVATIONS, 0)
+    other = MemoryPart.ACTIVATIONS if painting else MemoryPart.SAMPLES
+    return tuple(part for part in parts if part.part is not other)
+
+
 def _total(parts: tuple[VramPart, ...]) -> float:
-    return sum(part.gb for part in parts)
+    return sum(part.gb for part in at_peak(parts))
 
 
 def _trained_parameters(plan: TrainingPlan) -> int:
@@ -211,9 +226,11 @@ def _trained_parameters(plan: TrainingPlan) -> int:
     return _UNET_PER_DIM * plan.dim + _CONV_PER_DIM * plan.conv_dim + text
 
 
-def _fit_of_memory(plan: TrainingPlan) -> Fit:
-    """By memory alone. A GPU below what sd-scripts documents is tight at best."""
+def _fit_of_memory(plan: TrainingPlan, measured: Measured | None = None) -> Fit:
+    """By memory alone. A GPU below what sd-scripts documents is tight at best, unless such a run ended well on it."""
     need, there = _total(_vram_parts(plan)), plan.gpu.vram_gb
+    if measured and measured.vram_gb:
+        return Fit.TIGHT if measured.vram_gb > _COMFORTABLE * there else Fit.FITS
     if need > there:
         return Fit.NO
     undocumented = plan.base_kind is BaseKind.SDXL and there < _DOCUMENTED_GB
@@ -228,23 +245,19 @@ def _seconds(plan: TrainingPlan) -> float:
     return plan.steps * plan.gpu.seconds_per_step * shown
 
 
-# The same cures in two orders. Advised before anything runs: the optimizer at once and dim in large steps, so that the pictures
-# stay at their resolution as long as something else makes the plan fit. Tried one after another when a GPU has run out of memory:
-# what costs the least likeness first, and dim in smaller steps.
-_ADVISED = (
-    Cure("unet_only", True), Cure("optimizer", "AdamW8bit"), Cure("batch", 1), Cure("dim", 32), Cure("dim", 16), Cure("dim", 8),
-    Cure("fp8", True), Cure("resolution", 768), Cure("resolution", 512), Cure("dim", 4),
-)  # fmt: skip
+# The one list of steps that save memory, what costs the least likeness first: advised together before anything runs, and tried one
+# after another when a GPU has run out of memory. Pictures stay at their resolution as long as something else helps.
 _SMALLER = (
-    Cure("unet_only", True), Cure("batch", 1), Cure("resolution", 768), Cure("dim", 64), Cure("dim", 32), Cure("dim", 16),
-    Cure("dim", 8), Cure("optimizer", "AdamW8bit"), Cure("fp8", True), Cure("resolution", 512), Cure("dim", 4),
+    Cure("unet_only", True), Cure("batch", 1), Cure("optimizer", "AdamW8bit"), Cure("sample_px", 768), Cure("sample_px", 512),
+    Cure("dim", 64), Cure("dim", 32), Cure("dim", 16), Cure("dim", 8), Cure("fp8", True), Cure("sample_every", 0),
+    Cure("resolution", 768), Cure("resolution", 512), Cure("dim", 4),
 )  # fmt: skip
 
 
 def _cures(plan: TrainingPlan) -> tuple[Cure, ...]:
     """The first cures that together make the plan fit; none where even all of them do not."""
     taken: dict[str, Cure] = {}
-    for cure in _ADVISED:
+    for cure in _SMALLER:
         if not _helps(cure, plan):
             continue
         plan, taken[cure.setting] = cure.applied(plan), cure

@@ -78,6 +78,11 @@ class Exported:
     base_kind: BaseKind = BaseKind.SDXL
     left_out: tuple[App, ...] = ()
 
+    @property
+    def practice(self) -> bool:
+        """Whether it was trained on a practice model, and fits no SDXL."""
+        return self.base_kind is BaseKind.EMBEDDED
+
 
 @dataclass(frozen=True, slots=True)
 class _Lora:
@@ -96,7 +101,7 @@ class _Lora:
     @property
     def embedded(self) -> bool:
         """Whether it fits the embedded base, and no SDXL."""
-        return self.checkpoint.base_kind is BaseKind.EMBEDDED
+        return self.checkpoint.practice
 
 
 def export_lora(

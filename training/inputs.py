@@ -100,7 +100,7 @@ def trainer_environment(plan: TrainingPlan, settings: Settings, card: GPUState |
     environment = dict(QUIET)
     if plan.tokenizers and Path(plan.base).exists():
         environment["HF_HUB_OFFLINE"] = "1"
-    if card and not settings.accelerate_config and "CUDA_VISIBLE_DEVICES" not in os.environ:
+    if card and card.uuid and not settings.accelerate_config and "CUDA_VISIBLE_DEVICES" not in os.environ:
         environment["CUDA_VISIBLE_DEVICES"] = card.uuid
     return environment
 

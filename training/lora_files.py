@@ -62,8 +62,9 @@ def look_closely(client: Client) -> Generator[Event, None, LoraFiles]:
         captions = any(name in header for name in TELLTALE)
         found.append(LoraFile(one, sha256_file(one.path), losses.get(one.step), samples_of(client, lora, one.step), captions))
         yield Progress("checkpoints", number, len(checkpoints), one.path.name)
+    bases = {one.version: one.base_kind for one in checkpoints if one.base_kind is not None}
     versions = sorted({one.version for one in checkpoints})
-    sheets = [write_sample_sheet(client, version) for version in versions]
+    sheets = [write_sample_sheet(client, version, bases.get(version)) for version in versions]
     return LoraFiles(tuple(found), tuple(sheet for sheet in sheets if sheet))
 
 

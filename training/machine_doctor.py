@@ -19,6 +19,7 @@ from config import EMBEDDED_BASE, Settings
 from locales.language import N_
 from machine.base_models import find_base
 from machine.gpu import GPUState, find_gpus, profile_of
+from machine.other_cards import Maker, find_other_cards
 from machine.processes import Heartbeat, Line, ProcessResult, run_child
 from training.arguments import pinned_commit
 from training.inputs import SCRIPT
@@ -29,6 +30,7 @@ STAGE = "doctor"
 _GIB = 2**30
 _RAM_GB = 15.0  # a machine sold with 16; SDXL's checkpoint alone takes 7 while it is loaded
 _FREE_SHARE = 0.85  # of the video memory; a desktop takes the rest
+SMALLEST_GB = 7.5  # of video memory, with which SDXL is trained by what sd-scripts documents: a card sold as 8 GB reports that
 _MANY = 3  # programs named by name
 TRAINERS_TORCH = N_("PyTorch of sd-scripts")
 _SETUP = "python avatar_pipeline.py setup sd-scripts"
@@ -65,8 +67,8 @@ def examine_machine(home: Path, settings: Settings) -> Generator[Event, None, Ma
     looks: tuple[Callable[[], Check], ...] = (
         lambda: look_at_python(home, settings),
         lambda: look_at_packages(home, settings),
-        lambda: _look_at_gpu(card),
-        lambda: _look_at_driver(card),
+        lambda: look_at_gpu(card),
+        lambda: look_at_driver(card, _installed_torch().get("cuda", "")),
         lambda: _look_at_torch(card),
         lambda: _look_at_video_memory(card),
         _look_at_memory,
@@ -87,41 +89,77 @@ def examine_machine(home: Path, settings: Settings) -> Generator[Event, None, Ma
 
 
 # --- the GPU ----------------------------------------------------------------------------------------------------------
-def _look_at_gpu(card: GPUState | None) -> Check:
+def look_at_gpu(card: GPUState | None) -> Check:
+    """The card that trains; where there is none, what other one is here and what it can do."""
     if card is None:
-        cure = N_(
-            "No NVIDIA GPU was found: the embedded model works, training SDXL itself does not. Is there a card? Install its driver."
+        others = find_other_cards()
+        nothing = N_(
+            "No NVIDIA card was found: the practice model works, SDXL cannot be trained. Is there a card? Install its driver."
         )
-        return Check(N_("GPU"), "-", False, cure, _driver_command())
+        install = _driver_command() if not others or others[0].maker is Maker.NVIDIA else ""
+        named = ", ".join(other.name for other in others) or "-"
+        return Check(N_("GPU"), named, False, others[0].maker.use if others else nothing, install)
     profile = profile_of(card)
-    well = profile.architecture != "turing-gtx" and card.total_gb >= 7.5
+    well = profile.architecture != "turing-gtx" and card.total_gb >= SMALLEST_GB
     cure = N_("SDXL cannot be trained well on it: 8 GB and an RTX card are the least. See what would fit:")
-    return Check(
-        N_("GPU"), f"{card.name}, {card.total_gb:.1f} GB", well, cure, "python avatar_pipeline.py train --plan --client ID"
-    )
+    memory = f"{card.total_gb:.1f} GB" if card.total_gb else "? GB"
+    return Check(N_("GPU"), f"{card.name}, {memory}", well, cure, "python avatar_pipeline.py train --plan --client ID")
 
 
-def _look_at_driver(card: GPUState | None) -> Check:
-    """CUDA 12 needs driver 525 (CUDA's release notes); the RTX 50 series 570."""
+@dataclass(frozen=True, slots=True)
+class _DriverNeed:
+    """The oldest driver (major version) for PyTorch built for a CUDA; for the RTX 50 series it may be a newer one."""
+
+    cuda: int
+    driver: int
+    blackwell: int
+    cure: str
+
+
+# NVIDIA's compatibility table: CUDA 13 from 580 on, 12 from 525 on, 11 from 450 on; the RTX 50 series is driven from 570 on.
+_DRIVERS = (
+    _DriverNeed(13, 580, 580, N_(
+        "PyTorch here is built for CUDA 13, which needs driver 580 or newer; with this one the processor paints portraits. "
+        "Install the newest driver:"
+    )),
+    _DriverNeed(12, 525, 570, N_(
+        "PyTorch for CUDA 12 needs driver 525 or newer, and 570 for the RTX 50 series. Install the newest driver:"
+    )),
+    _DriverNeed(11, 450, 570, N_("PyTorch for CUDA 11 needs driver 450 or newer. Install the newest driver:")),
+)  # fmt: skip
+
+
+def look_at_driver(card: GPUState | None, torch_cuda: str) -> Check:
+    """Whether the driver is new enough for the CUDA of the installed PyTorch; empty: for that of the trainer's, 12."""
     if card is None:
         return Check(N_("Driver"), "-", True)
-    needed = 570 if card.capability >= (10, 0) else 525
-    major = card.driver.partition(".")[0]
-    cure = N_("The driver is too old for today's PyTorch. Install the newest one:")
-    return Check(N_("Driver"), card.driver, major.isdigit() and int(major) >= needed, cure, _driver_command())
+    wanted = int(torch_cuda.partition(".")[0] or 12)
+    need = next((one for one in _DRIVERS if one.cuda <= wanted), _DRIVERS[-1])
+    least = need.blackwell if profile_of(card).architecture == "blackwell" else need.driver
+    major, runs = card.driver.partition(".")[0], card.cuda.partition(".")[0]
+    # A driver that does not tell its version may tell the newest CUDA that it runs.
+    well = int(major) >= least if major.isdigit() else not runs.isdigit() or int(runs) >= wanted
+    return Check(N_("Driver"), card.driver or "-", well, need.cure, _driver_command())
 
 
 def _driver_command() -> str:
     return {"Windows": "winget install Nvidia.GeForceExperience", "Linux": "sudo ubuntu-drivers install"}.get(platform.system(), "")
 
 
+_CUDA_13_FROM = (7, 5)  # compute capability: CUDA 13 has no code for what is older than Turing
+
+
 def _look_at_torch(card: GPUState | None) -> Check:
     """Our own PyTorch, read from its files: importing it would take seconds and video memory."""
     found = _installed_torch()
     version, cuda = found.get("__version__", ""), found.get("cuda", "")
-    well = bool(version) and (card is None or bool(cuda))
+    well, index = bool(version) and (card is None or bool(cuda)), "cu130"
     cure = N_("This PyTorch does not use the GPU, so that portraits are painted slowly. Install the build with CUDA:")
-    command = f'"{sys.executable}" -m pip install torch=={version.partition("+")[0] or "2.13.0"} --index-url https://download.pytorch.org/whl/cu130'
+    if card is not None and (0, 0) < card.capability < _CUDA_13_FROM:
+        well, index = well and not cuda.startswith("13"), "cu126"
+        cure = N_("PyTorch for CUDA 13 has no code for a card this old. Install the build for CUDA 12:")
+    plain = version.partition("+")[0] or "2.13.0"
+    command = f'"{sys.executable}" -m pip install torch=={plain} --index-url https://download.pytorch.org/whl/{index}'
     return Check(N_("PyTorch"), f"{version or '-'}, CUDA {cuda or '-'}", well, cure, command)
 
 
@@ -140,6 +178,8 @@ def _look_at_video_memory(card: GPUState | None) -> Check:
         return Check(N_("Video memory"), "-", True)
     holders = card.processes[:_MANY]
     named = ", ".join(f"{holder.program or '?'} ({holder.pid}) {holder.memory_gb:.1f} GB" for holder in holders)
+    if card.free_gb is None:
+        return Check(N_("Video memory"), f"- / {card.total_gb:.1f} GB", True)
     found = f"{card.free_gb:.1f} / {card.total_gb:.1f} GB" + (f": {named}" if named else "")
     cure = N_("Other programs hold a part of it. Close them before training; a menu of this program frees its own under Models.")
     return Check(N_("Video memory"), found, card.free_gb >= _FREE_SHARE * card.total_gb, cure)

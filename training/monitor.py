@@ -107,15 +107,15 @@ class _Memory:
 
     def __init__(self, plan: TrainingPlan) -> None:
         gpu = hardware.largest_gpu() if plan.gpu.vram_gb else None
-        self._uuid = gpu.uuid if gpu else ""
+        self._key = gpu.key if gpu else ""
         self._looked = -_LOOK_SECONDS
         self._found: dict[str, Any] = {}
 
     def look(self, now: float) -> dict[str, Any]:
         """The fields of a tick."""
-        if self._uuid and now - self._looked >= _LOOK_SECONDS:
+        if self._key and now - self._looked >= _LOOK_SECONDS:
             self._looked = now
-            gpu = next((gpu for gpu in hardware.find_gpus() if gpu.uuid == self._uuid), None)
+            gpu = next((gpu for gpu in hardware.find_gpus() if gpu.key == self._key), None)
             self._found = {"vram_gb": gpu.used_gb, "vram_total_gb": gpu.total_gb} if gpu else {}
         return self._found
 

@@ -88,6 +88,7 @@ class Overrides:
     seed: int | None = None
     unet_only: bool | None = None
     sample_every: int | None = None
+    sample_px: int | None = None
     extra: tuple[str, ...] | None = None
 
 
@@ -126,11 +127,22 @@ class TrainingPlan(Record):
     unet_only: bool = True
     workers: int = 0  # with everything cached, loader processes cost start-up time and give nothing
     sample_every: int = Field(default=0, ge=0)  # steps between pictures painted while training; 0: none
+    sample_px: int = Field(default=0, ge=0, le=2048, multiple_of=8)  # side of those pictures; 0: as large as the training's
     extra: tuple[str, ...] = ()  # further options, in sd-scripts' own words
     tokenizers: str = ""  # folder of both CLIP tokenizers, where sd-scripts needs no network for them
     processes: int = Field(default=1, ge=1)  # GPUs that train together, each on pictures of its own
     insisted: bool = False  # the original plan's values, taken in spite of what the estimate says
     changes: tuple[str, ...] = ()  # smaller plans taken because the GPU's memory was full, as `setting: before -> after`
+
+    @property
+    def practice(self) -> bool:
+        """Whether the base is a practice model."""
+        return self.base_kind is BaseKind.EMBEDDED
+
+    @property
+    def sample_side(self) -> int:
+        """Side in pixels of the pictures painted while training."""
+        return self.sample_px or self.resolution
 
     def output_name(self, client: Client) -> str:
         """The name of the LoRA's files, without the ending."""
@@ -143,7 +155,7 @@ class TrainingPlan(Record):
 
     def teaches_the_same(self, other: TrainingPlan) -> bool:
         """Whether both plans end in the same LoRA; which machine trains and where files lie does not count."""
-        aside = {"version", "preset", "gpu", "base", "workers", "sample_every", "tokenizers", "insisted", "changes"}
+        aside = {"version", "preset", "gpu", "base", "workers", "sample_every", "sample_px", "tokenizers", "insisted", "changes"}
         return self.model_dump(exclude=aside) == other.model_dump(exclude=aside)
 
 
@@ -158,19 +170,20 @@ class _VramRow:
     batch: int
     optimizer: Optimizer
     fp8: bool
+    sample_px: int  # of the pictures painted while training: decoding one of 1024 px takes more than a training step
 
 
 # sd-scripts' documentation: "8GB GPU memory (10GB recommended)" with dim 4 to 8; below that nothing is documented to work.
 _BY_VRAM = (
-    _VramRow(22, 96, 1024, 2, "AdamW", False),
-    _VramRow(15, 64, 1024, 1, "AdamW8bit", False),
-    _VramRow(11, 32, 1024, 1, "AdamW8bit", False),
-    _VramRow(7.5, 8, 1024, 1, "AdamW8bit", False),
-    _VramRow(5.5, 8, 768, 1, "AdamW8bit", True),
-    _VramRow(0, 4, 512, 1, "AdamW8bit", True),
+    _VramRow(22, 96, 1024, 2, "AdamW", False, 1024),
+    _VramRow(15, 64, 1024, 1, "AdamW8bit", False, 1024),
+    _VramRow(11, 32, 1024, 1, "AdamW8bit", False, 1024),
+    _VramRow(7.5, 8, 1024, 1, "AdamW8bit", False, 768),
+    _VramRow(5.5, 8, 768, 1, "AdamW8bit", True, 512),
+    _VramRow(0, 4, 512, 1, "AdamW8bit", True, 512),
 )
-# Steps. What is lost at most, by config.GPU_PROFILES at 1024 px: 6 minutes on an RTX 4090, 25 on an RTX 3060 12GB,
-# 40 on an RTX 3050 6GB, 86 on a GTX 1650, and as many times more as gradients are accumulated.
+# Steps. What is lost at most, by config.GPU_PROFILES at 1024 px: 8 minutes on an RTX 4090 (two pictures a step), 11 on an RTX 3060
+# 12GB, 19 on an RTX 3050 8GB, and as many times more as gradients are accumulated.
 _SDXL_SAVE_EVERY = 250
 
 
@@ -245,6 +258,8 @@ def _wanted(plan: TrainingPlan, overrides: Overrides) -> dict[str, object]:
     wanted = {name: value for name, value in asdict(overrides).items() if value is not None}
     if overrides.dim and overrides.alpha is None:
         wanted["alpha"] = plan.alpha / plan.dim * overrides.dim
+    if overrides.resolution and overrides.sample_px is None and plan.sample_px:
+        wanted["sample_px"] = min(plan.sample_px, overrides.resolution)
     if overrides.steps and overrides.warmup is None:
         wanted["warmup"] = min(plan.warmup, overrides.steps // 10)
     return wanted
@@ -275,7 +290,7 @@ def _sdxl_values(profile: GPUProfile, preset: Preset, base: BaseFacts) -> dict[s
         "precision": _precision_for(profile), "fp8": row.fp8 and base.trainer is TrainerKind.SD_SCRIPTS,
         "optimizer": row.optimizer, "steps": preset.steps, "learning_rate": preset.learning_rate,
         "scheduler": "cosine_with_restarts", "warmup": preset.steps // 10, "save_every": _SDXL_SAVE_EVERY,
-        "sample_every": _SDXL_SAVE_EVERY,
+        "sample_every": _SDXL_SAVE_EVERY, "sample_px": row.sample_px,
     }  # fmt: skip
 
 

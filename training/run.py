@@ -51,7 +51,7 @@ def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Ev
     Raises TrainerFailed, MemoryFull or GPUBusy.
     """
     card = hardware.largest_gpu() if plan.gpu.vram_gb else None
-    with hold_gpu(card.uuid if card else "", plan.gpu.name, client.id) as beside_the_lock:
+    with hold_gpu(card.key if card else "", plan.gpu.name, client.id) as beside_the_lock:
         trainer, resume = find_trainer(client.home, settings, Path(plan.base)), find_resume(client, plan)
         written = client.models / f"{run_name(plan, client, resume)}.safetensors"
         written.unlink(missing_ok=True)  # torn, or it would have been taken for the result; what is there at the end must be new

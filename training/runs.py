@@ -7,15 +7,51 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
-from training.plan import TrainingPlan
+from machine.base_models import BaseKind
+from machine.gpu import profile_here
+from training.plan import TrainerKind, TrainingPlan
 from utils import BrokenFile, Record, TrainingTick, read_record, write_record
 
 _CURVE_POINTS = 200  # of the loss, evenly spread over the run
+
+
+class RunConditions(Record):
+    """What a run's time and memory depend on: the card that trained, and the settings that decide over them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    gpu: str  # name of the card's profile
+    base_kind: BaseKind
+    trainer: TrainerKind
+    resolution: int
+    batch: int
+    accumulation: int
+    dim: int
+    conv_dim: int
+    precision: str
+    fp8: bool
+    optimizer: str
+    unet_only: bool
+    sample_px: int  # 0: none were painted
+
+    @classmethod
+    def of(cls, plan: TrainingPlan, gpu: str) -> Self:
+        """Those of a plan, trained by a card."""
+        named = plan.model_dump(include=set(cls.model_fields) - {"gpu", "sample_px"})
+        return cls(gpu=gpu, sample_px=plan.sample_side if plan.sample_every else 0, **named)
+
+    def shown(self) -> int:
+        """Pixels that an optimizer step shows."""
+        return self.resolution**2 * self.batch * self.accumulation
+
+    def memory(self) -> dict[str, object]:
+        """All that decides over memory."""
+        return self.model_dump(exclude={"accumulation"})
 
 
 class RunRecord(Record):
@@ -35,6 +71,7 @@ class RunRecord(Record):
     total: int
     changes: tuple[str, ...] = ()  # smaller plans taken before it
     argv: tuple[str, ...] = ()
+    conditions: RunConditions | None = None  # None: of an older version
     probe_seconds_per_step: float | None = None
     probe_vram_gb: float | None = None
     peak_vram_gb: float | None = None
@@ -48,7 +85,7 @@ def begin_run(client: Client, plan: TrainingPlan, argv: tuple[str, ...], begun: 
     now = datetime.now(UTC)
     run = RunRecord(
         started=now.isoformat(timespec="seconds"), version=plan.version, lora=plan.output_name(client), begun=begun, steps=begun,
-        total=plan.steps, changes=plan.changes, argv=argv,
+        total=plan.steps, changes=plan.changes, argv=argv, conditions=RunConditions.of(plan, profile_here().name),
     )  # fmt: skip
     file = client.runs / f"{now:%Y%m%d-%H%M%S-%f}.json"
     write_record(file, run)

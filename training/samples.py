@@ -14,7 +14,7 @@ from pathlib import Path
 from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
 from locales.language import _
-from machine.base_models import BaseKind
+from machine.base_models import BaseKind, practice_caption
 from pictures.contact_sheet import Cell, contact_sheet
 from training.plan import TrainingPlan, run_name
 from training.runs import losses_of, read_runs
@@ -32,7 +32,7 @@ _BEGUN = re.compile(r"-from(\d{8})$")
 def write_prompts(client: Client, plan: TrainingPlan) -> None:
     """Write the prompts file that the trainer paints from; sd-scripts would paint 512 px unless told."""
     embedded = plan.base_kind is BaseKind.EMBEDDED
-    side = f"--w {plan.resolution} --h {plan.resolution} --d {_SEED}"
+    side = f"--w {plan.sample_side} --h {plan.sample_side} --d {_SEED}"
     how = f"{side} --l 2 --s 8" if embedded else f"--n {_NEGATIVE} {side} --l 7 --s 24"
     prompts = default_prompts(client.id, client.state().class_word, embedded)[:_SAMPLES]
     write_text(client.sample_prompts, "".join(f"{prompt} {how}\n" for prompt in prompts))
@@ -83,10 +83,10 @@ def samples_by_step(client: Client, lora: str) -> dict[tuple[int, int], Path]:
     return {(int(name["step"]), int(name["prompt"])): path for path, name in named.items() if name and name["lora"] == lora}
 
 
-def write_sample_sheet(client: Client, version: int) -> Path | None:
+def write_sample_sheet(client: Client, version: int, kind: BaseKind | None = None) -> Path | None:
     """The sheet of one version of a client's LoRA, a row a prompt and a column a step, with the loss at each checkpoint.
 
-    None where no sample was painted.
+    `kind` is the base's. None where no sample was painted.
     """
     samples = samples_by_step(client, client.lora_name(version))
     if not samples:
@@ -105,5 +105,5 @@ def write_sample_sheet(client: Client, version: int) -> Path | None:
         rows.append(row)
         titles.append(known.get(prompt, str(prompt)))
     sheet = client.samples_sheet(version)
-    contact_sheet(rows, sheet, titles=titles, cell_px=CELL_PX)
+    contact_sheet(rows, sheet, titles=titles, caption=practice_caption(kind), cell_px=CELL_PX)
     return sheet

@@ -18,7 +18,7 @@ from training.runs import read_runs
 from training.samples import samples_of
 from utils import Notice, TrainingTick
 
-FITS = "768,768"  # the first smaller plan of a 12 GB one
+FITS = "8"  # the alpha of rank 16, in the second smaller plan of a 12 GB one
 
 
 def save_memory(client, settings):
@@ -30,8 +30,8 @@ def test_a_card_that_is_too_small_is_noticed_early_and_a_smaller_plan_is_offered
     play(how, pause=0.05)
     with pytest.raises(MemoryFull) as full:
         train_now(client, settings)
-    assert str(full.value.facts["smaller"]) == "resolution = 768"
-    assert "resolution = 768" in full.value.cure()
+    assert str(full.value.facts["smaller"]) == "sample_px = 768"
+    assert "sample_px = 768" in full.value.cure()
     (record,) = read_runs(client)
     assert record.outcome == ("video_memory" if how == "oom" else "spill")
     assert record.steps < 10
@@ -45,10 +45,10 @@ def test_where_nobody_is_asked_smaller_plans_are_taken_and_recorded(client, sett
     play(how, pause=0.02)
     monkeypatch.setenv("STANDIN_FITS", FITS)
     events, report = save_memory(client, settings)
-    assert report.changes == ("resolution: 1024 -> 768",)
+    assert report.changes == ("sample_px: 1024 -> 768", "dim: 32 -> 16")
     assert [event for event in events if isinstance(event, Notice)]
     plan = read_plan(client)
-    assert (plan.resolution, plan.changes) == (768, report.changes)
+    assert (plan.resolution, plan.dim, plan.alpha, plan.changes) == (1024, 16, 8, report.changes)
     assert report.lora.is_file()
     assert [one.outcome for one in read_runs(client)][-1] == "done"
 
@@ -67,7 +67,10 @@ def test_smaller_plans_go_from_what_costs_least_and_keep_alpha_in_proportion(cli
     while cure := next_smaller(plan):
         plan = take_smaller(plan, cure)
         taken.append(cure.setting)
-    assert taken == ["unet_only", "resolution", "dim", "dim", "dim", "optimizer", "fp8", "resolution", "dim"]
+    assert taken == [
+        "unet_only", "optimizer", "sample_px", "dim", "dim", "dim", "fp8", "resolution", "sample_px", "resolution", "sample_every",
+        "dim",
+    ]  # fmt: skip
     assert (plan.dim, plan.alpha) == (4, 2)
     assert len(plan.changes) == len(taken)
 
@@ -176,6 +179,6 @@ def test_the_json_of_a_plan_can_be_read(client, settings):
     from actions.training import TrainingPlanAnswer
 
     told = json.loads(json.dumps(dump(TrainingPlanAnswer.of(plan_training(client, settings, gpu=CARD)))))
-    assert set(told["vram_parts"]) == {"unet", "text_encoders", "lora", "activations", "context"}
-    assert told["verdict"] == "fits"
+    assert set(told["vram_parts"]) == {"unet", "text_encoders", "lora", "activations", "samples", "context"}
+    assert told["verdict"] == "fits" and not (told["time_measured"] or told["memory_measured"] or told["practice"])
     assert told["disk_gb"] > 0

@@ -82,14 +82,15 @@ def test_plan_train_stop_resume_and_export(client, tmp_path):
 
 
 def test_a_card_that_is_too_small_is_answered_with_one_key(client, tmp_path):
-    with Terminal(tmp_path, STANDIN="oom", STANDIN_FITS="768,768") as terminal:
+    with Terminal(tmp_path, STANDIN="oom", STANDIN_FITS="8") as terminal:
         terminal.wait_for(MAIN)
         terminal.press("enter")
         begin_training(terminal, client)
-        terminal.wait_for("the GPU's memory is full", "Train again with resolution = 768?")
-        terminal.press("enter")
+        for smaller in ("sample_px = 768", "dim = 16"):
+            terminal.wait_for("the GPU's memory is full", f"Train again with {smaller}?")
+            terminal.press("enter")
         terminal.wait_for("ana_avatar_v1.safetensors", NEXT, seconds=120)
-    assert read_plan(client).resolution == 768
+    assert (read_plan(client).resolution, read_plan(client).dim) == (1024, 16)
 
 
 def test_tensorboard_is_started_from_the_menu_and_its_address_shown(client, tmp_path):
