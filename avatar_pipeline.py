@@ -35,18 +35,20 @@ from locales.language import LANGUAGES, N_, _, speak
 from machine.model_process import ModelProcess
 from terminal import screens
 from terminal.command_line import build_parser, read_request
-from terminal.questions import BACK, ask_request, ask_text, ask_yes, choose
+from terminal.questions import BACK, ask_path, ask_request, ask_text, ask_yes, choose
 from terminal.watch import Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
-NEW, MORE = "<new>", "<more>"  # answers that no client can be named
+NEW, IMPORT, MORE = "<new>", "<import>", "<more>"  # answers that no client can be named
 
 TEXT = {
     "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
     "main_question": N_("What shall we work on?"),
     "client_question": N_("Next for {client}:"),
     "new_client": N_("New client"),
+    "import_client": N_("Take in a client's export (.zip)"),
+    "import_file": N_("The .zip that export wrote:"),
     "new_client_name": N_("Name of the client (also the trigger word):"),
     "class_word": N_("The client is a:"),
     "more": N_("Pictures, limits, captions, dataset doctor ..."),
@@ -258,7 +260,7 @@ def open_menu(program: Program) -> int:
         clients = list_clients(home)
         console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists()))
         choices = [(client.id, client.id, "") for client in clients]
-        choices += [(NEW, text("new_client"), "")]
+        choices += [(NEW, text("new_client"), ""), (IMPORT, text("import_client"), "")]
         choices += [(f"tool:{row.name}", _(row.label), "") for row in ROWS if row.tool]
         chosen = choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
         if chosen == BACK:
@@ -270,6 +272,8 @@ def _enter(chosen: str, program: Program) -> int:
     """Open what was chosen on the first screen."""
     if chosen == NEW:
         return _new_client(program)
+    if chosen == IMPORT:
+        return _import_client(program)
     if chosen.startswith("tool:"):
         return _from_menu(action_named(chosen.removeprefix("tool:")), program, None)
     return client_menu(chosen, program)
@@ -285,6 +289,17 @@ def _new_client(program: Program) -> int:
         return DONE
     create_client(program.home, name, word)
     return client_menu(name, program)
+
+
+def _import_client(program: Program) -> int:
+    """Ask for an export and take it in, then open the client's screen."""
+    file = ask_path(text("import_file"))
+    if not file:
+        return DONE
+    action = action_named("client")
+    report = _perform_again(action, Job(program.session(), action.request(verb="import", name=file)), program.console)
+    _hand_over(action, report, program.console, None)
+    return client_menu(report.client.id, program)
 
 
 def client_menu(name: str, program: Program) -> int:

@@ -1,4 +1,4 @@
-"""What can be done with clients as a whole: list, create, show, export, erase."""
+"""What can be done with clients as a whole: list, create, show, export, take an export in, erase."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import shutil
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from actions.action import Action, Answer, Retry
 from actions.journey import State, Step, read_journey
-from actions.request import Ask, Job, Menu, Request, UserPath
+from actions.request import Ask, Job, Menu, Request, UserPath, read_path
 from client_folder.client import CLASS_WORDS, Client, create_client, list_clients, open_client
 from client_folder.export import ExportedClient, FileThere, export_client
+from client_folder.restore import ClientHere, RestoredClient, restore_client
 from locales.language import N_, _
 from utils import Event, PipelineError
 
@@ -41,7 +42,7 @@ class ClientErased:
     exported: ExportedClient | None = None
 
 
-Report = ClientList | ClientView | ClientErased | ExportedClient
+Report = ClientList | ClientView | ClientErased | ExportedClient | RestoredClient
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -53,21 +54,25 @@ _VERB_LABELS = {  # what the menu offers; the file is offered before the end
 _CLASS_HELP = N_("what the client is, for captions: person, woman, man")
 _EXPORT_FIRST_HELP = N_("Export everything known of the client before it is erased?")
 _TO_HELP = N_("Where to: a folder or FILE.zip (empty: the folder exports beside clients):")
-_OVERWRITE_HELP = N_("write over the file that export is told to write")
+_OVERWRITE_HELP = N_("write over the file that export is told to write; with import --update, over files that differ here")
+_NAME_HELP = N_("name of the client; for import, the FILE.zip that export wrote")
+_AS_HELP = N_("import it under this name; what was made for its old trigger word stays out")
+_UPDATE_HELP = N_("where the imported client is here: add what was trained and painted elsewhere")
 _OVER = N_("Write over it?")
+_UPDATE = N_("Add what was trained and painted elsewhere to the client that is here?")
 
 
 class ClientsRequest(Request):
     """What to do with which client. The name may be given as a word or with --client."""
 
     verb: Annotated[
-        Literal["list", "create", "show", "export", "erase"],
+        Literal["list", "create", "show", "export", "import", "erase"],
         Ask(
             N_("What to do with the client:"), menu=Menu.CHOICE,
             offer=lambda _job: [(verb, _(label)) for verb, label in _VERB_LABELS.items()],
         ),
     ] = "show"  # fmt: skip
-    name: Annotated[str, Ask(N_("name of the client"))] = ""
+    name: Annotated[str, Ask(_NAME_HELP)] = ""
     client: Annotated[str, Ask(N_("name of the client"), "--client", "ID")] = ""
     class_word: Annotated[str, Ask(_CLASS_HELP, "--class-word")] = CLASS_WORDS[0]
     export_first: Annotated[
@@ -75,6 +80,8 @@ class ClientsRequest(Request):
     ] = False
     to: Annotated[UserPath | None, Ask(_TO_HELP, "--to", "PLACE", menu=Menu.PATH, when=lambda job: job.request.exports)] = None
     overwrite: Annotated[bool, Ask(_OVERWRITE_HELP, "--overwrite")] = False
+    other_id: Annotated[str, Ask(_AS_HELP, "--as", "ID")] = ""
+    update: Annotated[bool, Ask(_UPDATE_HELP, "--update")] = False
 
     @property
     def exports(self) -> bool:
@@ -84,11 +91,14 @@ class ClientsRequest(Request):
 
 # --- what is done -----------------------------------------------------------------------------------------------------
 def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
-    """Do what the request's verb says; raises BadClientId, ClientExists, ClientMissing, ClientBusy, or what an export raises."""
+    """Do what the request's verb says; raises BadClientId, ClientExists, ClientMissing, ClientBusy, or what export and import raise."""
     request = job.request
     name = request.name or request.client
     if request.verb == "list" or (request.verb == "show" and not name):
         return ClientList(list_clients(job.home))
+    if request.verb == "import":
+        file = read_path(request.name or str(request.to or ""))
+        return (yield from restore_client(job.home, file, request.other_id, update=request.update, overwrite=request.overwrite))
     client = create_client(job.home, name, request.class_word) if request.verb == "create" else open_client(job.home, name)
     exported = (yield from export_client(client, request.to, overwrite=request.overwrite)) if request.exports else None
     if request.verb == "erase":
@@ -106,8 +116,10 @@ def erase(client: Client) -> ClientErased:
     return ClientErased(client.id, files)
 
 
-def _write_over(request: ClientsRequest, error: PipelineError) -> Retry | None:
-    """After a refusal to write over a file: all the same."""
+def _all_the_same(request: ClientsRequest, error: PipelineError) -> Retry | None:
+    """After a refusal to write over a file: all the same. After finding an imported client here: bring it up to date."""
+    if isinstance(error, ClientHere):
+        return Retry(_(_UPDATE), request.model_copy(update={"update": True}))
     return Retry(_(_OVER), request.model_copy(update={"overwrite": True})) if isinstance(error, FileThere) else None
 
 
@@ -145,6 +157,26 @@ class ExportedClientAnswer(Answer):
     left_out: tuple[str, ...]
 
 
+class RestoredClientAnswer(Answer):
+    """The client that an export became, and what of it was `kept` as it was here, or `left_out` because of another name."""
+
+    imported: str
+    folder: Path
+    files: int
+    bytes: int
+    updated: bool
+    kept: tuple[str, ...]
+    left_out: int
+
+    @classmethod
+    def of(cls, report: RestoredClient) -> Self:
+        """The report."""
+        return cls(
+            imported=report.client.id, folder=report.client.root, files=report.files, bytes=report.bytes,
+            updated=report.updated, kept=report.kept, left_out=report.left_out,
+        )  # fmt: skip
+
+
 class ErasedAnswer(Answer):
     """A client that is gone."""
 
@@ -158,7 +190,9 @@ class ErasedAndExportedAnswer(ErasedAnswer):
     exported: ExportedClientAnswer
 
 
-ClientsAnswer = ClientListAnswer | ClientAnswer | ExportedClientAnswer | ErasedAnswer | ErasedAndExportedAnswer
+ClientsAnswer = (
+    ClientListAnswer | ClientAnswer | ExportedClientAnswer | RestoredClientAnswer | ErasedAnswer | ErasedAndExportedAnswer
+)
 
 
 def answer(report: Report) -> ClientsAnswer:
@@ -167,6 +201,8 @@ def answer(report: Report) -> ClientsAnswer:
         return ClientListAnswer(clients=tuple(client.id for client in report.clients))
     if isinstance(report, ExportedClient):
         return ExportedClientAnswer.of(report)
+    if isinstance(report, RestoredClient):
+        return RestoredClientAnswer.of(report)
     if isinstance(report, ClientErased):
         gone: dict[str, Any] = {"erased": report.client, "files": report.files}
         exported = ExportedClientAnswer.of(report.exported) if report.exported else None
@@ -177,6 +213,6 @@ def answer(report: Report) -> ClientsAnswer:
 
 
 CLIENT = Action(
-    "client", ClientsRequest, manage, answer, changes=False, grave=lambda job: job.request.verb == "erase", retry=_write_over
+    "client", ClientsRequest, manage, answer, changes=False, grave=lambda job: job.request.verb == "erase", retry=_all_the_same
 )
 ACTIONS = (CLIENT,)

@@ -17,7 +17,7 @@ from locales.language import N_
 ROWS = (
     Row("demo", N_("See the whole path with the sample client"), "actions.demo", "terminal.view_demo", tool=True),
     Row("setup", N_("Set up the program"), "actions.training", "terminal.view_doctor", tool=True),
-    Row("client", N_("Create, show, export or erase a client"), "actions.clients", "terminal.view_program"),
+    Row("client", N_("Create, show, export, import or erase a client"), "actions.clients", "terminal.view_program"),
     Row("import-mj", N_("Import MidJourney images"), "actions.imports", "terminal.view_pictures"),
     Row("import-photos", N_("Import real photos"), "actions.imports", "terminal.view_pictures"),
     Row("process", N_("Find and crop faces"), "actions.faces", "terminal.view_faces"),

@@ -88,7 +88,7 @@ def _ask_question(question: Question, job: Job[Any], console: Console) -> str | 
         chosen = choose(_(ask.help), [(choice, _(ask.labels.get(choice, choice)), "") for choice in offered], default)
         return None if chosen == BACK else chosen
     if ask.menu is Menu.PATH:
-        path = _ask_path(_(ask.help))
+        path = ask_path(_(ask.help))
         return path if path or not question.required else None
     return ask_text(_(ask.help), ask.suggest(job) if ask.suggest else str(question.default or ""))
 
@@ -127,7 +127,8 @@ def ask_text(question: str, default: str = "") -> str | None:
     return str(answer).strip() if answer is not None else None
 
 
-def _ask_path(question: str) -> str | None:
+def ask_path(question: str) -> str | None:
+    """A path that the user writes, with Tab, or drags into the terminal; None when the user went back."""
     import questionary
     from prompt_toolkit.completion import PathCompleter
 

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from actions.clients import ClientErased, ClientList, ClientView
 from client_folder.export import MB, ExportedClient
+from client_folder.restore import RestoredClient
 from locales.language import _
 from terminal.screens import ROWS, Views, guided, printable
 
@@ -33,9 +34,29 @@ def _client_exported(report: ExportedClient) -> RenderableType:
     return Group(*left_out, counted, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
 
 
+def _restored(report: RestoredClient) -> RenderableType:
+    facts = {"client": report.client.id, "files": report.files, "size": report.bytes / MB}
+    if report.updated:
+        said = _("{client} is up to date: {files} files came, {size:.1f} MB.").format(**facts)
+    else:
+        said = _("{client} is here: {files} files, {size:.1f} MB.").format(**facts)
+    lines = [Text(said, style="bold"), Text(str(report.client.root))]
+    if report.left_out:
+        told = _("Left out, because they were made for the old trigger word: {count} files. Build the dataset and train anew.")
+        lines.append(Text(told.format(count=report.left_out), style="yellow"))
+    if report.kept:
+        told = _(
+            "These differ and were kept as they are here: {count}. To take the file's instead: client import FILE.zip --update --overwrite"
+        )
+        lines += [Text(told.format(count=len(report.kept)), style="yellow")]
+        lines += [Text(printable(f"  {name}")) for name in report.kept[:ROWS]]
+    return Group(*lines)
+
+
 VIEWS: Views = {
     ClientList: _clients,
     ClientView: _client,
     ClientErased: _erased,
     ExportedClient: _client_exported,
+    RestoredClient: _restored,
 }
