@@ -55,6 +55,8 @@ TEXT = {
     "back": N_("Back"),
     "quit": N_("Quit"),
     "go_ahead": N_("Go ahead?"),
+    "yes": N_("Yes"),
+    "no": N_("No"),
     "say_yes": N_("This cannot be undone, and nobody can be asked here; to go ahead, add --yes."),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
@@ -332,9 +334,15 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
     job = action.planned(job)
     if job.plan is not None:
         _show(action, job.plan, console)
-    if (job.plan is not None or action.grave(job)) and not ask_yes(text("go_ahead")):
-        console.print(text("not_done"))
-        return DONE
+    if job.plan is not None or action.grave(job):
+        instead = action.instead(job)
+        rows = [("yes", text("yes"), ""), *((name, _(row_named(name).label), "") for name in instead), (BACK, text("no"), "")]
+        answer = choose(text("go_ahead"), rows, instead[0]) if instead else "yes" if ask_yes(text("go_ahead")) else BACK
+        if answer in instead:
+            return _from_menu(action_named(answer), program, client)
+        if answer == BACK:
+            console.print(text("not_done"))
+            return DONE
     report = _perform_again(action, job, console)
     code = _hand_over(action, report, console, None, action.verdict(report))
     for name in action.then(job, report):

@@ -255,7 +255,7 @@ def sweep_parts(folder: Path) -> None:
 
 
 def zip_index_bytes(path: Path) -> int:
-    """The size of a .zip's list of entries, as the end of the file states it: it is read whole by whoever opens it. Raises BadZipFile."""
+    """The size of a .zip's list of entries, as the end of the file states it: who opens one reads it whole. Raises BadZipFile."""
     import zipfile  # here, not above: the first screen opens no archive
 
     with path.open("rb") as file:

@@ -91,13 +91,13 @@ class ClientsRequest(Request):
 
 # --- what is done -----------------------------------------------------------------------------------------------------
 def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
-    """Do what the request's verb says; raises BadClientId, ClientExists, ClientMissing, ClientBusy, or what export and import raise."""
+    """Do what the request's verb says; raises BadClientId, ClientExists, ClientMissing, ClientBusy, what export or import raise."""
     request = job.request
     name = request.name or request.client
     if request.verb == "list" or (request.verb == "show" and not name):
         return ClientList(list_clients(job.home))
     if request.verb == "import":
-        file = read_path(request.name or str(request.to or ""))
+        file = read_path(request.name)
         return (yield from restore_client(job.home, file, request.other_id, update=request.update, overwrite=request.overwrite))
     client = create_client(job.home, name, request.class_word) if request.verb == "create" else open_client(job.home, name)
     exported = (yield from export_client(client, request.to, overwrite=request.overwrite)) if request.exports else None

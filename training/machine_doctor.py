@@ -77,6 +77,8 @@ def examine_machine(home: Path, settings: Settings) -> Generator[Event, None, Ma
         lambda: _look_at_checkout(settings),
         lambda: _look_at_tokenizers(settings),
     )
+    if card is None:
+        looks = (*looks, _look_elsewhere)
     checks = []
     for number, look in enumerate(looks, 1):
         checks.append(look())
@@ -99,6 +101,12 @@ def _look_at_gpu(card: GPUState | None) -> Check:
     return Check(
         N_("GPU"), f"{card.name}, {card.total_gb:.1f} GB", well, cure, "python avatar_pipeline.py train --plan --client ID"
     )
+
+
+def _look_elsewhere() -> Check:
+    """Where there is no card: what is left to do."""
+    cure = N_("Without a card, SDXL can be trained on one of Google Colab's. This packs a client for notebooks/colab.ipynb:")
+    return Check(N_("Elsewhere"), "Google Colab", False, cure, "python avatar_pipeline.py colab --client ID")
 
 
 def _look_at_driver(card: GPUState | None) -> Check:
