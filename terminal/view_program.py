@@ -27,7 +27,7 @@ def _erased(report: ClientErased) -> RenderableType:
 
 
 def _client_exported(report: ExportedClient) -> RenderableType:
-    sentence = _("{client}: {files} files, {size:.1f} MB. Unpacked in the folder clients of another machine, it works there.")
+    sentence = _("{client}: {files} files, {size:.1f} MB. On another machine: client import FILE.zip")
     counted = Text(sentence.format(client=report.client, files=report.files, size=report.bytes / MB), style="bold")
     left_out = [Text(printable(f"  {name}")) for name in report.left_out[:ROWS]]
     if report.left_out:
