@@ -1,4 +1,4 @@
-"""The notebook for Google Colab, run whole on the practice base, from the folder that `colab` packs; and run again, as after a disconnect."""
+"""The notebook for Google Colab: run whole on the practice base from the folder that `colab` packs, and again after a disconnect."""
 
 import json
 import random
@@ -9,17 +9,22 @@ from pathlib import Path
 import nbclient
 import nbformat
 import pytest
+from one_file import write_stub
 from PIL import Image
+from pseudo_terminal import Terminal
 from test_command_line import DONE, answer
+from test_command_line import run as run_program
 
 from client_folder.client import create_client
 from client_folder.consent import What, record_consent
+from config import Settings, save_settings
 from embedded.drawing.painting import draw
 from embedded.drawing.portraits import caption, random_portrait
 from embedded.drawing.sample_client import LOOK
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES, STEPS = 12, 2
+STANDIN = ROOT / "tests" / "data" / "standin_trainer"
 
 
 @pytest.fixture
@@ -61,8 +66,8 @@ def test_the_notebook_trains_and_gives_the_client_back(eva, tmp_path):
     assert (code, Path(told["folder"])) == (DONE, drive)
     assert sorted(path.name for path in drive.iterdir()) == ["avatar_pipeline.zip", "colab.ipynb", "eva.zip"]
     parameters = {
-        "BASE": "practice", "FOLDER": str(drive), "STEPS": STEPS, "PROMPTS": ["portrait of eva"], "LOCAL": str(tmp_path / "content"),
-        "PYTHON": sys.executable,
+        "BASE": "practice", "FOLDER": str(drive), "STEPS": STEPS, "PROMPTS": ["portrait of eva"],
+        "LOCAL": str(tmp_path / "content"), "PYTHON": sys.executable,
     }  # fmt: skip
     said = printed(run_whole(drive / "colab.ipynb", tmp_path, **parameters))
     assert "eva is here: " in said
@@ -100,3 +105,27 @@ def test_the_notebook_is_kept_without_outputs_and_calls_only_the_command_line():
     modules = {path.stem for path in ROOT.glob("*.py")} | {path.parent.name for path in ROOT.glob("*/__init__.py")}
     imported = {line.split()[1].split(".")[0] for line in source.splitlines() if line.strip().startswith(("import ", "from "))}
     assert not imported & modules
+
+
+def test_a_plan_that_needs_a_card_offers_the_notebook_where_there_is_none(eva, tmp_path):
+    save_settings(eva.home, Settings(base_model=str(write_stub(tmp_path / "sdxl.safetensors")), sd_scripts=str(STANDIN)))
+    assert "colab --client ID" in run_program(eva.home, "train", "--client", "eva", "--plan").stdout
+    assert "avatar_pipeline.py colab --client ID" in run_program(eva.home, "doctor").stdout
+    if sys.platform == "win32":
+        return
+    with Terminal(eva.home) as terminal:
+        terminal.wait_for("What shall we work on?")
+        terminal.press("enter")
+        terminal.wait_for("Next for eva:")
+        while not any(line.startswith(" >") and "Train the LoRA" in line for line in terminal.screen().splitlines()):
+            terminal.press("down")
+            terminal.settle(0.1)
+        terminal.press("enter")
+        terminal.wait_for("How long to train:")
+        terminal.press("enter")
+        terminal.wait_for("Go ahead?", "> 2) Train without a card, on Google Colab")
+        terminal.press("enter")
+        terminal.wait_for("Where to: a folder")
+        terminal.press("enter")
+        terminal.wait_for("Upload the folder colab_eva", "Next for eva:")
+    assert (eva.home / "exports" / "colab_eva" / "colab.ipynb").is_file()

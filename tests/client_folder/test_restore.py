@@ -7,6 +7,7 @@ import sys
 import zipfile
 
 import pytest
+from pseudo_terminal import Terminal
 from stages import run
 from test_command_line import DONE, FAILED, answer, small_disk
 from test_command_line import run as run_program
@@ -210,3 +211,23 @@ def test_a_link_here_is_not_written_through(ana, exported, tmp_path):
     ana.models.symlink_to(tmp_path / "elsewhere")
     run(restore_client(ana.home, exported, update=True))
     assert list((tmp_path / "elsewhere").iterdir()) == [], "nor through a folder"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
+def test_the_menu_takes_an_export_in_and_asks_where_the_client_is_here(exported, other):
+    for answer_first in (False, True):
+        with Terminal(other) as terminal:
+            terminal.wait_for("What shall we work on?", "Take in a client's export")
+            while not any(line.startswith(" >") and "Take in" in line for line in terminal.screen().splitlines()):
+                terminal.press("down")
+                terminal.settle(0.1)
+            terminal.press("enter")
+            terminal.wait_for("The .zip that export wrote:")
+            terminal.press(str(exported), "enter")
+            if answer_first:
+                terminal.wait_for('There is a client "ana" already', "Add what was trained and painted elsewhere")
+                terminal.press("enter")
+                terminal.wait_for("ana is up to date: 0 files")
+            else:
+                terminal.wait_for("ana is here: ")
+            terminal.wait_for("Next for ana:")
