@@ -1,4 +1,4 @@
-"""The notebook for Google Colab: run whole on the practice base from the folder that `colab` packs, and again after a disconnect."""
+"""The notebook for Colab: run whole on the practice base from the folder that `colab` packs, then again after a disconnect."""
 
 import json
 import random
