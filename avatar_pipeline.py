@@ -48,12 +48,12 @@ from machine.model_process import ModelProcess
 from terminal import screens
 from terminal.choice_list import BACK, Option
 from terminal.command_line import build_parser, read_request
-from terminal.questions import ask_request, ask_text, ask_word, ask_yes, choose
+from terminal.questions import ask_path, ask_request, ask_text, ask_word, ask_yes, choose
 from terminal.watch import Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
-NEW, MORE, EVERYBODY, OTHER = "<new>", "<more>", "<everybody>", "<other>"  # answers that no client can be named
+NEW, IMPORT, MORE, EVERYBODY, OTHER = "<new>", "<import>", "<more>", "<everybody>", "<other>"  # answers that no client can be named
 MOST_CLIENTS = 6  # rows of clients on the first screen, which has 24 lines; the others are one list further
 
 TEXT = {
@@ -62,6 +62,9 @@ TEXT = {
     "client_question": N_("Next for {client}:"),
     "new_client": N_("New client"),
     "new_client_about": N_("A folder of its own for one person: pictures, captions, LoRA, portraits."),
+    "import_client": N_("Take in a client's export (.zip)"),
+    "import_client_about": N_("A client that was packed on another machine, or on Google Colab, with all that was made for it."),
+    "import_file": N_("The .zip that export wrote:"),
     "everybody": N_("All {count} clients, by name: type to search"),
     "client_about": N_("Last used {when:%Y-%m-%d %H:%M}, in {folder}"),
     "new_client_name": N_("Name of the client, in any letters:"),
@@ -78,6 +81,8 @@ TEXT = {
     "cannot_ask": N_("This cannot be undone, and nobody can be asked here."),
     "say_yes": N_("To go ahead, add --yes."),
     "no_plan": N_("--plan: nothing is planned for that"),
+    "yes": N_("Yes"),
+    "no": N_("No"),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
 }
@@ -317,6 +322,7 @@ def open_menu(program: Program) -> int:
         rows = [_new_row(), *map(_client_option, shown)]
         rows += [] if shown == clients else [Option(EVERYBODY, text("everybody").format(count=len(clients)))]
         rows += [Option(f"tool:{row.name}", _(row.label), about=_(row.about)) for row in ROWS if row.tool]
+        rows += [Option(IMPORT, text("import_client"), about=text("import_client_about"))]
         chosen = choose(text("main_question"), [*rows, Option(BACK, text("quit"))], clients[0].id if clients else None)
         if chosen == BACK:
             return DONE
@@ -343,6 +349,8 @@ def _enter(chosen: str, program: Program) -> int:
         return DONE
     if chosen == NEW:
         return _new_client(program)
+    if chosen == IMPORT:
+        return _import_client(program)
     if chosen.startswith("tool:"):
         return _from_menu(action_named(chosen.removeprefix("tool:")), program, None)
     return client_menu(chosen, program)
@@ -378,6 +386,17 @@ def _ask_trigger(name: str, program: Program) -> str | None:
         except PipelineError as error:
             _complain(error)
             proposal = word
+
+
+def _import_client(program: Program) -> int:
+    """Ask for an export and take it in, then open the client's screen."""
+    file = ask_path(text("import_file"), program.home, program.console)
+    if not file:
+        return DONE
+    action = action_named("client")
+    report = _perform_again(action, Job(program.session(), action.request(verb="import", name=file)), program.console)
+    _hand_over(action, report, program.console, None)
+    return client_menu(report.client.id, program)
 
 
 def client_menu(name: str, program: Program) -> int:
@@ -421,7 +440,15 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
     job = action.planned(job)
     if job.plan is not None:
         _show(action, job.plan, console)
-    if not _agreed(action, job, console, can_ask=True, of_menu=True):
+    if instead := action.instead(job):
+        others = [Option(name, _(row_named(name).label), about=_(row_named(name).about)) for name in instead]
+        answer = choose(text("go_ahead"), [Option("yes", text("yes")), *others, Option(BACK, text("no"))], instead[0])
+        if answer in instead:
+            return _from_menu(action_named(answer), program, client)
+        agreed = answer == "yes"
+    else:
+        agreed = _agreed(action, job, console, can_ask=True, of_menu=True)
+    if not agreed:
         if action.otherwise is None:
             console.print(text("not_done"))
             return DONE

@@ -44,6 +44,7 @@ PART = ".part"  # the ending of a file that is still being written
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 Kind = TypeVar("Kind", bound=BaseModel)
+_ZIP_END, _ZIP_END_BYTES, _LONGEST_ZIP_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
 
 class Record(BaseModel):
@@ -341,6 +342,20 @@ def sweep_parts(folder: Path) -> None:
     """Remove what a killed run left half written; call only while holding the client's lock."""
     for part in folder.glob(f".*{PART}"):
         part.unlink(missing_ok=True)
+
+
+def zip_index_bytes(path: Path) -> int:
+    """The size of a .zip's list of entries, as the end of the file states it: who opens one reads it whole. Raises BadZipFile."""
+    import zipfile  # here, not above: the first screen opens no archive
+
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _ZIP_END_BYTES - _LONGEST_ZIP_COMMENT))
+        tail = file.read()
+    at = tail.rfind(_ZIP_END)
+    if at < 0:
+        raise zipfile.BadZipFile("no end of the list of entries")
+    return int.from_bytes(tail[at + 12 : at + 16], "little")
 
 
 def sha256_file(path: Path) -> str:

@@ -97,6 +97,8 @@ class Action(Generic[Asked]):
     warning: Callable[[Job[Asked]], str] = lambda _job: ""  # what it moves, where that is much: the menu then offers No first
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
+    # Names of actions that the menu offers beside going ahead with the plan.
+    instead: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
 
     @property

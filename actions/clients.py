@@ -1,4 +1,4 @@
-"""What can be done with clients as a whole: list, create, show, export, erase."""
+"""What can be done with clients as a whole: list, create, show, export, take an export in, erase."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import re
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator
 
 from actions.action import Action, Answer, Retry
 from actions.journey import State, Step, read_journey
-from actions.request import Ask, Job, Menu, Request, UserPath
+from actions.request import Ask, Job, Menu, Request, UserPath, read_path
 from client_folder.client import CLASS_WORDS, Client, create_client, list_clients, open_client
 from client_folder.erasing import erase_folder
 from client_folder.export import MB, ExportedClient, FileThere, export_client
 from client_folder.names import english_class_word, propose_trigger
+from client_folder.restore import ClientHere, RestoredClient, restore_client
 from locales.language import N_, _
 from training import tensorboard_server
 from training.queue import forget_client
@@ -62,7 +63,7 @@ class ClientErased:
     exported: ExportedClient | None = None
 
 
-Report = ClientList | ClientView | ClientErased | ExportedClient
+Report = ClientList | ClientView | ClientErased | ExportedClient | RestoredClient
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -78,8 +79,12 @@ _ALL_OF_IT = N_(
     "{name}: {files} files, {size:.1f} MB (originals: {pictures}, crops: {crops}, LoRA files: {loras}, portraits: {portraits})"
 )
 _TO_HELP = N_("Where to: a folder or FILE.zip (empty: exports):")
-_OVERWRITE_HELP = N_("write over the file that export is told to write")
+_OVERWRITE_HELP = N_("write over the file that export is told to write; with import --update, over files that differ here")
+_WORD_HELP = N_("name of the client; for import, the FILE.zip that export wrote")
+_AS_HELP = N_("import it under this name; what was made for its old trigger word stays out")
+_UPDATE_HELP = N_("where the imported client is here: add what was trained and painted elsewhere")
 _OVER = N_("Write over it?")
+_UPDATE = N_("Add what was trained and painted elsewhere to the client that is here?")
 _NO_WORD = N_('"{word}" is no word for what a client is, such as woman.')
 
 
@@ -94,13 +99,13 @@ class ClientsRequest(Request):
     """What to do with which client. The name may be given as a word or with --client."""
 
     verb: Annotated[
-        Literal["list", "create", "show", "export", "erase"],
+        Literal["list", "create", "show", "export", "import", "erase"],
         Ask(
             N_("What to do with the client:"), menu=Menu.CHOICE,
             offer=lambda _job: [(verb, _(label)) for verb, label in _VERB_LABELS.items()],
         ),
     ] = "show"  # fmt: skip
-    name: Annotated[str, Ask(N_("name of the client"))] = ""
+    name: Annotated[str, Ask(_WORD_HELP)] = ""
     client: Annotated[str, Ask(N_("name of the client"), "--client", "ID")] = ""
     called: Annotated[str, Ask(_NAME_HELP, "--name", "NAME")] = ""
     class_word: Annotated[str, AfterValidator(_class_word), Ask(_CLASS_HELP, "--class-word", "WORD")] = CLASS_WORDS[0]
@@ -115,6 +120,8 @@ class ClientsRequest(Request):
         UserPath | None, Ask(_TO_HELP, "--to", "PLACE", menu=Menu.PATH, new=True, when=lambda job: job.request.exports)
     ] = None
     overwrite: Annotated[bool, Ask(_OVERWRITE_HELP, "--overwrite")] = False
+    other_id: Annotated[str, Ask(_AS_HELP, "--as", "ID")] = ""
+    update: Annotated[bool, Ask(_UPDATE_HELP, "--update")] = False
 
     @property
     def exports(self) -> bool:
@@ -124,7 +131,7 @@ class ClientsRequest(Request):
 
 # --- what is done -----------------------------------------------------------------------------------------------------
 def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
-    """Do what the request's verb says; raises BadClientId, ClientExists, ClientMissing, ClientBusy, or what an export raises."""
+    """Do what the request's verb says; raises BadClientId, ClientExists, ClientMissing, ClientBusy, what export or import raise."""
     request = job.request
     name = request.name or request.client
     if request.verb == "list" or (request.verb == "show" and not name):
@@ -133,6 +140,9 @@ def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
         name = name or propose_trigger(request.called, [client.id for client in list_clients(job.home)])
         client = create_client(job.home, name, request.class_word, request.called)
         return ClientView(client, read_journey(job.home, job.settings, client), client.state().class_word)
+    if request.verb == "import":
+        file = read_path(request.name)
+        return (yield from restore_client(job.home, file, request.other_id, update=request.update, overwrite=request.overwrite))
     client = open_client(job.home, name)
     exported = (yield from export_client(client, request.to, overwrite=request.overwrite)) if request.exports else None
     if request.verb == "erase":
@@ -175,8 +185,10 @@ def erase(client: Client) -> ClientErased:
     return ClientErased(client.id, files)
 
 
-def _write_over(request: ClientsRequest, error: PipelineError) -> Retry | None:
-    """After a refusal to write over a file: all the same."""
+def _all_the_same(request: ClientsRequest, error: PipelineError) -> Retry | None:
+    """After a refusal to write over a file: all the same. After finding an imported client here: bring it up to date."""
+    if isinstance(error, ClientHere):
+        return Retry(_(_UPDATE), request.model_copy(update={"update": True}))
     again = request.model_copy(update={"overwrite": True})
     return Retry(_(_OVER), again, grave=True) if isinstance(error, FileThere) else None
 
@@ -228,6 +240,26 @@ class ErasePlanAnswer(Answer):
     portraits: int
 
 
+class RestoredClientAnswer(Answer):
+    """The client that an export became, and what of it was `kept` as it was here, or `left_out` because of another name."""
+
+    imported: str
+    folder: Path
+    files: int
+    bytes: int
+    updated: bool
+    kept: tuple[str, ...]
+    left_out: int
+
+    @classmethod
+    def of(cls, report: RestoredClient) -> Self:
+        """The report."""
+        return cls(
+            imported=report.client.id, folder=report.client.root, files=report.files, bytes=report.bytes,
+            updated=report.updated, kept=report.kept, left_out=report.left_out,
+        )  # fmt: skip
+
+
 class ErasedAnswer(Answer):
     """A client that is gone."""
 
@@ -241,7 +273,9 @@ class ErasedAndExportedAnswer(ErasedAnswer):
     exported: ExportedClientAnswer
 
 
-ClientsAnswer = ClientListAnswer | ClientAnswer | ExportedClientAnswer | ErasedAnswer | ErasedAndExportedAnswer
+ClientsAnswer = (
+    ClientListAnswer | ClientAnswer | ExportedClientAnswer | RestoredClientAnswer | ErasedAnswer | ErasedAndExportedAnswer
+)
 
 
 def answer(report: Report) -> ClientsAnswer:
@@ -250,6 +284,8 @@ def answer(report: Report) -> ClientsAnswer:
         return ClientListAnswer(clients=tuple(client.id for client in report.clients))
     if isinstance(report, ExportedClient):
         return ExportedClientAnswer.of(report)
+    if isinstance(report, RestoredClient):
+        return RestoredClientAnswer.of(report)
     if isinstance(report, ClientErased):
         gone: dict[str, Any] = {"erased": report.client, "files": report.files}
         exported = ExportedClientAnswer.of(report.exported) if report.exported else None
@@ -262,6 +298,6 @@ def answer(report: Report) -> ClientsAnswer:
 CLIENT = Action(
     "client", ClientsRequest, manage, answer, changes=False,
     plan=plan_erase, plan_answer=ErasePlanAnswer.of, plans=lambda job: job.request.verb == "erase",
-    grave=lambda job: job.request.verb == "erase", typed=_names, retry=_write_over,
+    grave=lambda job: job.request.verb == "erase", typed=_names, retry=_all_the_same,
 )  # fmt: skip
 ACTIONS = (CLIENT,)

@@ -26,7 +26,7 @@ ROWS = (
         "actions.setup", "terminal.view_setup", tool=True,
     ),
     Row(
-        "client", N_("Create, show, export or erase a client"),
+        "client", N_("Create, show, export, import or erase a client"),
         N_("Everything of one person lies in one folder. It can be shown, packed into one .zip, or erased."),
         "actions.clients", "terminal.view_program",
     ),
@@ -134,6 +134,11 @@ ROWS = (
         "doctor", N_("Examine this machine, or a client's dataset"),
         N_("Says whether this machine can train and paint, or what is wrong with a dataset, each with its cure."),
         "actions.doctor", "terminal.view_doctor", tool=True, more=True,
+    ),
+    Row(
+        "colab", N_("Train without a card, on Google Colab"),
+        N_("Packs the client for notebooks/colab.ipynb, which trains on a card that Google lends and hands the client back."),
+        "actions.colab", "terminal.view_program", more=True,
     ),
     Row(
         "queue", N_("Train several clients, one after another"),

@@ -209,11 +209,15 @@ class CurvesAnswer(Answer):
     address: str
 
 
+def _train_elsewhere(job: Job[TrainRequest]) -> tuple[str, ...]:
+    """Where the plan needs a card and there is none: on Google's."""
+    return ("colab",) if PlanRefusal.NO_GPU in job.plan.estimate.refusals else ()
+
+
 # --- the actions ------------------------------------------------------------------------------------------------------
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
-    long=True, whole_gpu=True, retry=retry_training,
-    form=train_form,
+    long=True, whole_gpu=True, retry=retry_training, form=train_form, instead=_train_elsewhere,
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)

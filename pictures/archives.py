@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import calendar
 import hashlib
-import os
 import stat
 import threading
 import zipfile
@@ -20,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from client_folder.reasons import Reason
 from pictures.listing import ARCHIVE_ENDING, bears_picture_name, bears_video_name
 from pictures.picture_file import UnreadablePicture
+from utils import zip_index_bytes
 
 MAX_MEMBERS = 20_000  # MidJourney packs a few hundred at a time
 MAX_INDEX_BYTES = 16 << 20  # of the list of members, which is read whole
@@ -28,7 +28,6 @@ MAX_MEMBER_BYTES = 2 << 30  # a picture of 200 megapixels in 16 bits takes 1.2 G
 MAX_RATIO = 200  # pictures are packed already; the rare plain BMP or TIFF of one colour packs a hundredfold
 CHUNK_BYTES = 1 << 17
 _LOCKED = 0x1  # flag of a member that wants a password
-_LIST_END, _LIST_END_BYTES, _LONGEST_COMMENT = b"PK\x05\x06", 22, 1 << 16
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 _threads = threading.local()  # the archive each thread has open: opening one reads its whole list of members
 
@@ -54,7 +53,7 @@ class ArchiveContents:
 def list_archive(path: Path) -> ArchiveContents:
     """Every picture in an archive; nothing raises: an archive that is none is refused like a picture that is none."""
     try:
-        if _index_bytes(path) > MAX_INDEX_BYTES:
+        if zip_index_bytes(path) > MAX_INDEX_BYTES:
             return ArchiveContents(refused=(("", Reason.ARCHIVE_TOO_LARGE),))
         with zipfile.ZipFile(path) as archive:
             entries = [entry for entry in archive.infolist() if not entry.is_dir()]
@@ -63,18 +62,6 @@ def list_archive(path: Path) -> ArchiveContents:
     if len(entries) > MAX_MEMBERS or sum(entry.file_size for entry in entries) > MAX_ARCHIVE_BYTES:
         return ArchiveContents(refused=(("", Reason.ARCHIVE_TOO_LARGE),))
     return _sort(path, entries)
-
-
-def _index_bytes(path: Path) -> int:
-    """The size of the list of members, as the end of the archive states it."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _LIST_END_BYTES - _LONGEST_COMMENT))
-        tail = file.read()
-    at = tail.rfind(_LIST_END)
-    if at < 0:
-        raise zipfile.BadZipFile("no end of the list of members")
-    return int.from_bytes(tail[at + 12 : at + 16], "little")
 
 
 def _sort(path: Path, entries: Sequence[zipfile.ZipInfo]) -> ArchiveContents:

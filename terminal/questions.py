@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
@@ -87,7 +88,7 @@ def _ask_question(question: Question, job: Job[Any], console: Console, before: s
     """What the user answers, perhaps nothing; None when the user went back. `before` is what was typed and not understood."""
     ask = question.ask
     if ask.menu is Menu.PATH:
-        return _ask_path(question, job, console)
+        return ask_path(_(ask.help), job.home, console, needed=question.required, new=ask.new)
     if ask.menu is Menu.TEXT and not ask.offer:
         return ask_text(_(ask.help), before or (ask.suggest(job) if ask.suggest else str(question.default or "")))
     if ask.offer:
@@ -109,18 +110,17 @@ def _ask_question(question: Question, job: Job[Any], console: Console, before: s
     return None if chosen == BACK else chosen
 
 
-def _ask_path(question: Question, job: Job[Any], console: Console) -> str | None:
+def ask_path(question: str, home: Path, console: Console, *, needed: bool = True, new: bool = False) -> str | None:
     """A path as it was typed or dragged here; one that has to be there and is not is said, and asked again with the text kept."""
-    wanted = not question.ask.new
-    offered, typed = last_folder(job.home) if question.required else "", ""
+    offered, typed = last_folder(home) if needed else "", ""
     while True:
-        given = _ask_line(f" {_(question.ask.help)}", typed, offered=offered, path=True)
+        given = _ask_line(f" {question}", typed, offered=offered, path=True)
         if not given:
-            return None if given is None or question.required else given
+            return None if given is None or needed else given
         path = read_path(given)
-        if path.exists() or not wanted:
-            if wanted:
-                remember_folder(job.home, path if path.is_dir() else path.parent)
+        if path.exists() or new:
+            if not new:
+                remember_folder(home, path if path.is_dir() else path.parent)
             return str(path)
         missing = FolderMissing(path=path)
         console.print(f"{missing.text()}\n{missing.cure()}")

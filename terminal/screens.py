@@ -40,6 +40,7 @@ STAGES = {
     "client": N_("Creating the client"),
     "client-export": N_("Packing the client (MB)"),
     "client-check": N_("Reading it back (MB)"),
+    "client-import": N_("Taking the client in (MB)"),
     "import-mj": N_("Importing MidJourney images"),
     "import-photos": N_("Importing photos"),
     "process": N_("Finding and cropping faces"),

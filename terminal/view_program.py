@@ -6,9 +6,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actions.clients import ClientErased, ClientList, ClientView, ErasePlan, all_of_it
+from actions.colab import ColabFolder
 from client_folder.client import CommonWord
 from client_folder.export import MB, ExportedClient
 from client_folder.names import MARK, is_common
+from client_folder.restore import RestoredClient
 from locales.language import _
 from terminal.screens import ROWS, Views, guided, printable
 
@@ -38,12 +40,44 @@ def _erased(report: ClientErased) -> RenderableType:
 
 
 def _client_exported(report: ExportedClient) -> RenderableType:
-    sentence = _("{client}: {files} files, {size:.1f} MB. Unpacked in the folder clients of another machine, it works there.")
+    sentence = _("{client}: {files} files, {size:.1f} MB. On another machine: client import FILE.zip")
     counted = Text(sentence.format(client=report.client, files=report.files, size=report.bytes / MB), style="bold")
     left_out = [Text(printable(f"  {name}")) for name in report.left_out[:ROWS]]
     if report.left_out:
         left_out.insert(0, Text(_("Links and odd files were left out: {count}").format(count=len(report.left_out)), style="yellow"))
     return Group(*left_out, counted, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
+
+
+def _restored(report: RestoredClient) -> RenderableType:
+    facts = {"client": report.client.id, "files": report.files, "size": report.bytes / MB}
+    if report.updated:
+        said = _("{client} is up to date: {files} files came, {size:.1f} MB.").format(**facts)
+    else:
+        said = _("{client} is here: {files} files, {size:.1f} MB.").format(**facts)
+    lines = [Text(said, style="bold"), Text(str(report.client.root))]
+    if report.left_out:
+        told = _("Left out, because they were made for the old trigger word: {count} files. Build the dataset and train anew.")
+        lines.append(Text(told.format(count=report.left_out), style="yellow"))
+    if report.kept:
+        told = _("Different here, and kept: {count}. To take those of the file: client import FILE.zip --update --overwrite")
+        lines += [Text(told.format(count=len(report.kept)), style="yellow")]
+        lines += [Text(printable(f"  {name}")) for name in report.kept[:ROWS]]
+    return Group(*lines)
+
+
+def _colab_folder(report: ColabFolder) -> RenderableType:
+    facts = {"folder": report.folder.name, "notebook": report.notebook.name, "client": report.client}
+    steps = (
+        _("Upload the folder {folder} as it is to the top of your Google Drive: drive.google.com"),
+        _("Open {notebook} in it with Google Colaboratory; Runtime > Change runtime type > T4 GPU; then Runtime > Run all."),
+        _("When it is done, download {client}_trained.zip from that folder and take it in: client import FILE.zip --update"),
+    )
+    lines = [Text(f"{number}. {step.format(**facts)}") for number, step in enumerate(steps, 1)]
+    size = _("{client} is packed for Google Colab, {size:.1f} MB:").format(client=report.client, size=report.bytes / MB)
+    note = _(
+        "The person's pictures go to Google with it. The free card may be taken away at any time: run it again, and it goes on."
+    )
+    return Group(Text(size, style="bold"), Text(str(report.folder)), *lines, Text(note, style="yellow"))
 
 
 VIEWS: Views = {
@@ -52,4 +86,6 @@ VIEWS: Views = {
     ErasePlan: _erase_plan,
     ClientErased: _erased,
     ExportedClient: _client_exported,
+    RestoredClient: _restored,
+    ColabFolder: _colab_folder,
 }

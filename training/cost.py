@@ -39,7 +39,10 @@ class PlanRefusal(Labelled):
     NO_GPU = (
         "no_gpu",
         N_("SDXL needs an NVIDIA GPU; on the processor a step takes a quarter of an hour."),
-        N_("Use the embedded base model on this machine, or train where there is a GPU with 8 GB or more."),
+        N_(
+            "Train on one of Google Colab's: colab --client ID packs a client for notebooks/colab.ipynb. Or use the embedded base "
+            "model here, or a machine with a GPU of 8 GB or more."
+        ),
     )
     GTX_NAN = (
         "gtx_nan",

@@ -79,6 +79,8 @@ def examine_machine(home: Path, settings: Settings) -> Generator[Event, None, Ma
         lambda: _look_at_checkout(settings),
         lambda: _look_at_tokenizers(settings),
     )
+    if card is None:
+        looks = (*looks, _look_elsewhere)
     checks = []
     for number, look in enumerate(looks, 1):
         checks.append(look())
@@ -104,6 +106,12 @@ def look_at_gpu(card: GPUState | None) -> Check:
     cure = N_("SDXL cannot be trained well on it: 8 GB and an RTX card are the least. See what would fit:")
     memory = f"{card.total_gb:.1f} GB" if card.total_gb else "? GB"
     return Check(N_("GPU"), f"{card.name}, {memory}", well, cure, "python avatar_pipeline.py train --plan --client ID")
+
+
+def _look_elsewhere() -> Check:
+    """Where there is no card: what is left to do."""
+    cure = N_("Without a card, SDXL can be trained on one of Google Colab's. This packs a client for notebooks/colab.ipynb:")
+    return Check(N_("Elsewhere"), "Google Colab", False, cure, "python avatar_pipeline.py colab --client ID")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,36 +6,19 @@ import sys
 import zipfile
 
 import pytest
-from PIL import Image
 from stages import run
 from test_command_line import DONE, FAILED, STOPPED, answer, small_disk
 from test_command_line import run as run_program
 
 from client_folder import export as client_export
-from client_folder.client import Client, ClientBusy, create_client, open_client
-from client_folder.export import CHUNK_BYTES, AmongClients, NoRoom, export_client, exports_folder
+from client_folder.client import Client, ClientBusy, open_client
+from client_folder.export import AmongClients, NoRoom, export_client, exports_folder
 from lora_trainer import trained_lora
 from machine.base_models import BaseKind
 from training.inputs import read_dataset
 from utils import FolderMissing, PipelineError, Progress
 
 __all__ = ["small_disk"]
-
-
-@pytest.fixture
-def ana(tmp_path):
-    """A client with a file of every kind that counts."""
-    client = create_client(tmp_path / "home", "ana", "woman")
-    folder = client.dataset_folder(10)
-    folder.mkdir(parents=True)
-    Image.effect_noise((64, 64), 50).save(folder / "a.png")
-    (folder / "a.txt").write_text("portrait of ana woman, señora\n" * 200, encoding="utf-8")
-    (client.raw_real / "niña ñ.jpg").write_bytes(os.urandom(1000))
-    client.models.mkdir()
-    (client.models / "ana_avatar_v1.safetensors").write_bytes(os.urandom(CHUNK_BYTES + 5))
-    client.training.mkdir()
-    (client.training / "empty.log").touch()
-    return client
 
 
 def files_of(root):
