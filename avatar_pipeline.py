@@ -10,7 +10,6 @@ the table in `actions`. This is the only module that prints or catches an error;
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -28,14 +27,14 @@ from rich.console import Console
 from actions.action import Action, dump
 from actions.journey import State, next_step, read_journey
 from actions.request import ClientRequest, Job, Session
-from actions.table import ROWS, action_named, row_named
+from actions.table import ROWS, action_named
 from client_folder.client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
 from machine.model_process import ModelProcess
 from terminal import screens
 from terminal.command_line import build_parser, read_request
-from terminal.questions import BACK, ask_request, ask_text, ask_yes, choose
+from terminal.questions import BACK, ask_request, ask_text, ask_yes, choose, show
 from terminal.watch import Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
@@ -101,9 +100,19 @@ def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
             if again is None:
                 raise
             _complain(error)
-            if not ask_yes(again.question):
+            if not ask_yes(again.question, default=not again.careful):
                 raise Stopped from error
             job = action.planned(replace(job, request=again.request))
+
+
+def _overruled(action: Action[Any], job: Job[Any], refused: PipelineError, console: Console) -> Job[Any] | None:
+    """The job in spite of what speaks against it, where the user says so."""
+    again = action.retry(job.request, refused) if action.retry else None
+    _complain(refused)
+    if again and ask_yes(again.question, default=not again.careful):
+        return replace(job, request=again.request)
+    console.print(text("not_done"))
+    return None
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -143,13 +152,20 @@ def _run_action(program: Program, options: Namespace) -> int:
     request = read_request(options, action.request)
     session = program.session()
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
-    job = action.planned(Job(session, request, client, unattended=options.yes))
+    job = Job(session, request, client, unattended=options.yes)
+    can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
+    if not options.plan and (refused := action.objection(job)):
+        if not can_ask or job.unattended:
+            raise refused
+        if (overruled := _overruled(action, job, refused, console)) is None:
+            return STOPPED
+        job = overruled
+    job = action.planned(job)
     if job.plan is not None and action.plan_answer:
         if options.plan:
             return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
         if not options.json:
-            _show(action, job.plan, console)
-    can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
+            show(action, job.plan, console)
     if not _agreed(action, job, console, can_ask):
         console.print(text("not_done"))
         return STOPPED
@@ -165,7 +181,7 @@ def _hand_over(
 ) -> int:
     """Show what came out or, where there is an answer, print that as JSON; a complaint is part of it and decides the exit code."""
     if answer is None:
-        _show(action, report, console)
+        show(action, report, console)
     if complaint:
         _complain(complaint)
     if answer is not None:
@@ -181,18 +197,13 @@ def _told(error: PipelineError) -> dict[str, str]:
     return {"error": error.text(), "hint": error.cure()}
 
 
-def _show(action: Action[Any], record: object, console: Console) -> None:
-    """A plan or report as people read it, drawn by the module that the action's row names."""
-    views = importlib.import_module(row_named(action.name).view).VIEWS
-    console.print(views[type(record)](record))
-
-
 def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool) -> bool:
     """Whether the user says yes to what is long or cannot be undone; where nobody can be asked, only the latter needs `--yes`."""
-    if job.unattended or not ((action.long and job.plan is not None) or action.grave(job)):
+    careful = action.careful(job)
+    if job.unattended or not ((action.long and job.plan is not None) or action.grave(job) or careful):
         return True
     if can_ask:
-        return ask_yes(text("go_ahead"))
+        return ask_yes(text("go_ahead"), default=not careful)
     if action.grave(job):
         console.print(text("say_yes"))
     return not action.grave(job)
@@ -311,13 +322,20 @@ def client_menu(name: str, program: Program) -> int:
 def _from_menu(action: Action[Any], program: Program, client: Client | None) -> int:
     """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     console = program.console
-    job = ask_request(action, program.session(), client, console)
+    session = program.session()
+    first = Job(session, action.request.model_construct(**({"client": client.id} if client else {})), client)
+    refused = action.objection(first)
+    if refused and _overruled(action, first, refused, console) is None:
+        return DONE
+    job = ask_request(action, session, client, console)
     if job is None:
         return DONE
+    if refused and action.retry and (again := action.retry(job.request, refused)):
+        job = replace(job, request=again.request)
     job = action.planned(job)
     if job.plan is not None:
-        _show(action, job.plan, console)
-    if (job.plan is not None or action.grave(job)) and not ask_yes(text("go_ahead")):
+        show(action, job.plan, console)
+    if (job.plan is not None or action.grave(job)) and not ask_yes(text("go_ahead"), default=not action.careful(job)):
         console.print(text("not_done"))
         return DONE
     report = _perform_again(action, job, console)

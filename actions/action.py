@@ -59,6 +59,7 @@ class Retry:
 
     question: str
     request: Request
+    careful: bool = False  # whether a mere Enter says no
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class Action(Generic[Asked]):
     long: bool = False  # whether the command line asks too before it begins what it planned
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
+    careful: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it is asked for with No as the answer of a mere Enter
+    objection: Callable[[Job[Asked]], PipelineError | None] = lambda _job: None  # what speaks against it before anything is planned
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report

@@ -46,6 +46,7 @@ class Menu(Enum):
     PATH = "path"
     TEXT = "text"
     CHOICE = "choice"
+    TICK = "tick"  # several rows at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ class Ask:
     when: Callable[[Job[Any]], bool] | None = None  # whether the menu asks, after what was answered so far; None: it does
     offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
     suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited
+    show: Callable[[Job[Any]], object] | None = None  # what the action's view draws above the question
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
@@ -185,8 +187,10 @@ class Question:
         except ValidationError as error:
             raise ValueError(self._complaint(error)) from error
 
-    def answered(self, text: str) -> Any:
-        """The value of one line typed, or row taken, in the menu; raises ValueError."""
+    def answered(self, text: str | Sequence[str]) -> Any:
+        """The value of one line typed, or of one row or several taken, in the menu; raises ValueError."""
+        if not isinstance(text, str):
+            return self.read([word for row in text for word in (row.split() if self.ask.several else [row])])
         if not self.many:
             return self.read(text)
         apart = self.ask.several or not (self.ask.flag or self.required)

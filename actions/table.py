@@ -26,7 +26,7 @@ ROWS = (
     Row("generate", N_("Paint portraits"), "actions.portraits", "terminal.view_portraits"),
     Row("rejected", N_("Look at what was rejected"), "actions.faces", "terminal.view_faces", more=True),
     Row("accept", N_("Accept a picture by hand"), "actions.faces", "terminal.view_faces", more=True),
-    Row("who", N_("Point at the client's face"), "actions.faces", "terminal.view_faces", more=True),
+    Row("who", N_("Say which face is the client's"), "actions.who", "terminal.view_faces", more=True),
     Row("limits", N_("Move the limits of quality"), "actions.faces", "terminal.view_faces", more=True),
     Row("captions", N_("Read or change captions"), "actions.dataset", "terminal.view_dataset", more=True),
     Row("quarantine", N_("Take pictures out of training"), "actions.dataset", "terminal.view_dataset", more=True),

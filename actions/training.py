@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -60,7 +60,7 @@ class QueueFailed(PipelineError):
 class DatasetRefused(PipelineError):
     """Facts: reason, cure."""
 
-    message = N_("The dataset doctor says no-go: {reason}")
+    message = N_("Not ready to train: {reason}.")
     hint = N_("{cure} To train all the same, add --anyway.")
 
 
@@ -173,6 +173,16 @@ def plan_training(job: Job[TrainRequest]) -> PreparedTraining:
     )  # fmt: skip
 
 
+def no_go(job: Job[TrainRequest]) -> PipelineError | None:
+    """What the dataset doctor has against a training; nothing where there is no dataset yet, which the plan itself says."""
+    if job.request.anyway:
+        return None
+    examined = dataset_doctor.examine(job.who, job.settings)
+    if examined.verdict is not Readiness.NO_GO or not examined.reason or not examined.images:
+        return None
+    return DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
+
+
 def train(job: Job[TrainRequest]) -> Stage:
     """Train, unless the dataset doctor says no-go and nobody overrules it; unattended, it takes smaller plans by itself."""
     if job.request.consent:
@@ -180,11 +190,10 @@ def train(job: Job[TrainRequest]) -> Stage:
     if not has_consent(job.who, What.TRAINING):
         # Nobody ever said anything of the person's consent.
         yield Notice(NO_CONSENT, {"client": job.who.id})
-    examined = dataset_doctor.examine(job.who, job.settings)
-    if examined.verdict is Readiness.NO_GO and examined.reason and examined.images:
-        refused = DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
-        if not job.request.anyway:
-            raise refused
+    refused = no_go(replace(job, request=job.request.model_copy(update={"anyway": False})))
+    if refused and not job.request.anyway:
+        raise refused
+    if refused:
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
     return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_smaller_plans=job.unattended))
 
@@ -196,7 +205,7 @@ def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
         assert isinstance(cure, Cure)
         return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
-        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}))
+        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), careful=True)
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None
 
 
@@ -301,7 +310,7 @@ class CurvesAnswer(Answer):
 SETUP = Action("setup", SetupRequest, set_up, SetupAnswer.of, changes=False)
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
-    long=True, whole_gpu=True, retry=retry_training,
+    long=True, whole_gpu=True, retry=retry_training, objection=no_go,
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)

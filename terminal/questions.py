@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from actions.action import Action, Form
 from actions.request import Job, Menu, Question, Session, questions_of
+from actions.table import row_named
 from client_folder.client import Client
 from locales.language import N_, _
 
@@ -18,6 +20,7 @@ BACK, ALL = "<back>", "<all>"  # answers that no client can be named
 
 TEXT = {
     "keys": N_("(arrows or numbers, Enter; Esc: back)"),
+    "tick_keys": N_("(space ticks, Enter takes what is ticked, else this row; Esc: back)"),
     "back": N_("Back"),
     "yes_word": N_("Yes"),
     "no_word": N_("No"),
@@ -43,6 +46,8 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
         return replace(job, request=form.request(_fill_in(form)))
     for question in questions_of(kind):
         if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
+            if question.ask.show:
+                show(action, question.ask.show(job), console)
             given = _ask_question(question, job, console)
             if given is None:
                 return None
@@ -69,7 +74,13 @@ def _fill_in(form: Form) -> dict[str, str]:
         answers[chosen] = answers[chosen] if given is None else given
 
 
-def _ask_question(question: Question, job: Job[Any], console: Console) -> str | None:
+def show(action: Action[Any], record: object, console: Console) -> None:
+    """A plan, a report or what stands above a question, drawn by the module that the action's row names."""
+    views = importlib.import_module(row_named(action.name).view).VIEWS
+    console.print(views[type(record)](record))
+
+
+def _ask_question(question: Question, job: Job[Any], console: Console) -> str | list[str] | None:
     """What the user answers, perhaps nothing; None when the user went back, as an empty path does where one is needed."""
     ask = question.ask
     if ask.offer:
@@ -77,6 +88,8 @@ def _ask_question(question: Question, job: Job[Any], console: Console) -> str | 
         if not rows:
             console.print(text("nothing_to_choose"))
             return None
+        if ask.menu is Menu.TICK:
+            return tick(_(ask.help), rows) or None
         chosen = choose(_(ask.help), [*rows, (BACK, text("back"), "")])
         return None if chosen == BACK else chosen
     if question.switch:
@@ -109,14 +122,28 @@ def choose(question: str, choices: Sequence[tuple[str, str, str]], default: str 
     return BACK if answer is None else str(answer)
 
 
+def tick(question: str, choices: Sequence[tuple[str, str, str]]) -> list[str]:
+    """The values of the rows ticked or, where none is, of the row under the pointer; empty when the user went back."""
+    import questionary
+    from questionary.prompts.common import InquirerControl
+
+    rows = [questionary.Choice(label, value, disabled=why or None) for value, label, why in choices]
+    prompt = questionary.checkbox(question, rows, use_jk_keys=False, qmark="", pointer=">", instruction=text("tick_keys"))
+    controls = (window.content for window in prompt.application.layout.find_all_windows())
+    answer = _asked(prompt)
+    if answer is None:
+        return []
+    return answer or [str(one.get_pointed_at().value) for one in controls if isinstance(one, InquirerControl)]
+
+
 def _shortcuts(values: Sequence[str]) -> list[str | bool]:
     """1, 2, 3 ... and 0 for the row that leads back; beyond nine rows the arrows do."""
     return ["0" if value == BACK else str(row) if row < 10 else False for row, value in enumerate(values, 1)]
 
 
-def ask_yes(question: str) -> bool:
-    """Whether the user says yes."""
-    return choose(question, [("yes", text("yes_word"), ""), (BACK, text("no_word"), "")]) == "yes"
+def ask_yes(question: str, default: bool = True) -> bool:
+    """Whether the user says yes; `default` is what a mere Enter says."""
+    return choose(question, [("yes", text("yes_word"), ""), (BACK, text("no_word"), "")], "yes" if default else BACK) == "yes"
 
 
 def ask_text(question: str, default: str = "") -> str | None:
