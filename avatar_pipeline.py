@@ -99,7 +99,7 @@ def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
             again = action.retry(job.request, error) if action.retry else None
             if again is None:
                 raise
-            _complain(error)
+            _complain(error, again.cure)
             if not ask_yes(again.question, default=not again.careful):
                 raise Stopped from error
             job = action.planned(replace(job, request=again.request))
@@ -108,7 +108,7 @@ def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
 def _overruled(action: Action[Any], job: Job[Any], refused: PipelineError, console: Console) -> Job[Any] | None:
     """The job in spite of what speaks against it, where the user says so."""
     again = action.retry(job.request, refused) if action.retry else None
-    _complain(refused)
+    _complain(refused, again.cure if again else "")
     if again and ask_yes(again.question, default=not again.careful):
         return replace(job, request=again.request)
     console.print(text("not_done"))
@@ -234,8 +234,8 @@ def _reader_gone() -> int:
     return DONE
 
 
-def _complain(error: PipelineError) -> None:
-    Console(stderr=True, highlight=False).print(screens.failure(error))
+def _complain(error: PipelineError, cure: str = "") -> None:
+    Console(stderr=True, highlight=False).print(screens.failure(error, cure))
 
 
 def _failed(error: PipelineError, answering: bool) -> int:

@@ -56,7 +56,9 @@ from utils import Event, Notice, NotReady, PipelineError, TrainingTick, as_pipel
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")
 
-WHY_OTHERS = N_("Made-up people are drawn first; training sees them too, so that only the client's face goes with the client's name.")
+WHY_OTHERS = N_(
+    "Made-up people are drawn first; training sees them too, so that only the client's face goes with the client's name."
+)
 DATASET_CHANGED = N_("the dataset changed after the plan was made; make the plan again.")
 UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")

@@ -60,6 +60,7 @@ class Retry:
     question: str
     request: Request
     careful: bool = False  # whether a mere Enter says no
+    cure: str = ""  # what is said before the question in place of the failure's hint, where that speaks of the command line
 
 
 @dataclass(frozen=True, slots=True)

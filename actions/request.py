@@ -66,6 +66,7 @@ class Ask:
     offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
     suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited
     show: Callable[[Job[Any]], object] | None = None  # what the action's view draws above the question
+    first: int = 0  # rows that are offered at first, the others one list further; 0: all at once
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)

@@ -60,7 +60,7 @@ class QueueFailed(PipelineError):
 class DatasetRefused(PipelineError):
     """Facts: reason, cure."""
 
-    message = N_("Not ready to train: {reason}.")
+    message = N_("Not ready to train: {reason}")
     hint = N_("{cure} To train all the same, add --anyway.")
 
 
@@ -205,7 +205,7 @@ def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
         assert isinstance(cure, Cure)
         return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
-        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), careful=True)
+        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), True, str(error.facts["cure"]))
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None
 
 

@@ -24,6 +24,7 @@ from locales.language import N_, _
 from utils import shortened
 
 UNDO = "undo"  # instead of a face: as it was before
+FIRST = 7  # rows of its first list: more, and the faces above it leave a screen of 24 lines
 OFFERED = 60  # rows of the question at most: nobody reads more
 NAME_COLUMNS = 30  # of a row that names a picture and the place where it lies
 
@@ -46,12 +47,17 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """A row of the menu."""
+        """Which face it is, and where it lies."""
         name = shortened(self.names[0], NAME_COLUMNS)
         more = _(" and {count} more").format(count=len(self.names) - 1) if len(self.names) > 1 else ""
         where = _("face {number} of {of}").format(number=self.number, of=self.of) if self.of > 1 else ""
-        now = _("the client now") if self.chosen else ""
-        return ", ".join(part for part in (f"{name}{more}", where, self.place, now) if part)
+        return ", ".join(part for part in (f"{name}{more}", where, self.place) if part)
+
+    @property
+    def row(self) -> str:
+        """The same as a row of the menu: in how many pictures, and whether this is the client now."""
+        count = _("{count} pictures").format(count=len(self.names))
+        return (_("{count}, the client now").format(count=count) if self.chosen else count) + f": {self.label}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +109,19 @@ def _candidate(
 
 
 def _offered(job: Job[WhoRequest]) -> Sequence[tuple[str, str]]:
-    """The rows of the question: the people, the faces of group photos, and back to what was before."""
+    """The rows of the question: first the people whose faces are shown and back to what was before, then all other faces."""
     found = candidates(job)
     back = [(UNDO, _("<- as it was before"))] if found.undoable else []
-    people = [(one.value, f"{_photos(len(one.names))}: {one.label}") for one in found.people]
-    return [*people, *((one.value, one.label) for one in found.singles)][:OFFERED] + back
-
-
-def _photos(count: int) -> str:
-    return _("{count} pictures").format(count=count)
+    people = [(one.value, one.row) for one in found.people]
+    singles = [(one.value, one.row) for one in found.singles]
+    return [*people[: FIRST - len(back)], *back, *people[FIRST - len(back) :], *singles][:OFFERED]
 
 
 class WhoRequest(ClientRequest):
     """Which faces are the client's; `undo` goes back to what was before, `undo:FILE` takes back what was chosen in one picture."""
 
     faces: Annotated[
-        tuple[str, ...], Ask(_WHO_HELP, metavar="FILE:N", menu=Menu.CHOICE, offer=_offered, show=candidates)
+        tuple[str, ...], Ask(_WHO_HELP, metavar="FILE:N", menu=Menu.CHOICE, offer=_offered, show=candidates, first=FIRST)
     ]  # fmt: skip
 
 

@@ -27,6 +27,7 @@ TEXT = {
     "form_done": N_("Done: keep what stands here"),
     "form_skip": N_("Skip all of it"),
     "not_understood": N_("{answer} is not understood: {error}"),
+    "more_rows": N_("{count} more"),
     "nothing_to_choose": N_("There is nothing to choose from."),
 }
 
@@ -90,7 +91,11 @@ def _ask_question(question: Question, job: Job[Any], console: Console) -> str | 
             return None
         if ask.menu is Menu.TICK:
             return tick(_(ask.help), rows) or None
-        chosen = choose(_(ask.help), [*rows, (BACK, text("back"), "")])
+        first, rest = (rows[: ask.first], rows[ask.first :]) if ask.first else (rows, [])
+        more = [(ALL, text("more_rows").format(count=len(rest)), "")] if rest else []
+        chosen = choose(_(ask.help), [*first, *more, (BACK, text("back"), "")])
+        if chosen == ALL:
+            chosen = choose(_(ask.help), [*rest, (BACK, text("back"), "")])
         return None if chosen == BACK else chosen
     if question.switch:
         chosen = choose(_(ask.help), [("no", text("no_word"), ""), ("yes", text("yes_word"), "")])

@@ -246,9 +246,9 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     return Group("", rows)
 
 
-def failure(error: PipelineError) -> RenderableType:
+def failure(error: PipelineError, cure: str = "") -> RenderableType:
     """What happened and what to do."""
-    return Group(Text(error.text(), style="bold red"), Text(error.cure()))
+    return Group(Text(error.text(), style="bold red"), Text(cure or error.cure()))
 
 
 def table(title: Text | str = "", *columns: str) -> Table:

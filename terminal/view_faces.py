@@ -12,7 +12,7 @@ from rich.text import Text
 
 from actions.limits import LimitsMove, LimitsPlan, LimitsReport, Scope
 from actions.review import Rejected, Reviewed
-from actions.who import Candidates, WhoPlan
+from actions.who import FIRST, Candidates, WhoPlan
 from dataset.signs import Level
 from faces.crops import face_picture
 from faces.quality import WARNINGS
@@ -24,9 +24,7 @@ from utils import shortened
 if TYPE_CHECKING:
     from PIL import Image
 
-IN_A_ROW = 6  # faces side by side
-SHOWN = 12  # faces at most: two rows are what a screen of 24 lines holds
-ROW_COLUMNS = 76
+ROW_COLUMNS = 76  # of faces side by side
 FACE_COLUMNS = 24  # of the one face that is about to become the client's
 FEW = 4  # pictures named where the numbers say it already
 _LOOKS = {Level.NOTE: "", Level.WARNING: "yellow", Level.NO_GO: "bold red"}
@@ -87,16 +85,11 @@ def _candidates(found: Candidates) -> RenderableType:
     if not found.people:
         return Text(_("No face is good enough to tell who it is; point at one in a group photo."))
     said = _("These pictures show {count} people, whoever is in most of them first:").format(count=len(found.people))
-    rows = [
-        faces_in_a_row(
-            [face_picture(one.file, one.square) for one in found.people[at : at + IN_A_ROW]],
-            [str(number) for number in range(at + 1, min(at + IN_A_ROW, len(found.people)) + 1)],
-        )
-        for at in range(0, min(SHOWN, len(found.people)), IN_A_ROW)
-    ]
+    first = found.people[:FIRST]
+    row = faces_in_a_row([face_picture(one.file, one.square) for one in first], [str(at) for at in range(1, len(first) + 1)])
     chosen = [one for one in (*found.people, *found.singles) if one.chosen]
     now = _("The client now: {name}").format(name=chosen[0].label) if chosen else _("Nobody is the client yet.")
-    return Group(Text(said, style="bold"), *rows, OneLine(now))
+    return Group(Text(said, style="bold"), row, OneLine(now))
 
 
 def _who_plan(plan: WhoPlan) -> RenderableType:
@@ -110,13 +103,13 @@ def _who_plan(plan: WhoPlan) -> RenderableType:
         agree = _("{count} pictures agree on the client now; {others} of {pictures} show somebody else.")
         lines.append(Text(agree.format(count=now.references, others=now.others, pictures=pictures)))
     else:
-        lines.append(Text(_("Nobody knows now who the client is.")))
+        lines.append(Text(_("Nobody knows who the client is now.")))
     if then.references:
-        after = _("After it, {count} agree, and {others} of {pictures} show somebody else.")
+        after = _("Then {count} pictures agree on the client, and {others} of {pictures} show somebody else.")
         style = "yellow" if then.others > now.others else ""
         lines.append(Text(after.format(count=then.references, others=then.others, pictures=pictures), style=style))
     else:
-        lines.append(Text(_("After it, nobody knows who the client is."), style="yellow"))
+        lines.append(Text(_("Then nobody knows who the client is."), style="yellow"))
     lines += _named("+", plan.effect.gained) + _named("-", plan.effect.lost)
     accepted = _("{before} pictures are accepted now, {after} would be.").format(before=now.accepted, after=then.accepted)
     return Group(*lines, Text(accepted, style="bold"))
