@@ -10,7 +10,6 @@ the table in `actions`. This is the only module that prints or catches an error;
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import os
@@ -48,7 +47,7 @@ from machine.model_process import ModelProcess
 from terminal import screens
 from terminal.choice_list import BACK, Option
 from terminal.command_line import build_parser, read_request
-from terminal.questions import ask_path, ask_request, ask_text, ask_word, ask_yes, choose
+from terminal.questions import ask_path, ask_request, ask_text, ask_word, ask_yes, choose, show
 from terminal.watch import Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
@@ -129,10 +128,20 @@ def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
             again = action.retry(job.request, error) if action.retry else None
             if again is None:
                 raise
-            _complain(error)
+            _complain(error, again.cure)
             if not ask_yes(again.question, default=not again.grave):
                 raise Stopped from error
             job = action.planned(replace(job, request=again.request))
+
+
+def _overruled(action: Action[Any], job: Job[Any], refused: PipelineError, console: Console) -> Job[Any] | None:
+    """The job in spite of what speaks against it, where the user says so."""
+    again = action.retry(job.request, refused) if action.retry else None
+    _complain(refused, again.cure if again else "")
+    if again and ask_yes(again.question, default=not again.grave):
+        return replace(job, request=again.request)
+    console.print(text("not_done"))
+    return None
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
@@ -176,6 +185,10 @@ def _job_of(program: Program, action: Action[Any], options: Namespace, can_ask: 
     job: Job[Any] | None = Job(session, request, client, unattended=options.yes)
     if action.guided and can_ask and not (options.yes or options.plan) and request == action.request():
         job = ask_request(action, session, client, program.console)
+    if job and not options.plan and (refused := action.objection(job)):
+        if not can_ask or job.unattended:
+            raise refused
+        job = _overruled(action, job, refused, program.console)
     return action.planned(job) if job else None
 
 
@@ -193,7 +206,7 @@ def _run_action(program: Program, options: Namespace) -> int:
         if options.plan:
             return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
         if not options.json:
-            _show(action, job.plan, console)
+            show(action, job.plan, console)
     agreed = _agreed(action, job, console, can_ask)
     if action.otherwise and not (agreed and (can_ask or job.unattended)):
         job, agreed = action.otherwise(job), True
@@ -214,7 +227,7 @@ def _hand_over(
 ) -> int:
     """Show what came out or, where there is an answer, print that as JSON; a complaint is part of it and decides the exit code."""
     if answer is None:
-        _show(action, report, console)
+        show(action, report, console)
     if complaint:
         _complain(complaint)
     if answer is not None:
@@ -230,30 +243,22 @@ def _told(error: PipelineError) -> dict[str, str]:
     return {"error": error.text(), "hint": error.cure()}
 
 
-def _show(action: Action[Any], record: object, console: Console) -> None:
-    """A plan or report as people read it, drawn by the module that the action's row names."""
-    views = importlib.import_module(row_named(action.name).view).VIEWS
-    console.print(views[type(record)](record))
-
-
 def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool, *, of_menu: bool = False) -> bool:
-    """Whether the user says yes: in the menu to every plan, elsewhere to what is long or cannot be undone.
+    """Whether the user says yes: in the menu to every plan, elsewhere to what is long, moves much or cannot be undone.
 
-    Where nobody can be asked, only the latter needs `--yes`. Enter alone says yes to nothing grave.
+    Where nobody can be asked, only the last needs `--yes`. Enter alone says yes to nothing grave.
     """
-    grave, warning = action.grave(job), action.warning(job) if of_menu else ""
+    grave, careful = action.grave(job), action.careful(job)
     planned = job.plan is not None and (action.long or of_menu)
-    if job.unattended or action.harmless(job) or not (grave or warning or planned):
+    if job.unattended or action.harmless(job) or not (grave or careful or planned):
         return True
     if not can_ask:
         if grave:
             console.print(f"{text('cannot_ask')} {text('say_yes')}")
         return not grave
-    if warning:
-        console.print(warning, style="bold yellow")
     if names := action.typed(job):
         return ask_word(text("type_name").format(name=names[0]), names, console)
-    return ask_yes(text("go_ahead"), default=not (grave or warning))
+    return ask_yes(text("go_ahead"), default=not (grave or careful))
 
 
 def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False) -> int:
@@ -281,8 +286,8 @@ def _reader_gone() -> int:
     return DONE
 
 
-def _complain(error: PipelineError) -> None:
-    Console(stderr=True, highlight=False).print(screens.failure(error))
+def _complain(error: PipelineError, cure: str = "") -> None:
+    Console(stderr=True, highlight=False).print(screens.failure(error, cure))
 
 
 def _failed(error: PipelineError, answering: bool) -> int:
@@ -434,12 +439,19 @@ def _more_menu(question: str, client: Client, program: Program) -> None:
 def _from_menu(action: Action[Any], program: Program, client: Client | None) -> int:
     """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     console = program.console
-    job = ask_request(action, program.session(), client, console)
+    session = program.session()
+    first = Job(session, action.request.model_construct(**({"client": client.id} if client else {})), client)
+    refused = action.objection(first)
+    if refused and _overruled(action, first, refused, console) is None:
+        return DONE
+    job = ask_request(action, session, client, console)
     if job is None:
         return DONE
+    if refused and action.retry and (again := action.retry(job.request, refused)):
+        job = replace(job, request=again.request)
     job = action.planned(job)
     if job.plan is not None:
-        _show(action, job.plan, console)
+        show(action, job.plan, console)
     if instead := action.instead(job):
         others = [Option(name, _(row_named(name).label), about=_(row_named(name).about)) for name in instead]
         answer = choose(text("go_ahead"), [Option("yes", text("yes")), *others, Option(BACK, text("no"))], instead[0])

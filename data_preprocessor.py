@@ -18,8 +18,9 @@ from client_folder.client import Client
 from client_folder.reasons import Rejection
 from client_folder.records import Source
 from config import Settings
+from dataset.doctor import Examination, examine
 from dataset.files import edited_captions, keep_edited
-from dataset.findings import GOOD_NEWS, Finding, Readiness
+from dataset.findings import Finding, Readiness
 from dataset.held_back import hold_back
 from dataset.kohya_folders import (
     DatasetFolder,
@@ -142,15 +143,20 @@ class DatasetPlan:
 
 @dataclass(frozen=True, slots=True)
 class DatasetReport:
-    """What was built, and whether it is good enough to train with; `edited` captions are the user's own."""
+    """What was built, and what the dataset doctor says of it; `edited` captions are the user's own."""
 
     folders: tuple[DatasetFolder, ...]
     images: int
     share_real: float
     findings: tuple[Finding, ...]
-    verdict: Readiness
+    examination: Examination
     edited: int
     exam: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> Readiness:
+        """Whether it is good enough to train with: the doctor's word, and nobody else's."""
+        return self.examination.verdict
 
 
 def plan_dataset(client: Client, settings: Settings) -> DatasetPlan:
@@ -193,5 +199,5 @@ def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None
     remove_strays(client, entries)
     plan = _plan_of(client, choice, settings)
     kept = sum(entry.stem in edited for entry in entries)
-    verdict = Readiness.WARNINGS if any(finding.code not in GOOD_NEWS for finding in plan.findings) else Readiness.GO
-    return DatasetReport(plan.folders, plan.images, plan.share_real, plan.findings, verdict, kept, plan.exam)
+    found = examine(client, settings)
+    return DatasetReport(plan.folders, plan.images, plan.share_real, plan.findings, found, kept, plan.exam)

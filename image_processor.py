@@ -6,18 +6,20 @@ from that, from the limits and from who the client is: other limits only judge a
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from client_folder.client import Client
 from client_folder.lookup import read_detected_faces
-from client_folder.reasons import Rejection
-from client_folder.records import IdentityState, Picture, Verdict
+from client_folder.reasons import Reason, Rejection
+from client_folder.records import Decisions, IdentityState, Picture, Verdict
 from config import QualityControlConfig, Settings, client_limits
+from dataset.identities import find_others
+from dataset.signs import Symptom
 from faces.crops import Disk, write_sheets
 from faces.detector import Detector, MtcnnDetector
 from faces.examiner import Examiner
-from faces.identity import FaceRecogniser
+from faces.identity import FaceRecogniser, Identity
 from faces.process_run import can_be_read, detections_of, gather, join_analyses, judge, look_at, settle, tidy
 from faces.verdicts import method_of, rules_of
 from pictures.errors import NoPictures
@@ -43,6 +45,7 @@ class FaceReport:
     identity: IdentityState = IdentityState.NONE
     references: int = 0
     undecided: tuple[str, ...] = ()  # photos of several people among whom the client has to be pointed at
+    others: tuple[Symptom, ...] = ()  # what the dataset doctor will say of whom the accepted pictures show
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,53 @@ def plan_limits(client: Client, quality: QualityControlConfig, changed: QualityC
     return LimitsEffect(before, after, tuple(gained), tuple(lost), again)
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Whom a client's pictures show, by who the client is taken to be."""
+
+    references: int  # pictures that agree on the client; 0: nobody knows who that is
+    accepted: int
+    others: int  # photos refused, and MidJourney's pictures accepted, that show somebody else
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityEffect:
+    """What other decisions on who the client is would do, without looking at a picture again."""
+
+    now: Shown
+    then: Shown
+    pictures: int
+    gained: tuple[str, ...]  # by the names that the user knows them by: refused now, accepted then
+    lost: tuple[str, ...]  # accepted now, refused then
+
+
+def plan_identity(client: Client, quality: QualityControlConfig, decided: Decisions) -> IdentityEffect:
+    """The effect of other decisions on every picture that was looked at."""
+    seen = list(detections_of(client, client.pictures()))
+    names = {(picture.source, picture.file): picture.original for picture, _detected in seen}
+    now, identity_now = judge(client, seen, quality, client.decisions())
+    then, identity_then = judge(client, seen, quality, decided)
+    gained: list[str] = []
+    lost: list[str] = []
+    for before, after in zip(now, then, strict=True):
+        if bool(before.rejection) != bool(after.rejection):
+            (lost if after.rejection else gained).append(names[after.source, after.file])
+    return IdentityEffect(
+        _shown(now, identity_now, quality), _shown(then, identity_then, quality), len(seen), tuple(gained), tuple(lost)
+    )  # fmt: skip
+
+
+def _shown(faces: Sequence[Verdict], identity: Identity, quality: QualityControlConfig) -> Shown:
+    """Whom pictures show by these verdicts."""
+    others = 0
+    for face in faces:
+        if face.rejection:
+            others += face.rejection.reason is Reason.SOMEONE_ELSE
+        else:
+            others += face.distance is not None and face.distance > quality.max_distance
+    return Shown(identity.references, sum(face.rejection is None for face in faces), others)
+
+
 # --- the stage --------------------------------------------------------------------------------------------------------
 def process_faces(
     client: Client, settings: Settings, detector: Detector | None = None, recogniser: FaceRecogniser | None = None
@@ -123,4 +173,5 @@ def process_faces(
     accepted = tuple(face for face in judged.faces if face.rejection is None)
     rejected = tuple(face.rejection for face in judged.faces if face.rejection)
     undecided = tuple(rejection.source for rejection in rejected if rejection.reason == "several_faces")
-    return FaceReport(accepted, rejected, len(waiting), judged.identity, judged.references, undecided)
+    others = tuple(find_others(judged, accepted, quality))
+    return FaceReport(accepted, rejected, len(waiting), judged.identity, judged.references, undecided, others)

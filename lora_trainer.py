@@ -57,6 +57,9 @@ from utils import Event, Notice, NotReady, PipelineError, TrainingTick, as_pipel
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")
 
+WHY_OTHERS = N_(
+    "Made-up people are drawn first; training sees them too, so that only the client's face goes with the client's name."
+)
 DATASET_CHANGED = N_("the dataset changed after the plan was made; make the plan again.")
 UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")
@@ -183,6 +186,8 @@ def train(
             # It brings the drawing code along, which only this base needs.
             from embedded.drawing.regularisation import draw_regularisation
 
+            if not client.regularisation.exists():
+                yield Notice(WHY_OTHERS)
             yield from draw_regularisation(client.regularisation)
         begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans)
     # Samples came since the sheet was written, or a killed run could not write it.

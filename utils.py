@@ -325,6 +325,14 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+def shortened(name: str, columns: int) -> str:
+    """A name cut in the middle where it is longer: MidJourney's begin alike, and end in what tells them apart."""
+    if len(name) <= columns:
+        return name
+    end = (columns - 1) // 2
+    return f"{name[: columns - 1 - end]}…{name[-end:]}"
+
+
 def free_bytes(folder: Path) -> int:
     """The room on the disk of a folder, or where it is still to be made, of the first one above it."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free

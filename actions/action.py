@@ -72,6 +72,7 @@ class Retry:
     question: str
     request: Request
     grave: bool = False  # whether Enter alone says no
+    cure: str = ""  # what is said before the question in place of the failure's hint, where that speaks of the command line
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,8 @@ class Action(Generic[Asked]):
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
     typed: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # one of these words has to be typed instead of a yes
-    warning: Callable[[Job[Asked]], str] = lambda _job: ""  # what it moves, where that is much: the menu then offers No first
+    careful: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it is asked for, with No as the answer of a mere Enter
+    objection: Callable[[Job[Asked]], PipelineError | None] = lambda _job: None  # what speaks against it before anything is planned
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     # Names of actions that the menu offers beside going ahead with the plan.

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Self
 
 import data_preprocessor
 from actions import review
 from actions.action import Action, Answer, Rounded4, at_once
+from actions.doctor import what_helps
 from actions.request import Ask, ClientRequest, Job, Menu
 from dataset.findings import Finding, Readiness
 from dataset.kohya_folders import DatasetFolder
-from dataset.signs import Sign
-from locales.language import N_, _
+from locales.language import N_
 
 MANY = 2  # pictures taken out at once are not one that somebody looked at
 _QUARANTINE_HELP = N_("What to take out or put back (undo:NAME puts back):")
@@ -34,29 +33,13 @@ class CaptionsRequest(ClientRequest):
     ] = ""  # fmt: skip
 
 
-def _suspects(job: Job[QuarantineRequest]) -> Sequence[tuple[str, str]]:
-    """What the doctor would take out, and what is out already and can be put back."""
-    rows = []
-    for stems, sign, names in review.can_be_taken_out(job.who, job.settings):
-        label = f"{Sign(sign).label}: {names}" if sign else _("put back: {names}").format(names=names)
-        rows.append((" ".join(stems), label))
-    return rows
-
-
-def _many_go(job: Job[QuarantineRequest]) -> str:
-    """What is said before several pictures go at once; empty where one does, or some come back."""
-    going = [name for name in job.request.pictures if not name.startswith(review.UNDO)]
-    if len(going) < MANY:
-        return ""
-    left = sum(1 for _picture in job.who.training_data.glob("*/*.png")) - len(going)
-    sentence = N_("{count} pictures go out of training, {left} stay in it. They are kept, and the same list puts them back.")
-    return _(sentence).format(count=len(going), left=max(0, left))
-
-
 class QuarantineRequest(ClientRequest):
     """Which pictures are taken out of training, or put back."""
 
-    pictures: Annotated[tuple[str, ...], Ask(_QUARANTINE_HELP, menu=Menu.CHOICE, several=True, offer=_suspects)]
+    pictures: Annotated[
+        tuple[str, ...],
+        Ask(_QUARANTINE_HELP, menu=Menu.TICKS, several=True, offer=lambda job: review.can_be_taken_out(job.who, job.settings)),
+    ]
 
 
 # --- what is answered -------------------------------------------------------------------------------------------------
@@ -71,13 +54,14 @@ class DatasetPlanAnswer(Answer):
 
 
 class DatasetAnswer(Answer):
-    """What was built: folders as Kohya names them, and whether it is good enough to train with."""
+    """What was built: folders as Kohya names them, and whether it is good enough to train with; `reason` is the doctor's."""
 
     folders: tuple[str, ...]
     images: int
     repeats: dict[str, int]
     share_real: Rounded4
     verdict: Readiness
+    reason: str
     findings: tuple[Finding, ...]
 
     @classmethod
@@ -86,7 +70,8 @@ class DatasetAnswer(Answer):
         return cls(
             folders=tuple(folder.name for folder in report.folders), images=report.images,
             repeats={folder.name: folder.repeats for folder in report.folders}, share_real=report.share_real,
-            verdict=report.verdict, findings=report.findings,
+            verdict=report.verdict, reason=report.examination.reason.sentence if report.examination.reason else "",
+            findings=report.findings,
         )  # fmt: skip
 
 
@@ -113,6 +98,13 @@ class CaptionsAnswer(Answer):
         return cls(captions=tuple(rows), changed=report.changed)
 
 
+class QuarantinePlanAnswer(Answer):
+    """Pictures that would be taken out, and how many would remain."""
+
+    taken: tuple[str, ...]
+    remaining: int
+
+
 class QuarantineAnswer(Answer):
     """What is out of training now, and what was moved just now."""
 
@@ -125,15 +117,22 @@ class QuarantineAnswer(Answer):
 DATASET = Action(
     "dataset", ClientRequest, lambda job: data_preprocessor.prepare_dataset(job.who, job.settings), DatasetAnswer.of,
     plan=lambda job: data_preprocessor.plan_dataset(job.who, job.settings), plan_answer=DatasetPlanAnswer.of,
-    then=lambda _job, _report: ("doctor",),
+    then=lambda _job, report: what_helps(report.examination),
 )  # fmt: skip
 CAPTIONS = Action(
     "captions", CaptionsRequest, at_once(lambda job: review.captions(job.who, job.request.picture, job.request.text)),
     CaptionsAnswer.of,
 )  # fmt: skip
+
+
+def _takes_many(job: Job[QuarantineRequest]) -> bool:
+    return review.takes_many(job.who, job.request.pictures)
+
+
 QUARANTINE = Action(
     "quarantine", QuarantineRequest, at_once(lambda job: review.quarantine(job.who, job.request.pictures)), QuarantineAnswer.of,
-    warning=_many_go,
+    plan=lambda job: review.plan_quarantine(job.who, job.request.pictures), plan_answer=QuarantinePlanAnswer.of, plans=_takes_many,
+    careful=_takes_many, then=lambda _job, _report: ("quarantine",),
 )  # fmt: skip
 
 ACTIONS = (DATASET, CAPTIONS, QUARANTINE)

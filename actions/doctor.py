@@ -80,13 +80,14 @@ class NamedPicture(Answer):
 
 
 class FindingAnswer(Answer):
-    """What the doctor found, in the user's language; `quarantine` are the pictures that it would take out."""
+    """What the doctor found, in the user's language, `detail` with what was measured; `quarantine` it would take out."""
 
     code: Sign
     level: str
     pictures: tuple[NamedPicture, ...]
     reason: str
     remedy: str
+    detail: str
     measured: Rounded4
     limit: Rounded4
     quarantine: tuple[str, ...]
@@ -97,7 +98,7 @@ class FindingAnswer(Answer):
         return cls(
             code=found.sign, level=found.level.name.lower().replace("_", "-"),
             pictures=tuple(NamedPicture(picture=f"{stem}.png", source=names.get(stem, stem)) for stem in found.pictures),
-            reason=found.sentence, remedy=found.sign.remedy, measured=found.measured, limit=found.limit,
+            reason=found.sentence, remedy=found.sign.remedy, detail=found.detail, measured=found.measured, limit=found.limit,
             quarantine=tuple(f"{stem}.png" for stem in found.cure_by_removing),
         )  # fmt: skip
 
@@ -128,11 +129,16 @@ def answer(report: MachineReport | Examination) -> MachineAnswer | ExaminationAn
     return MachineAnswer.of(report) if isinstance(report, MachineReport) else ExaminationAnswer.of(report)
 
 
-def _quarantine_next(_job: Job[DoctorRequest], report: MachineReport | Examination) -> Sequence[str]:
-    if isinstance(report, MachineReport):
-        return ()
+def what_helps(report: Examination) -> tuple[str, ...]:
+    """The action that answers what was found: who the client is first, for without that nobody knows whom to take out."""
+    if any(symptom.sign in (Sign.SEVERAL_PEOPLE, Sign.SEVERAL_DRAWN) for symptom in report.symptoms):
+        return ("who",)
     return ("quarantine",) if any(symptom.cure_by_removing for symptom in report.symptoms) else ()
 
 
-DOCTOR = Action("doctor", DoctorRequest, _examine, answer, changes=False, then=_quarantine_next)
+def _next(_job: Job[DoctorRequest], report: MachineReport | Examination) -> Sequence[str]:
+    return () if isinstance(report, MachineReport) else what_helps(report)
+
+
+DOCTOR = Action("doctor", DoctorRequest, _examine, answer, changes=False, then=_next)
 ACTIONS = (DOCTOR,)

@@ -20,8 +20,7 @@ from utils import PipelineError
 _FACE_HELP = N_("this face is the client: file and number, counted from the left; may be given several times")
 _LIMITS_HELP = N_("NAME=VALUE, such as min_brightness=30; default:NAME takes it back; without one they are shown")
 _EVERYWHERE_HELP = N_("move the program's limits instead, for every client that has none of its own")
-_ACCEPT_HELP = N_("Picture to accept (undo:NAME takes it back):")
-_WHO_HELP = N_("Which face is the client? Counted from the left, numbered in rejected/:")
+_ACCEPT_HELP = N_("Pictures to accept (undo:NAME takes one back):")
 
 
 class NoFaceFound(PipelineError):
@@ -41,15 +40,7 @@ class ProcessRequest(ClientRequest):
 class AcceptRequest(ClientRequest):
     """Which refused pictures are accepted by hand, or not any more."""
 
-    pictures: Annotated[tuple[str, ...], Ask(_ACCEPT_HELP, menu=Menu.CHOICE, offer=lambda job: review.can_be_accepted(job.who))]
-
-
-class WhoRequest(ClientRequest):
-    """Which faces are the client's."""
-
-    faces: Annotated[
-        tuple[str, ...], Ask(_WHO_HELP, metavar="FILE:N", menu=Menu.CHOICE, offer=lambda job: review.can_be_pointed_at(job.who))
-    ]
+    pictures: Annotated[tuple[str, ...], Ask(_ACCEPT_HELP, menu=Menu.TICKS, offer=lambda job: review.can_be_accepted(job.who))]
 
 
 class LimitsRequest(ClientRequest):
@@ -66,7 +57,7 @@ def process(job: Job[ProcessRequest]) -> Stage:
 
 
 def _point_next(_job: Job[ProcessRequest], report: FaceReport) -> Sequence[str]:
-    return ("who",) if report.undecided and report.identity is not IdentityState.KNOWN else ()
+    return ("who",) if report.identity.unsure or (report.undecided and not report.identity.known) else ()
 
 
 def _nothing_accepted(report: FaceReport) -> PipelineError | None:
@@ -209,9 +200,9 @@ PROCESS = Action(
 )  # fmt: skip
 REJECTED = Action("rejected", ClientRequest, at_once(lambda job: review.rejected(job.who)), RejectedAnswer.of, changes=False)
 ACCEPT = Action(
-    "accept", AcceptRequest, lambda job: review.accept_pictures(job.who, job.settings, job.request.pictures), VerdictsAnswer.of
-)
-WHO = Action("who", WhoRequest, lambda job: review.point_and_process(job.who, job.settings, job.request.faces), VerdictsAnswer.of)
+    "accept", AcceptRequest, lambda job: review.accept_pictures(job.who, job.settings, job.request.pictures),
+    lambda report: VerdictsAnswer.of(report.faces), then=lambda _job, _report: ("accept",),
+)  # fmt: skip
 LIMITS = Action(
     "limits",
     LimitsRequest,
@@ -222,4 +213,4 @@ LIMITS = Action(
     form=lambda job: limits_form(job, LimitsRequest),
 )
 
-ACTIONS = (PROCESS, REJECTED, ACCEPT, WHO, LIMITS)
+ACTIONS = (PROCESS, REJECTED, ACCEPT, LIMITS)

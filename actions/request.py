@@ -69,6 +69,8 @@ class Ask:
     offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
     suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited, or the row the pointer begins on
     context: Callable[[Job[Any]], str] | None = None  # what has to be known before it is answered
+    show: Callable[[Job[Any]], object] | None = None  # what the action's view draws above the question
+    first: int = 0  # rows that are offered at first, the others one list further; 0: all at once
     new: bool = False  # of a path: it need not be there yet
     # The rest is for actions that the menu asks for on a form, all of it on one screen (`actions.form`).
     row: str = ""  # what its row is called; empty: it has none
@@ -211,8 +213,10 @@ class Question:
         except ValidationError as error:
             raise ValueError(self._complaint(error)) from error
 
-    def answered(self, text: str) -> Any:
-        """The value of one line typed, or row taken, in the menu; raises ValueError."""
+    def answered(self, text: str | Sequence[str]) -> Any:
+        """The value of one line typed, or of one row or several taken, in the menu; raises ValueError."""
+        if not isinstance(text, str):
+            return self.read([word for row in text for word in (row.split() if self.ask.several else [row])])
         if not self.many:
             return self.read(text)
         apart = self.ask.several or not (self.ask.flag or self.required)

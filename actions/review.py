@@ -10,20 +10,22 @@ from pathlib import Path
 
 from client_folder.client import Client
 from client_folder.errors import PictureMissing
-from client_folder.lookup import find_picture, names_of, read_detected_faces
+from client_folder.lookup import find_picture, find_pictures, names_of
 from client_folder.reasons import Reason, Rejection
-from client_folder.records import Source, Verdict
+from client_folder.records import Decisions, Verdict
 from config import Settings
 from dataset.doctor import find_removable
 from dataset.files import CaptionRow, edit_caption, list_captions
+from dataset.identities import MANY
 from dataset.quarantine import put_back, quarantined, take_out
-from faces.decisions import accept, point_at, withdraw
-from faces.verdicts import left_to_right
+from faces.decisions import accept, keep, point_at, withdraw
 from image_processor import FaceReport, process_faces
-from utils import Event
+from locales.language import _
+from utils import Event, shortened
 
 UNDO = "undo:"  # before a name: take the decision back
 OFFERED = 60  # rows of a question at most: nobody reads more
+NAME_COLUMNS = 34  # of a row for the name of a picture; MidJourney's run to two hundred letters
 Offer = list[tuple[str, str]]
 
 
@@ -34,6 +36,15 @@ class Rejected:
     reasons: tuple[tuple[Reason, tuple[Rejection, ...]], ...]
     by_hand: tuple[str, ...]
     accepted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """The verdicts after a decision, and which of them it changed."""
+
+    faces: FaceReport
+    accepted: tuple[str, ...]  # refused before, by the names that the user knows them by
+    refused: tuple[Rejection, ...]  # accepted before
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +80,21 @@ def rejected(client: Client) -> Rejected:
     return Rejected(tuple((reason, tuple(group)) for reason, group in ordered), by_hand, sum(bool(face.crop) for face in faces))
 
 
-def accept_pictures(client: Client, settings: Settings, names: Sequence[str]) -> Generator[Event, None, FaceReport]:
+def accept_pictures(client: Client, settings: Settings, names: Sequence[str]) -> Generator[Event, None, Reviewed]:
     """Accept pictures by hand, or take that back (`undo:NAME`), and judge anew."""
     accept(client, [name for name in names if not name.startswith(UNDO)])
     withdraw(client, [name.removeprefix(UNDO) for name in names if name.startswith(UNDO)])
-    return (yield from process_faces(client, settings))
+    return (yield from _judge_anew(client, settings))
+
+
+def _judge_anew(client: Client, settings: Settings) -> Generator[Event, None, Reviewed]:
+    """Judge by what was decided just now."""
+    before = {face.stem for face in client.faces() if face.crop}
+    report = yield from process_faces(client, settings)
+    names = names_of(client)
+    new = tuple(names.get(face.stem, face.file) for face in report.accepted if face.stem not in before)
+    gone = tuple(face.rejection for face in client.faces() if face.rejection and face.stem in before)
+    return Reviewed(report, new, gone)
 
 
 def can_be_accepted(client: Client) -> Offer:
@@ -81,8 +102,9 @@ def can_be_accepted(client: Client) -> Offer:
     names, faces = names_of(client), client.faces()
     refused = [(_place(client, face), face.rejection) for face in faces if face.rejection and face.square]
     undone = [(f"{UNDO}{_place(client, face)}", names.get(face.stem, face.file)) for face in faces if face.by_hand]
-    rows = [(place, f"{rejection.source}  ({rejection.reason.label})") for place, rejection in refused]
-    return [*rows, *((value, f"<- {name}") for value, name in undone)][:OFFERED]
+    rows = [(place, f"{shortened(item.source, NAME_COLUMNS)}  ({item.reason.label})") for place, item in refused]
+    back = _("take back: {name}")
+    return [*rows[:OFFERED], *((value, back.format(name=shortened(name, NAME_COLUMNS))) for value, name in undone)]
 
 
 def _place(client: Client, face: Verdict) -> str:
@@ -97,16 +119,10 @@ def point_and_process(client: Client, settings: Settings, words: Sequence[str]) 
     return (yield from process_faces(client, settings))
 
 
-def can_be_pointed_at(client: Client) -> Offer:
-    """Every face of the photos that show several people."""
-    rows: Offer = []
-    for picture in client.pictures():
-        look = read_detected_faces(client, picture) if picture.source is Source.REAL else None
-        faces = left_to_right(look) if look else []
-        if len(faces) > 1:
-            place = f"{client.raw(picture.source).name}/{picture.file}"
-            rows += [(f"{place}:{number}", f"{picture.original}: {number} / {len(faces)}") for number in range(1, len(faces) + 1)]
-    return rows[:OFFERED]
+def decide_and_process(client: Client, settings: Settings, decided: Decisions) -> Generator[Event, None, Reviewed]:
+    """Write decisions down, and judge anew."""
+    keep(client, decided)
+    return (yield from _judge_anew(client, settings))
 
 
 # --- captions ---------------------------------------------------------------------------------------------------------
@@ -124,7 +140,10 @@ def captions(client: Client, name: str, text: str) -> Captions:
 def can_be_edited(client: Client) -> Offer:
     """Every caption, under its picture's name."""
     names = names_of(client)
-    return [(row.picture, f"{names.get(row.picture, row.picture)}: {row.text}") for row in list_captions(client)]
+    return [
+        (row.picture, f"{shortened(names.get(row.picture, row.picture), NAME_COLUMNS)}: {row.text}")
+        for row in list_captions(client)
+    ]
 
 
 def caption_now(client: Client, stem: str) -> str:
@@ -133,6 +152,28 @@ def caption_now(client: Client, stem: str) -> str:
 
 
 # --- quarantine -------------------------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class QuarantinePlan:
+    """Pictures that would be taken out of training, by the names that the user knows them by, and how many would remain."""
+
+    taken: tuple[str, ...]
+    remaining: int
+
+
+def plan_quarantine(client: Client, names: Sequence[str]) -> QuarantinePlan:
+    """What taking these pictures out would leave; raises PictureMissing."""
+    crops = {Path(face.crop).stem for face in client.crops()}
+    pictures = find_pictures(client, [name for name in names if not name.startswith(UNDO)])
+    going = {picture.stem: picture.original for picture in pictures if picture.stem in crops}
+    return QuarantinePlan(tuple(going.values()), len(crops) - len(going))
+
+
+def takes_many(client: Client, names: Sequence[str]) -> bool:
+    """Whether so many pictures would go that nobody should do it by a mere Enter."""
+    plan = plan_quarantine(client, names)
+    return len(plan.taken) > MANY * (len(plan.taken) + plan.remaining)
+
+
 def quarantine(client: Client, names: Sequence[str]) -> Quarantined:
     """Take pictures out of training, or put them back (`undo:NAME`)."""
     taken = take_out(client, [name for name in names if not name.startswith(UNDO)])
@@ -140,11 +181,16 @@ def quarantine(client: Client, names: Sequence[str]) -> Quarantined:
     return Quarantined(tuple(record.picture for record in quarantined(client)), taken, returned)
 
 
-def can_be_taken_out(client: Client, settings: Settings) -> list[tuple[list[str], str, str]]:
-    """What the doctor would take out, a row a finding (pictures, sign, names), and then what can be put back."""
+def can_be_taken_out(client: Client, settings: Settings) -> Offer:
+    """What the doctor would take out, a row a finding, and then what can be put back; a value is names with blanks between them."""
     client = client.snapshot()
     known, rows = names_of(client), []
     for symptom in find_removable(client, settings):
-        names = ", ".join(known.get(stem, stem) for stem in symptom.cure_by_removing)
-        rows.append((list(symptom.cure_by_removing), symptom.sign.value, names))
-    return [*rows, *(([f"{UNDO}{record.stem}"], "", record.picture) for record in quarantined(client))]
+        stems = symptom.cure_by_removing
+        which = f": {shortened(known.get(stems[0], stems[0]), NAME_COLUMNS)}" if len(stems) == 1 else ""
+        rows.append((" ".join(stems), f"{symptom.sentence}{which}"))
+    out = quarantined(client)
+    if len(out) > 1:
+        rows.append((" ".join(f"{UNDO}{record.stem}" for record in out), _("put all {count} back").format(count=len(out))))
+    back = _("put back: {names}")
+    return [*rows, *((f"{UNDO}{one.stem}", back.format(names=shortened(one.picture, NAME_COLUMNS))) for one in out)]

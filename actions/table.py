@@ -71,9 +71,9 @@ ROWS = (
         "actions.faces", "terminal.view_faces", more=True,
     ),
     Row(
-        "who", N_("Point at the client's face"),
+        "who", N_("Say which face is the client's"),
         N_("Says which face is the client's where photos show several people. All pictures are judged anew by it."),
-        "actions.faces", "terminal.view_faces", more=True,
+        "actions.who", "terminal.view_faces", more=True,
     ),
     Row(
         "limits", N_("Move the limits of quality"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -44,7 +45,7 @@ class QueueFailed(PipelineError):
 class DatasetRefused(PipelineError):
     """Facts: reason, cure."""
 
-    message = N_("The dataset doctor says no-go: {reason}")
+    message = N_("Not ready to train: {reason}")
     hint = N_("{cure} To train all the same, add --anyway.")
 
 
@@ -79,6 +80,16 @@ class QueueRequest(Request):
 
 
 # --- plan and run -----------------------------------------------------------------------------------------------------
+def no_go(job: Job[TrainRequest]) -> PipelineError | None:
+    """What the dataset doctor has against a training; nothing where there is no dataset yet, which the plan itself says."""
+    if job.request.anyway:
+        return None
+    examined = dataset_doctor.examine(job.who, job.settings)
+    if examined.verdict is not Readiness.NO_GO or not examined.reason or not examined.images:
+        return None
+    return DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
+
+
 def train(job: Job[TrainRequest]) -> Stage:
     """Train, unless the dataset doctor says no-go and nobody overrules it; unattended, it takes smaller plans by itself."""
     if job.request.consent:
@@ -86,11 +97,10 @@ def train(job: Job[TrainRequest]) -> Stage:
     if not has_consent(job.who, What.TRAINING):
         # Nobody ever said anything of the person's consent.
         yield Notice(NO_CONSENT, {"client": job.who.id})
-    examined = dataset_doctor.examine(job.who, job.settings)
-    if examined.verdict is Readiness.NO_GO and examined.reason and examined.images:
-        refused = DatasetRefused(reason=examined.reason.sentence, cure=examined.reason.sign.remedy)
-        if not job.request.anyway:
-            raise refused
+    refused = no_go(replace(job, request=job.request.model_copy(update={"anyway": False})))
+    if refused and not job.request.anyway:
+        raise refused
+    if refused:
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
     return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_smaller_plans=job.unattended))
 
@@ -102,7 +112,7 @@ def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
         assert isinstance(cure, Cure)
         return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
-        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), grave=True)
+        return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), grave=True, cure=str(error.facts["cure"]))
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None
 
 
@@ -217,7 +227,7 @@ def _train_elsewhere(job: Job[TrainRequest]) -> tuple[str, ...]:
 # --- the actions ------------------------------------------------------------------------------------------------------
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
-    long=True, whole_gpu=True, retry=retry_training, form=train_form, instead=_train_elsewhere,
+    long=True, whole_gpu=True, retry=retry_training, form=train_form, instead=_train_elsewhere, objection=no_go,
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)

@@ -47,8 +47,20 @@ class IdentityState(Labelled):
     """Whether the references agree on who the client is; the label waits for their `count`."""
 
     KNOWN = "known", N_("The client is known by {count} photos.")
-    UNSURE = "unsure", N_("The photos show several people, none of them clearly most often: point at the client's face (who).")
+    DRAWN = "drawn", N_("No real photo shows who the client is; {count} MidJourney pictures do.")
+    UNSURE = "unsure", N_("The photos show several people.")
+    UNSURE_DRAWN = "unsure_drawn", N_("The MidJourney pictures show several people.")
     NONE = "none", N_("No photo of one person alone has passed: who is who cannot be told.")
+
+    @property
+    def known(self) -> bool:
+        """Whether it can be told who is the client and who is not."""
+        return self in (IdentityState.KNOWN, IdentityState.DRAWN)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether somebody has to say which of several people the client is."""
+        return self in (IdentityState.UNSURE, IdentityState.UNSURE_DRAWN)
 
 
 class Analysis(Record):
@@ -172,6 +184,7 @@ class Faces(Record):
     schema_: Literal[1] = Field(default=1, alias="schema")
     identity: IdentityState = IdentityState.NONE
     references: int = 0
+    people: int = 0  # whom the references show; 0 where an older version judged, or somebody said who the client is
     faces: tuple[Verdict, ...] = ()
 
 
@@ -183,3 +196,4 @@ class Decisions(Record):
     schema_: Literal[1] = Field(default=1, alias="schema")
     accepted: tuple[str, ...] = ()
     pointed: dict[str, tuple[int, int, int, int]] = {}  # the box of the client's face
+    pointed_before: dict[str, tuple[int, int, int, int]] | None = None  # what `who undo` goes back to; None: nothing to undo

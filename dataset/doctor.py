@@ -6,22 +6,24 @@ worst level is the verdict. What can be taken out is named in `cure_by_removing`
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median, pstdev
+from statistics import fmean, pstdev
 
 from client_folder.client import Client
 from client_folder.lookup import names_of, read_detected_faces
-from client_folder.records import Face, IdentityState, Source, Verdict
+from client_folder.records import Face, Source, Verdict
 from config import Settings, client_limits
 from dataset.captions import FACE_WORDS
 from dataset.files import pictures_of, read_caption
-from dataset.findings import FEW_PICTURES, SHARE_WARNING, Readiness
+from dataset.findings import FEW_PICTURES, SHARE_WARNING, FindingCode, Readiness
 from dataset.held_back import alike, recorded
-from dataset.kohya_folders import dataset_is_current
+from dataset.identities import MANY, find_others
+from dataset.kohya_folders import TooFewPictures, dataset_is_current, select_pictures
 from dataset.signs import Level, Sign, Symptom
 from utils import fold
 
@@ -35,7 +37,6 @@ LIGHT_SPREAD = 6.0  # standard deviation of the brightness of the face, in grey 
 BACKGROUND_SPREAD = 12.0  # mean distance of the colours around the face from their mean, in levels
 FRAMING_SPREAD = 0.02  # standard deviation of the face's share of the crop's side
 SPREAD_PICTURES = 6  # fewer have no spread worth a word
-MANY = 1 / 3  # of the pictures: from here on a finding is no exception but the rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +126,35 @@ def _symptoms(
     unknown = tuple(sample.stem for sample in samples if sample.face is None)
     if unknown:
         yield Symptom(Sign.UNKNOWN_PICTURES, Level.WARNING, unknown, len(unknown))
+    yield from _of_plan(client, settings)
+
+
+# What the plan of a dataset has to say that nothing above has said, at its level.
+_OF_PLAN = {
+    FindingCode.ENLARGED: (Sign.ENLARGED, Level.WARNING),
+    FindingCode.EXAM_ONE_SCENE: (Sign.EXAM_ONE_SCENE, Level.WARNING),
+    FindingCode.EXAM_TWINS: (Sign.EXAM_TWINS, Level.WARNING),
+    FindingCode.HELD_BACK: (Sign.HELD_BACK, Level.NOTE),
+}
+
+
+def _of_plan(client: Client, settings: Settings) -> Iterator[Symptom]:
+    """What is known when the pictures are chosen: enlarged crops, and photos kept back."""
+    with contextlib.suppress(TooFewPictures):
+        for finding in select_pictures(client, settings.distribution).findings(settings, client.state().limits):
+            if finding.code in _OF_PLAN:
+                sign, level = _OF_PLAN[finding.code]
+                yield Symptom(sign, level, measured=finding.measured, limit=finding.limit)
 
 
 def _of_pictures(
     client: Client, settings: Settings, samples: list[_Sample], groups: list[list[_Sample]], effective: int
 ) -> Iterator[Symptom]:
     """What is found in pictures one by one or side by side; all that taking pictures out would cure is among it."""
+    limits = client_limits(settings, client.state().limits)
+    yield from find_others(client.judged(), (sample.face for sample in samples if sample.face), limits)
     yield from _exam_leaks(client, samples, settings)
     yield from _sizes(samples, groups, effective, settings)
-    yield from _identities(client, samples, settings)
     yield from _second_faces(client, samples)
 
 
@@ -195,32 +216,6 @@ def _exam_leaks(client: Client, samples: list[_Sample], settings: Settings) -> I
 
 
 # --- who --------------------------------------------------------------------------------------------------------------
-def _identities(client: Client, samples: list[_Sample], settings: Settings) -> Iterator[Symptom]:
-    """Faces that are far from the client's references, photos and MidJourney's pictures apart."""
-    judged, limits = client.judged(), client_limits(settings, client.state().limits)
-    if judged.identity is not IdentityState.KNOWN:
-        level = Level.WARNING if judged.identity is IdentityState.UNSURE else Level.NOTE
-        yield Symptom(Sign.IDENTITY_UNKNOWN, level, measured=judged.references)
-        return
-    photos, drawn = _distances(samples, Source.REAL), _distances(samples, Source.MIDJOURNEY)
-    if stems := tuple(stem for stem, distance in photos if distance > limits.warn_distance):
-        worst = max(distance for _stem, distance in photos)
-        level = Level.NO_GO if len(stems) > MANY * len(photos) and worst > limits.max_distance else Level.WARNING
-        yield Symptom(Sign.IDENTITY_OUTLIERS, level, stems, worst, limits.warn_distance, cure_by_removing=stems)
-    overall = median(distance for _stem, distance in drawn) if drawn else 0.0
-    if overall > limits.warn_distance:
-        level = Level.NO_GO if overall > limits.max_distance else Level.WARNING
-        yield Symptom(Sign.DRIFT_OVERALL, level, measured=overall, limit=limits.warn_distance)
-    if stems := tuple(stem for stem, distance in drawn if distance > limits.max_distance):
-        worst = max(distance for _stem, distance in drawn)
-        yield Symptom(Sign.DRIFT, Level.WARNING, stems, worst, limits.max_distance, cure_by_removing=stems)
-
-
-def _distances(samples: Iterable[_Sample], source: Source) -> list[tuple[str, float]]:
-    faces = ((sample.stem, sample.face) for sample in samples if sample.face and sample.face.source is source)
-    return [(stem, face.distance) for stem, face in faces if face.distance is not None]
-
-
 def _second_faces(client: Client, samples: list[_Sample]) -> Iterator[Symptom]:
     """Crops in which somebody else's face can be seen."""
     pictures = {picture.stem: picture for picture in client.pictures()}

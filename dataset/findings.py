@@ -1,4 +1,4 @@
-"""What is worth knowing of a dataset before training, and whether it is worth a training's hours: the codes and their texts."""
+"""What is worth knowing of a dataset when it is planned, and the words for whether it is worth a training's hours."""
 
 from __future__ import annotations
 
@@ -35,17 +35,14 @@ class FindingCode(Labelled):
     # measured: pictures enlarged more than the limit, in times
     ENLARGED = "enlarged", N_("{measured:.0f} crops were enlarged more than {limit:.1f} times and are soft")
     # measured: photos in the exam, limit: scenes they make
-    HELD_BACK = "held_back", N_("{measured:.0f} photos of {limit:.0f} scenes are held back in exam, to measure the LoRA with")
+    HELD_BACK = "held_back", N_("{measured:.0f} photos of {limit:.0f} days or places are kept back to measure likeness with")
     # measured: photos that all belong to too few scenes to hold some back
     EXAM_ONE_SCENE = (
         "exam_one_scene",
-        N_("no photo is held back: all {measured:.0f} belong to too few scenes; add photos of other days"),
+        N_("no photo is kept back to measure likeness with: all {measured:.0f} are of too few days or places"),
     )
     # measured: pictures left out because they repeat a photo of the exam
-    EXAM_TWINS = "exam_twins", N_("{measured:.0f} pictures are left out: they nearly repeat a photo that is held back")
-
-
-GOOD_NEWS = frozenset({FindingCode.HELD_BACK})  # said, but nothing to worry about
+    EXAM_TWINS = "exam_twins", N_("{measured:.0f} pictures are left out: they nearly repeat a photo that is kept back")
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,11 +135,19 @@ def judge(
     return tuple(faces), identity
 
 
+def state_of(identity: Identity) -> IdentityState:
+    """What is known of the client, as records keep it."""
+    if identity.unsure:
+        return IdentityState.UNSURE_DRAWN if identity.drawn else IdentityState.UNSURE
+    if not identity.mean:
+        return IdentityState.NONE
+    return IdentityState.DRAWN if identity.drawn else IdentityState.KNOWN
+
+
 def gather(client: Client, originals: Iterable[Picture], quality: QualityControlConfig) -> Faces:
     """Write every verdict into one record and one table, in the order of the originals."""
     faces, identity = judge(client, list(detections_of(client, originals)), quality, client.decisions())
-    state = IdentityState.UNSURE if identity.unsure else IdentityState.KNOWN if identity.mean else IdentityState.NONE
-    judged = Faces(identity=state, references=identity.references, faces=faces)
+    judged = Faces(identity=state_of(identity), references=identity.references, people=identity.people, faces=faces)
     old = client.judged() if client.faces_file.exists() else None
     if judged != old:
         write_record(client.faces_file, judged)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Decisions, DetectedFaces, Face, Picture, Source, Verdict
 from config import QualityControlConfig, QualityLimits
-from faces.identity import Identity, identify
+from faces.identity import Identity, group, identify
 from faces.quality import QualityFailure, judge, warnings
 
-METHOD = 2  # raised whenever the same picture may be measured or judged otherwise, so that all are looked at again
+METHOD = 2  # raised whenever the same picture may be measured otherwise, so that all are looked at again
+JUDGING = 2  # raised whenever what was measured may be judged otherwise: then verdicts are made anew, and no picture is opened
 RIVAL = 4  # a face of less than a quarter of the largest one's area is no rival where only size can tell
 BACKGROUND = 16  # one of less than a sixteenth is somebody far behind, and leaves a photo one of a single person
 
@@ -36,7 +37,8 @@ def method_of(quality: QualityControlConfig) -> str:
 
 def rules_of(quality: QualityControlConfig, decisions: Decisions) -> str:
     """Twelve digits that change with all that a verdict depends on besides the pictures."""
-    return _digits(f"{METHOD} {quality.model_dump_json()} {decisions.model_dump_json()}")
+    decided = decisions.model_dump_json(exclude={"pointed_before"})
+    return _digits(f"{METHOD} {JUDGING} {quality.model_dump_json()} {decided}")
 
 
 def _digits(text: str) -> str:
@@ -64,21 +66,50 @@ def _alone(sure: Sequence[Face], share: int) -> bool:
 
 
 # --- who the client is ------------------------------------------------------------------------------------------------
-def identity_of(looks: Iterable[DetectedFaces], quality: QualityControlConfig, decisions: Decisions) -> Identity:
-    """The client, from photos that passed and show one person, and from the faces somebody pointed at."""
-    photos, pointed = [], []
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A face that is good enough to tell who it is, where it was seen, and whether nobody else counts in that picture."""
+
+    detected: DetectedFaces
+    face: Face
+    alone: bool
+
+
+def sightings(looks: Iterable[DetectedFaces], quality: QualityControlConfig, decisions: Decisions) -> list[Sighting]:
+    """The faces that can tell who the client is: those of real photos or, only where these have none, of MidJourney's pictures."""
+    found: dict[Source, list[Sighting]] = {source: [] for source in Source}
     for detected in looks:
         limits = quality.profile(detected.raw)
-        choice = _choose(detected, limits, Identity(), decisions)
-        if choice.face is None or not choice.face.identity:
-            continue
-        if detected.sha256 in decisions.pointed:
-            pointed.append(choice.face.identity)
-            continue
-        alone = detected.source is Source.REAL and _alone(people(detected.faces, limits), BACKGROUND)
-        if alone and (detected.sha256 in decisions.accepted or not judge(choice.face.measures, limits)):
-            photos.append(choice.face.identity)
-    return identify(photos, pointed, quality.max_distance)
+        sure = people(detected.faces, limits)
+        alone = bool(sure) and _alone(sure, BACKGROUND)
+        taken = alone and detected.sha256 in decisions.accepted
+        for face in sure[:1] if alone else sure:
+            if face.identity and (taken or not judge(face.measures, limits)):
+                found[detected.source].append(Sighting(detected, face, alone))
+    return found[Source.REAL] or found[Source.MIDJOURNEY]
+
+
+def people_in(seen: Sequence[Sighting]) -> list[list[Sighting]]:
+    """The same by person: whoever is in most pictures first, and of each the best face first."""
+    groups = [[seen[at] for at in places] for places in group([sighting.face.identity for sighting in seen])]
+    return [sorted(person, key=lambda one: (not one.alone, -one.face.measures.get("face_px", 0.0))) for person in groups]
+
+
+def identity_of(looks: Iterable[DetectedFaces], quality: QualityControlConfig, decisions: Decisions) -> Identity:
+    """The client, from pictures that passed and show one person, and from the faces somebody pointed at."""
+    looks = list(looks)
+    pointed = pointed_faces(looks, decisions)
+    seen = [sighting for sighting in sightings(looks, quality, decisions) if sighting.detected.sha256 not in decisions.pointed]
+    alone = [sighting.face.identity for sighting in seen if sighting.alone]
+    others = [sighting.face.identity for sighting in seen if not sighting.alone]
+    identity = identify(alone, [face.identity for face in pointed if face.identity], quality.max_distance, others)
+    drawn = not pointed and bool(seen) and seen[0].detected.source is Source.MIDJOURNEY
+    return replace(identity, drawn=drawn)
+
+
+def pointed_faces(looks: Iterable[DetectedFaces], decisions: Decisions) -> list[Face]:
+    """The faces that somebody said are the client."""
+    return [face for detected in looks for face in detected.faces if face.box == decisions.pointed.get(detected.sha256)]
 
 
 # --- one picture ------------------------------------------------------------------------------------------------------

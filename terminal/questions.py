@@ -5,6 +5,7 @@ Before each question, keys that were pressed while there was none are forgotten:
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -16,6 +17,7 @@ from rich.console import Console
 from actions.action import Action
 from actions.recent import last_folder, remember_folder
 from actions.request import Job, Menu, Question, Session, questions_of, read_path
+from actions.table import row_named
 from client_folder.client import Client
 from locales.language import N_, _
 from terminal.choice_list import BACK, LOOKS, ChoiceList, Option, application, listed
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from prompt_toolkit import Application
     from prompt_toolkit.formatted_text import StyleAndTextTuples
 
+ALL = "<all>"  # an answer that no row has
 ESCAPE_SECONDS = 0.05  # Esc is a key of its own here: do not wait half a second for an arrow's rest
 Given = TypeVar("Given")
 
@@ -35,6 +38,7 @@ TEXT = {
     "keys_line": N_("Esc: back"),
     "keys_path": N_("Tab completes, Esc: back"),
     "not_understood": N_("{answer} is not understood: {error}"),
+    "more_rows": N_("{count} more"),
     "nothing_to_choose": N_("There is nothing to choose from."),
     "other_word": N_('To go ahead, type "{word}"; Esc leads back.'),
 }
@@ -60,6 +64,8 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
         return replace(job, request=request) if request is not None else None
     for question in questions_of(kind):
         if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
+            if question.ask.show:
+                show(action, question.ask.show(job), console)
             given = _ask_until_understood(question, job, console)
             if given is None:
                 return None
@@ -81,10 +87,16 @@ def _ask_until_understood(question: Question, job: Job[Any], console: Console) -
             return {question.name: question.answered(given)} if given else {}
         except ValueError as error:
             console.print(text("not_understood").format(answer=given, error=error))
-            before = given
+            before = given if isinstance(given, str) else ""
 
 
-def _ask_question(question: Question, job: Job[Any], console: Console, before: str) -> str | None:
+def show(action: Action[Any], record: object, console: Console) -> None:
+    """A plan, a report or what stands above a question, drawn by the module that the action's row names."""
+    views = importlib.import_module(row_named(action.name).view).VIEWS
+    console.print(views[type(record)](record))
+
+
+def _ask_question(question: Question, job: Job[Any], console: Console, before: str) -> str | list[str] | None:
     """What the user answers, perhaps nothing; None when the user went back. `before` is what was typed and not understood."""
     ask = question.ask
     if ask.menu is Menu.PATH:
@@ -101,12 +113,14 @@ def _ask_question(question: Question, job: Job[Any], console: Console, before: s
         console.print(text("nothing_to_choose"))
         return None
     if ask.menu is Menu.TICKS:
-        ticked = tick(_(ask.help), rows)
-        return None if ticked is None else " ".join(ticked)
-    default = ("yes" if question.default else "no") if question.switch else question.default
-    chosen = choose(
-        _(ask.help), [*rows, Option(BACK, text("back"))] if ask.offer else rows, ask.suggest(job) if ask.suggest else default
-    )
+        return tick(_(ask.help), rows, needed=question.required)
+    default = ask.suggest(job) if ask.suggest else ("yes" if question.default else "no") if question.switch else question.default
+    back = [Option(BACK, text("back"))] if ask.offer else []
+    rest = rows[ask.first :] if ask.first else ()
+    more = [Option(ALL, text("more_rows").format(count=len(rest)))] if rest else []
+    chosen = choose(_(ask.help), [*(rows[: ask.first] if rest else rows), *more, *back], default)
+    if chosen == ALL:
+        chosen = choose(_(ask.help), [*rest, *back])
     return None if chosen == BACK else chosen
 
 
@@ -135,11 +149,17 @@ def choose(question: str, choices: Sequence[Sequence[str]], default: str | None 
     return answer if isinstance(answer, str) else BACK
 
 
-def tick(question: str, choices: Sequence[Sequence[str]]) -> tuple[str, ...] | None:
-    """The values of the rows ticked, in the order in which they were; None when the user went back."""
-    prompt = application(ChoiceList(question, listed(choices), None, several=True))
+def tick(question: str, choices: Sequence[Sequence[str]], *, needed: bool) -> list[str] | None:
+    """The values of the rows ticked, in the order in which they were; None when the user went back.
+
+    Where one is `needed` and none is ticked, the row under the pointer is taken.
+    """
+    rows = ChoiceList(question, listed(choices), None, several=True)
+    prompt = application(rows)
     answer = _ask(prompt, prompt.run)
-    return None if answer is None else tuple(answer)
+    if needed and answer == [] and rows.pointed:
+        return [rows.pointed.value]
+    return None if answer is None else list(answer)
 
 
 def ask_yes(question: str, default: bool = True) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rich import box
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -23,11 +23,12 @@ from locales.language import N_, _, ngettext
 from machine.base_models import PRACTICE_NOTE
 from machine.gpu import GPUState
 from terminal.choice_list import Option
-from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
+from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick, shortened
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
 _NAMES_ITS_STEPS = frozenset({"trainer"})  # stages whose pieces take minutes, and are worth naming
+NAME_COLUMNS = 30  # of a line for the name of a picture
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
@@ -279,9 +280,9 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     return Group("", rows)
 
 
-def failure(error: PipelineError) -> RenderableType:
+def failure(error: PipelineError, cure: str = "") -> RenderableType:
     """What happened and what to do."""
-    return Group(Text(error.text(), style="bold red"), Text(error.cure()))
+    return Group(Text(error.text(), style="bold red"), Text(cure or error.cure()))
 
 
 def table(title: Text | str = "", *columns: str) -> Table:
@@ -303,12 +304,29 @@ def practice_lines(practice: bool) -> list[RenderableType]:
     return [Text(_(PRACTICE_NOTE), style="bold yellow")] if practice else []
 
 
-def refusals(refused: Iterable[Rejection]) -> list[RenderableType]:
+class OneLine:
+    """A line that a terminal shows as one, cut at its edge; a file or a pipe gets all of it."""
+
+    def __init__(self, line: str, style: str = "") -> None:
+        self._text = Text(printable(line), style=style)
+
+    def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
+        """The line as rich draws it."""
+        self._text.no_wrap, self._text.overflow = console.is_terminal, "ellipsis" if console.is_terminal else "fold"
+        yield self._text
+
+
+def refusal(item: Rejection, sign: str = " ") -> RenderableType:
+    """A refused picture and why, on one line."""
+    return OneLine(f"{sign} {shortened(item.source, NAME_COLUMNS)}: {item.sentence}")
+
+
+def refusals(refused: Iterable[Rejection], rows: int = ROWS) -> list[RenderableType]:
     """A line a refused picture; where there are too many for a screen, the rest counted by reason."""
     refused = list(refused)
-    lines: list[RenderableType] = [Text(printable(f"  {item.source}: {item.sentence}")) for item in refused[:ROWS]]
-    if len(refused) > ROWS:
-        counts = Counter(item.reason for item in refused)
+    lines: list[RenderableType] = [refusal(item) for item in refused[:rows]]
+    if len(refused) > rows:
+        counts = Counter(item.reason for item in refused[rows:])
         summary = ", ".join(f"{reason.label} {count}" for reason, count in counts.most_common())
-        lines.append(Text(_("  ... and {more} more: {summary}").format(more=len(refused) - ROWS, summary=summary)))
+        lines.append(OneLine(_("  ... and {more} more: {summary}").format(more=len(refused) - rows, summary=summary)))
     return lines

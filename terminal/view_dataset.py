@@ -5,17 +5,19 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actions.review import Captions, Quarantined
+from actions.review import Captions, Quarantined, QuarantinePlan
 from data_preprocessor import DatasetPlan, DatasetReport
 from dataset.doctor import Examination
 from dataset.signs import Level
 from locales.language import _
-from terminal.screens import Views, table
+from terminal.screens import NAME_COLUMNS, ROWS, OneLine, Views, table
+from utils import shortened
+
+FEW = 4  # pictures named of a finding
 
 
 def _dataset(report: DatasetReport) -> RenderableType:
-    findings = [Text(f"  {finding.sentence}") for finding in report.findings]
-    return Group(_balance(report), *findings, Text(report.verdict.label, style="bold"))
+    return Group(_balance(report), _examination(report.examination))
 
 
 def _balance(record: DatasetPlan | DatasetReport) -> RenderableType:
@@ -33,11 +35,14 @@ def _examination(report: Examination) -> RenderableType:
     for symptom in symptoms:
         sign, style = {Level.NOTE: ("·", "dim"), Level.WARNING: ("!", "yellow"), Level.NO_GO: ("✗", "bold red")}[symptom.level]
         lines.append(Text(f"{sign} {symptom.sentence}", style=style))
-        names = [report.names.get(stem, stem) for stem in symptom.pictures]
+        names = [shortened(report.names.get(stem, stem), NAME_COLUMNS) for stem in symptom.pictures]
         if names:
-            more = _(" and {more} more").format(more=len(names) - 4) if len(names) > 4 else ""
-            lines.append(Text(f"    {', '.join(names[:4])}{more}"))
-        lines.append(Text(f"    -> {symptom.sign.remedy}", style="cyan"))
+            more = _(" and {more} more").format(more=len(names) - FEW) if len(names) > FEW else ""
+            lines.append(Text(f"    {', '.join(names[:FEW])}{more}"))
+        if symptom.detail:
+            lines.append(Text(f"    {symptom.detail}", style="dim"))
+        if symptom.sign.remedy:
+            lines.append(Text(f"    -> {symptom.sign.remedy}", style="cyan"))
     counts = _("{images} pictures, {effective} really different; {share:.1%} of what is seen is real.").format(
         images=report.images, effective=report.effective, share=report.share_real
     )
@@ -45,7 +50,7 @@ def _examination(report: Examination) -> RenderableType:
         pose=report.spread.pose, light=report.spread.light, background=report.spread.background, framing=report.spread.framing
     )
     verdict = report.verdict.label + (f": {report.reason.sentence}" if report.reason else "")
-    return Group(Text(counts), Text(spread), *lines, Text(verdict, style="bold"))
+    return Group(Text(counts), Text(spread, style="dim"), *lines, Text(verdict, style="bold"))
 
 
 def _captions(report: Captions) -> RenderableType:
@@ -53,14 +58,25 @@ def _captions(report: Captions) -> RenderableType:
         return Text(_("There is no caption yet: build the dataset."))
     rows = table("", _("picture"), _("caption"))
     for row in report.rows:
-        rows.add_row(report.names.get(row.picture, row.picture) + (" *" if row.edited else ""), row.text)
+        rows.add_row(shortened(report.names.get(row.picture, row.picture), NAME_COLUMNS) + (" *" if row.edited else ""), row.text)
     return Group(rows, Text(_("* written by you; it stays when the dataset is built again.")))
+
+
+def _quarantine_plan(plan: QuarantinePlan) -> RenderableType:
+    """What would go, and what would remain: told before many pictures are taken out at once."""
+    lines: list[RenderableType] = [OneLine(f"  - {shortened(name, NAME_COLUMNS)}") for name in plan.taken[:ROWS]]
+    if len(plan.taken) > ROWS:
+        lines.append(Text(_("  ... and {more} more").format(more=len(plan.taken) - ROWS)))
+    said = _("{taken} pictures would be taken out of training, {remaining} would remain. They can be put back.")
+    return Group(*lines, Text(said.format(taken=len(plan.taken), remaining=plan.remaining), style="bold yellow"))
 
 
 def _quarantined(report: Quarantined) -> RenderableType:
     moved = _("{taken} taken out of training, {returned} put back.").format(taken=len(report.taken), returned=len(report.returned))
-    listed = _("In quarantine: {names}").format(names=", ".join(report.pictures) or "-")
-    return Group(Text(moved, style="bold"), Text(listed))
+    names = [shortened(name, NAME_COLUMNS) for name in report.pictures[:FEW]]
+    more = _(" and {more} more").format(more=len(report.pictures) - FEW) if len(report.pictures) > FEW else ""
+    listed = _("In quarantine: {names}").format(names=(", ".join(names) or "-") + more)
+    return Group(Text(listed), Text(moved, style="bold"))
 
 
 VIEWS: Views = {
@@ -68,5 +84,6 @@ VIEWS: Views = {
     DatasetReport: _dataset,
     Examination: _examination,
     Captions: _captions,
+    QuarantinePlan: _quarantine_plan,
     Quarantined: _quarantined,
 }

@@ -1,18 +1,33 @@
-"""How verdicts on faces look: what was accepted and refused, and what other limits would do."""
+"""How verdicts on faces look: what was accepted and refused, who the client is, and what other limits would do."""
 
 from __future__ import annotations
 
+import importlib.util
 from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actions.limits import LimitsMove, LimitsPlan, LimitsReport, Scope
-from actions.review import Rejected
+from actions.review import Rejected, Reviewed
+from actions.who import FIRST, Candidates, WhoPlan
+from dataset.signs import Level
+from faces.crops import face_picture
 from faces.quality import WARNINGS
 from image_processor import FaceReport, ProcessPlan
 from locales.language import _
-from terminal.screens import ROWS, Views, refusals, table
+from terminal.screens import NAME_COLUMNS, ROWS, OneLine, Views, refusal, refusals, table
+from utils import shortened
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+ROW_COLUMNS = 76  # of faces side by side
+FACE_COLUMNS = 24  # of the one face that is about to become the client's
+FEW = 4  # pictures named where the numbers say it already
+_LOOKS = {Level.NOTE: "", Level.WARNING: "yellow", Level.NO_GO: "bold red"}
 
 
 def _process_plan(plan: ProcessPlan) -> RenderableType:
@@ -20,25 +35,112 @@ def _process_plan(plan: ProcessPlan) -> RenderableType:
 
 
 def _faces(report: FaceReport) -> RenderableType:
+    """The refused, what is to be said of the accepted, and last how many there are of each."""
+    return Group(*refusals(report.rejected), *_told(report), _look(), _counts(report))
+
+
+def _counts(report: FaceReport) -> RenderableType:
     counts = _("{accepted} accepted, {rejected} rejected").format(accepted=len(report.accepted), rejected=len(report.rejected))
-    told = [Text(report.identity.label.format(count=report.references))]
-    near = Counter(name for face in report.accepted for name in face.warnings)
+    return Text(counts, style="bold")
+
+
+def _look() -> RenderableType:
+    return Text(_("Look at them: contact_sheet.png in processed and in rejected."))
+
+
+def _told(report: FaceReport) -> list[RenderableType]:
+    """Who the client is, whom the pictures show, and what came near a limit."""
+    told: list[RenderableType] = []
+    if report.identity.known:
+        told.append(Text(report.identity.label.format(count=report.references)))
+    told += [Text(symptom.sentence[:1].upper() + symptom.sentence[1:], style=_LOOKS[symptom.level]) for symptom in report.others]
+    strangers = {stem for symptom in report.others for stem in symptom.pictures}
+    near = Counter(
+        name for face in report.accepted for name in face.warnings if name != "warn_distance" or face.stem not in strangers
+    )
     if near:
         listed = ", ".join(f"{_(WARNINGS[name])} {count}" for name, count in near.most_common())
         told.append(Text(_("Accepted with a warning: {listed}").format(listed=listed)))
     if others := sum(face.bystanders > 0 for face in report.accepted):
         told.append(Text(_("Other people stand in {count} accepted pictures.").format(count=others)))
-    look = _("Look at them: contact_sheet.png in processed and in rejected.")
-    return Group(Text(counts, style="bold"), *refusals(report.rejected), *told, Text(look))
+    return told
 
 
+def _reviewed(report: Reviewed) -> RenderableType:
+    """What a decision changed, and how things stand."""
+    lines: list[RenderableType] = []
+    for name in report.accepted[:ROWS]:
+        lines.append(OneLine(_("{name} is accepted now").format(name=shortened(name, NAME_COLUMNS)), style="green"))
+    if len(report.accepted) > ROWS:
+        lines.append(Text(_("  ... and {more} more").format(more=len(report.accepted) - ROWS)))
+    lines += refusals(report.refused)
+    if not lines:
+        lines.append(Text(_("No picture was accepted or refused anew.")))
+    return Group(*lines, *_told(report.faces), _counts(report.faces))
+
+
+# --- who the client is ------------------------------------------------------------------------------------------------
+def _candidates(found: Candidates) -> RenderableType:
+    """The people to choose from, a face of each, as many as a screen has room for."""
+    if not found.people:
+        return Text(_("No face is good enough to tell who it is; point at one in a group photo."))
+    said = _("These pictures show {count} people, whoever is in most of them first:").format(count=len(found.people))
+    first = found.people[:FIRST]
+    row = faces_in_a_row([face_picture(one.file, one.square) for one in first], [str(at) for at in range(1, len(first) + 1)])
+    chosen = [one for one in (*found.people, *found.singles) if one.chosen]
+    now = _("The client now: {name}").format(name=chosen[0].label) if chosen else _("Nobody is the client yet.")
+    return Group(Text(said, style="bold"), row, OneLine(now))
+
+
+def _who_plan(plan: WhoPlan) -> RenderableType:
+    """The face, and what would follow."""
+    now, then, pictures = plan.effect.now, plan.effect.then, plan.effect.pictures
+    lines: list[RenderableType] = []
+    for face in plan.faces:
+        lines.append(faces_in_a_row([face_picture(face.file, face.square)], [""], FACE_COLUMNS))
+        lines.append(Text(_("This face would be the client's: {name}").format(name=face.label), style="bold"))
+    if now.references:
+        agree = _("{count} pictures agree on the client now; {others} of {pictures} show somebody else.")
+        lines.append(Text(agree.format(count=now.references, others=now.others, pictures=pictures)))
+    else:
+        lines.append(Text(_("Nobody knows who the client is now.")))
+    if then.references:
+        after = _("Then {count} pictures agree on the client, and {others} of {pictures} show somebody else.")
+        style = "yellow" if then.others > now.others else ""
+        lines.append(Text(after.format(count=then.references, others=then.others, pictures=pictures), style=style))
+    else:
+        lines.append(Text(_("Then nobody knows who the client is."), style="yellow"))
+    lines += _named("+", plan.effect.gained) + _named("-", plan.effect.lost)
+    accepted = _("{before} pictures are accepted now, {after} would be.").format(before=now.accepted, after=then.accepted)
+    return Group(*lines, Text(accepted, style="bold"))
+
+
+def _named(sign: str, names: Sequence[str]) -> list[RenderableType]:
+    """Pictures by name, a few of them."""
+    lines: list[RenderableType] = [OneLine(f"  {sign} {shortened(name, NAME_COLUMNS)}") for name in names[:FEW]]
+    if len(names) > FEW:
+        lines.append(Text(_("  ... and {more} more").format(more=len(names) - FEW)))
+    return lines
+
+
+def faces_in_a_row(images: Sequence[Image.Image | None], captions: Sequence[str], columns: int = ROW_COLUMNS) -> RenderableType:
+    """Faces side by side, each with a word under it, where the terminal can show pictures; else nothing."""
+    if importlib.util.find_spec("terminal.picture") is None:
+        return Group()
+    drawn: RenderableType = importlib.import_module("terminal.picture").pictures(
+        [image for image in images if image], columns, [caption for image, caption in zip(images, captions, strict=True) if image]
+    )
+    return drawn
+
+
+# --- the rejected, the limits -----------------------------------------------------------------------------------------
 def _rejected(report: Rejected) -> RenderableType:
     """The refused by reason, each reason with its cure."""
     lines: list[RenderableType] = []
     shown = max(1, ROWS // max(1, len(report.reasons)))
     for reason, group in report.reasons:
         lines.append(Text(f"{reason.label}: {len(group)}", style="bold"))
-        lines += [Text(f"  {refused.source}: {refused.sentence}") for refused in group[:shown]]
+        lines += [refusal(refused) for refused in group[:shown]]
         if len(group) > shown:
             lines.append(Text(_("  ... and {more} more").format(more=len(group) - shown)))
         lines.append(Text(f"  -> {reason.cure}", style="cyan"))
@@ -55,8 +157,8 @@ def _limits(plan: LimitsPlan) -> RenderableType:
         return Group(*_limits_table(plan.move), Text(_("No limit changes.")))
     effect = plan.effect
     numbers = _("{before} pictures are accepted now, {after} would be.").format(before=effect.before, after=effect.after)
-    gained = [Text(f"  + {refused.source}: {refused.sentence}") for refused in effect.gained[:ROWS]]
-    lost = [Text(f"  - {refused.source}: {refused.sentence}") for refused in effect.lost[:ROWS]]
+    gained = [refusal(refused, "  +") for refused in effect.gained[:ROWS]]
+    lost = [refusal(refused, "  -") for refused in effect.lost[:ROWS]]
     again = [
         Text(_("Every picture is looked at again, for the squares change; the numbers are of the old ones."))
     ] * effect.looks_again
@@ -97,6 +199,9 @@ VIEWS: Views = {
     ProcessPlan: _process_plan,
     FaceReport: _faces,
     Rejected: _rejected,
+    Reviewed: _reviewed,
+    Candidates: _candidates,
+    WhoPlan: _who_plan,
     LimitsPlan: _limits,
     LimitsReport: _limits_moved,
 }

@@ -272,9 +272,9 @@ def test_not_to_be_asked_overrules_no_doctor(ready, tmp_path):
     words = ("train", "--client", "ana", "--base", "sdxl", "--gpu", "RTX 3060 12GB", "--yes")
     told, code = answer(tmp_path, *words)
     assert code == FAILED
-    assert "The dataset doctor says no-go" in told["error"]
+    assert "Not ready to train" in told["error"]
     assert "--anyway" in told["hint"]
-    assert "no-go" not in answer(tmp_path, *words, "--anyway")[0]["error"]
+    assert "Not ready" not in answer(tmp_path, *words, "--anyway")[0]["error"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX pipe")

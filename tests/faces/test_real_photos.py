@@ -16,15 +16,19 @@ from conftest import program
 from photo_kit import check_levelled, client_of, judged, reasons, spoilt, turned
 from PIL import Image
 from pseudo_terminal import Terminal
+from stages import finish
 
 from client_folder.client import create_client
 from client_folder.reasons import Reason
-from client_folder.records import Verdict
+from client_folder.records import IdentityState, Verdict
 from config import Settings
-from data_preprocessor import import_midjourney
+from data_preprocessor import import_midjourney, prepare_dataset
+from dataset.doctor import examine
+from dataset.findings import Readiness
 from faces.decisions import point_at
 from faces.detector import MtcnnDetector
 from faces.identity import FaceRecogniser
+from image_processor import process_faces
 
 SHARED = next((path for parent in Path(__file__).resolve().parents if (path := parent / "shared" / "photos").is_dir()), None)
 if SHARED is None:
@@ -91,6 +95,37 @@ def test_whoever_is_pointed_at_once_is_the_client(tmp_path: Path, detector: Mtcn
     point_at(client, ["person1_and_person2.jpg:2"])
     face = judged(client, detector, recogniser)["person1_and_person2.jpg"]
     assert face.box is not None and face.box[0] > 1100 and face.rejection is None
+
+
+def test_photos_of_seven_people_are_asked_about_and_answered_once(
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser
+) -> None:
+    photos = [*real("person1_a", "person1_e", "person2_", "person3_12", "person3_20", "person4", "person5")]
+    photos += [SHARED / "generated" / f"portrait_{name}" for name in ("00.jpg", "01.jpg", "13.png", "14.png")]
+    client = client_of(tmp_path, photos)
+    judged(client, detector, recogniser)
+    assert (client.judged().identity, client.judged().people) == (IdentityState.UNSURE, 7)
+    finish(prepare_dataset(client, SETTINGS))
+    found = examine(client, SETTINGS)
+    assert (found.verdict, found.reason and found.reason.sentence) == (
+        Readiness.NO_GO, "these photos show 7 people: which of them is the client?",
+    )  # fmt: skip
+    point_at(client, ["person3_12mpix.jpg:1"])
+    faces = judged(client, detector, recogniser)
+    assert {name for name, face in faces.items() if face.crop} == {"person3_12mpix.jpg", "person3_20mpix_two_boxes.jpg"}
+
+
+def test_two_photos_and_midjourneys_pictures_of_one_person_need_no_question(
+    tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser
+) -> None:
+    """AI portraits of one woman among which two are given as her photos, and then those of somebody else."""
+    drawn = [SHARED / "generated" / f"portrait_{number:02}.jpg" for number in (0, 1, 2, 3, 4, 6, 7)]
+    for photos, said in ((drawn[:2], ""), (real("person1_a", "person1_b"), "5 of 5 MidJourney pictures show somebody else")):
+        client = client_of(tmp_path / photos[0].stem, photos)
+        finish(import_midjourney(client, drawn[2:]))
+        report = finish(process_faces(client, SETTINGS, detector, recogniser))
+        assert (report.identity, report.references, len(report.accepted)) == (IdentityState.KNOWN, 2, 7)
+        assert [symptom.sentence for symptom in report.others] == ([said] if said else [])
 
 
 def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
@@ -174,9 +209,11 @@ def test_the_menu_asks_once_who_the_client_is_and_shows_what_was_rejected(tmp_pa
         terminal.press("5", "enter")
         terminal.wait_for("Go ahead?")
         terminal.press("enter")
-        terminal.wait_for("Which face is the client?", "person1_and_person2.jpg: 1 / 3", seconds=180)
+        terminal.wait_for("Which face is the client?", "person1_and_person2.jpg, face 1 of 3", seconds=180)
         terminal.press("enter")
-        terminal.wait_for("1 accepted, 1 rejected", "no_face.jpg: no face was found", "Next for ana:", seconds=180)
+        terminal.wait_for("This face would be the client's: person1_and_person2.jpg", "> 0) No", seconds=180)
+        terminal.press("up", "enter")
+        terminal.wait_for("1 accepted, 1 rejected", "person1_and_person2.jpg is accepted now", "Next for ana:", seconds=180)
         row = next(line for line in terminal.screen().splitlines() if "dataset doctor" in line)
         terminal.press(row.strip(" >")[0], "enter")
         terminal.wait_for("Look at what was rejected")

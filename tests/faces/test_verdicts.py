@@ -131,7 +131,7 @@ def test_the_client_is_whom_most_photos_show() -> None:
 
 def test_two_people_as_often_leave_it_open_until_one_is_pointed_at() -> None:
     photos = [numbers(0.0), numbers(0.1), numbers(2.0), numbers(2.1)]
-    assert identify(photos) == Identity(unsure=True)
+    assert identify(photos) == Identity(unsure=True, people=2)
     found = identify(photos, [numbers(2.05)], 0.6)
     assert found.references == 3
     assert found.distance(numbers(2.05)) == pytest.approx(0.0, abs=1e-3)

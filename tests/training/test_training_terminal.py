@@ -46,14 +46,14 @@ def choose(terminal, label):
 def begin_training(terminal, client):
     terminal.wait_for(NEXT)
     choose(terminal, "Train the LoRA")
+    terminal.wait_for("Not ready to train", "Train all the same?", "> 0) No")
+    terminal.press("up", "enter")
     if not has_consent(client, What.TRAINING):
         terminal.wait_for("Did the person agree")
         terminal.press("Ana, by mail, 3 May", "enter")
     terminal.wait_for("How long to train:")
     terminal.press("enter")
     terminal.wait_for("it fits", "Go ahead?")
-    terminal.press("enter")
-    terminal.wait_for("The dataset doctor says no-go", "Train all the same?")
     terminal.press("enter")
 
 
