@@ -33,7 +33,7 @@ from client_folder.client import CLASS_LABELS, Client, check_client_id, create_c
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
 from machine.model_process import ModelProcess
-from terminal import screens
+from terminal import picture, screens
 from terminal.command_line import build_parser, read_request
 from terminal.questions import BACK, ask_request, ask_text, ask_yes, choose
 from terminal.watch import Watch, drive
@@ -76,6 +76,7 @@ class Program:
     def session(self) -> Session:
         """What an action works in; settings are read anew, and their language counts where the command line names none."""
         settings = load_settings(self.home)
+        picture.want(settings.pictures)
         if not self.language:
             speak(settings.language)
         return Session(self.home, settings, self.model_process)

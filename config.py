@@ -155,6 +155,10 @@ class Settings(Record):
     language: Literal["auto", "en", "es"] = Field(
         default="auto", description="language of screens and answers; `auto`: the system's"
     )
+    pictures: Literal["auto", "kitty", "sixel", "blocks", "off"] = Field(
+        default="auto",
+        description="how pictures are shown in the terminal; `auto`: as it can, `blocks`: half blocks in colour, `off`: not at all",
+    )
     quality: QualityControlConfig = Field(default=QualityControlConfig(), description="what a face must be, see below")
     distribution: DatasetDistribution = Field(default=DatasetDistribution(), description="how a dataset is made up, see below")
     caption: str = Field(
