@@ -111,6 +111,12 @@ def _write_over(request: ClientsRequest, error: PipelineError) -> Retry | None:
     return Retry(_(_OVER), request.model_copy(update={"overwrite": True})) if isinstance(error, FileThere) else None
 
 
+def _made(_job: Job[ClientsRequest], report: Report) -> tuple[Path, ...]:
+    """The archive, where one was written."""
+    exported = report.exported if isinstance(report, ClientErased) else report
+    return (exported.file,) if isinstance(exported, ExportedClient) else ()
+
+
 # --- what is answered -------------------------------------------------------------------------------------------------
 class ClientListAnswer(Answer):
     """The names of the clients of a home."""
@@ -177,6 +183,13 @@ def answer(report: Report) -> ClientsAnswer:
 
 
 CLIENT = Action(
-    "client", ClientsRequest, manage, answer, changes=False, grave=lambda job: job.request.verb == "erase", retry=_write_over
+    "client",
+    ClientsRequest,
+    manage,
+    answer,
+    changes=False,
+    grave=lambda job: job.request.verb == "erase",
+    retry=_write_over,
+    made=_made,
 )
 ACTIONS = (CLIENT,)

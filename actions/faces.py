@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import image_processor
 from actions import limits, review
-from actions.action import Action, Answer, Stage, at_once
+from actions.action import Action, Answer, Shown, Stage, at_once
 from actions.limits import LimitsMove, LimitsPlan, LimitsReport, Scope
 from actions.request import Ask, ClientRequest, Job, Menu
+from client_folder.lookup import find_pictures
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import IdentityState
 from image_processor import FaceReport
@@ -203,16 +206,45 @@ class LimitsAnswer(VerdictsAnswer, MoveAnswer):
 
 
 # --- the actions ------------------------------------------------------------------------------------------------------
+def _sheets(job: Job[Any], _report: Any) -> Sequence[Path]:
+    """Both contact sheets: of the accepted, and of the refused."""
+    return (job.who.processed_sheet, job.who.rejected_sheet)
+
+
+def _refused(job: Job[ClientRequest], _report: Any) -> Sequence[Shown]:
+    """The first refused pictures, each above its reason."""
+    faces = (face for face in job.who.faces() if face.rejection)
+    return [
+        Shown(job.who.rejected / f"{face.stem}.png", face.rejection.reason.label) for face in islice(faces, 4) if face.rejection
+    ]
+
+
+def _crops(job: Job[Any], words: Sequence[str]) -> Sequence[Shown]:
+    """The crops of the pictures that were just decided about; one that is no crop is shown as what was refused."""
+    shown = []
+    for picture in find_pictures(job.who, words):
+        crop = job.who.processed / f"{picture.stem}.png"
+        shown.append(Shown(crop if crop.is_file() else job.who.rejected / crop.name, picture.original))
+    return shown
+
+
 PROCESS = Action(
     "process", ProcessRequest, process, VerdictsAnswer.of,
     plan=lambda job: image_processor.plan_process(job.who, job.settings), plan_answer=ProcessPlanAnswer.of,
-    verdict=_nothing_accepted, then=_point_next,
+    verdict=_nothing_accepted, then=_point_next, made=_sheets,
 )  # fmt: skip
-REJECTED = Action("rejected", ClientRequest, at_once(lambda job: review.rejected(job.who)), RejectedAnswer.of, changes=False)
+REJECTED = Action(
+    "rejected", ClientRequest, at_once(lambda job: review.rejected(job.who)), RejectedAnswer.of, changes=False,
+    made=lambda job, _report: (job.who.rejected_sheet,), shown=_refused,
+)  # fmt: skip
 ACCEPT = Action(
-    "accept", AcceptRequest, lambda job: review.accept_pictures(job.who, job.settings, job.request.pictures), VerdictsAnswer.of
-)
-WHO = Action("who", WhoRequest, lambda job: review.point_and_process(job.who, job.settings, job.request.faces), VerdictsAnswer.of)
+    "accept", AcceptRequest, lambda job: review.accept_pictures(job.who, job.settings, job.request.pictures), VerdictsAnswer.of,
+    made=_sheets, shown=lambda job, _report: _crops(job, [name.removeprefix(review.UNDO) for name in job.request.pictures]),
+)  # fmt: skip
+WHO = Action(
+    "who", WhoRequest, lambda job: review.point_and_process(job.who, job.settings, job.request.faces), VerdictsAnswer.of,
+    made=_sheets, shown=lambda job, _report: _crops(job, [word.rpartition(":")[0] or word for word in job.request.faces]),
+)  # fmt: skip
 LIMITS = Action(
     "limits",
     LimitsRequest,
@@ -220,6 +252,7 @@ LIMITS = Action(
     LimitsAnswer.of,
     plan=lambda job: limits.preview_limits(job.who, job.settings, job.request.changes, job.request.everywhere),
     plan_answer=LimitsPlanAnswer.of,
+    made=_sheets,
 )
 
 ACTIONS = (PROCESS, REJECTED, ACCEPT, WHO, LIMITS)

@@ -24,6 +24,7 @@ ROWS = (
     Row("dataset", N_("Build the dataset"), "actions.dataset", "terminal.view_dataset"),
     Row("train", N_("Train the LoRA"), "actions.training", "terminal.view_training"),
     Row("generate", N_("Paint portraits"), "actions.portraits", "terminal.view_portraits"),
+    Row("portraits", N_("Portraits: history, favourites, delivery"), "actions.gallery", "terminal.view_portraits", extra=True),
     Row("rejected", N_("Look at what was rejected"), "actions.faces", "terminal.view_faces", more=True),
     Row("accept", N_("Accept a picture by hand"), "actions.faces", "terminal.view_faces", more=True),
     Row("who", N_("Point at the client's face"), "actions.faces", "terminal.view_faces", more=True),

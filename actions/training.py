@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
-from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
+from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Shown, Stage
 from actions.request import Ask, ClientRequest, Job, Menu, Request
 from client_folder.consent import What, has_consent, record_consent
 from config import PRESETS, load_settings
@@ -302,6 +302,8 @@ SETUP = Action("setup", SetupRequest, set_up, SetupAnswer.of, changes=False)
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
     long=True, whole_gpu=True, retry=retry_training,
+    made=lambda _job, report: tuple(filter(None, (report.samples, report.lora))),
+    shown=lambda _job, report: (Shown(report.samples),) if report.samples else (),
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)

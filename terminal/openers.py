@@ -1,4 +1,4 @@
-"""Handing a file or folder to the system's own program for it: Windows' shell, `open` of macOS, `xdg-open`, and Windows' under WSL."""
+"""Handing files and folders to the system's own program for them: on Windows, macOS, a Linux desktop, and Linux within Windows."""
 
 from __future__ import annotations
 
@@ -9,14 +9,28 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from locales.language import N_
+from utils import PipelineError
+
+
+class CannotOpen(PipelineError):
+    """Facts: path, reason."""
+
+    message = N_("{path} cannot be opened from here: {reason}")
+    hint = N_("Open it in the file manager; the path above is whole and can be copied.")
+
+
 _WSL = ("wslview", "explorer.exe")
 _WAIT_SECONDS = 2.0  # for the path in Windows' words
 
 
 def opener() -> Callable[[Path], None] | None:
-    """What opens a file or folder on this system without this program waiting for it; None where nothing does."""
+    """What opens a file or folder on this system without this program waiting for it; None where nothing does.
+
+    What is returned raises CannotOpen where the system refuses.
+    """
     if sys.platform == "win32":
-        return os.startfile
+        return _startfile
     if sys.platform == "darwin":
         return lambda path: _start(["open", str(path)])
     if under_wsl():
@@ -43,8 +57,18 @@ def _windows_path(path: Path) -> str:
     return told.stdout.strip() or str(path)
 
 
+def _startfile(path: Path) -> None:
+    """What Windows does with a double click."""
+    try:
+        os.startfile(path)  # type: ignore[attr-defined]  # it is there on Windows
+    except OSError as error:
+        raise CannotOpen(path=path, reason=error.strerror or str(error)) from error
+
+
 def _start(command: list[str]) -> None:
-    """Start a program that lives on by itself and says nothing here; raises OSError where it cannot be started."""
-    subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )  # fmt: skip
+    """Start a program that lives on by itself and says nothing here."""
+    quiet = subprocess.DEVNULL
+    try:
+        subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+    except OSError as error:
+        raise CannotOpen(path=command[-1], reason=error.strerror or str(error)) from error

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 ROWS_FOR_TEXT = 10  # lines of a screen that stay free of a picture, for what is said and asked below it
 LEAST_ROWS = 6  # fewer show nobody's face
+MOST_IN_A_ROW = 4
 GAP_PX = 6  # between pictures in a row
 SIDE_PX = 256  # of each picture in a row
 LATE_SECONDS = 0.05  # an answer that missed the library's tenth of a second
@@ -132,20 +133,24 @@ class _Picture:
         self._captions = captions
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw it, as large as asked for and as the screen has room."""
+        """Draw it, as large as asked for and as the screen has room: rows of pictures for which there is none are left out."""
         how = protocol(console)
-        drawn = _side_by_side(self._images) if how is not Protocol.OFF else None
-        if drawn is None:
+        if how is Protocol.OFF:
             return
-        rows = max(LEAST_ROWS, console.height - ROWS_FOR_TEXT)
-        room = options.update(width=min(self._columns, options.max_width)).update_height(rows)
         library = _library()
         kinds = {Protocol.KITTY: library.TGPImage, Protocol.SIXEL: library.SixelImage, Protocol.BLOCKS: library.HalfcellImage}
-        shown = kinds[how](drawn, width="auto", height="auto")
-        yield from console.render(shown, room)
-        if self._captions:
-            width = Measurement.get(console, room, shown).maximum
-            yield Text(_under(self._captions, width), no_wrap=True)
+        slots, left = min(len(self._images), MOST_IN_A_ROW), max(LEAST_ROWS, console.height - ROWS_FOR_TEXT)
+        for start in range(0, len(self._images), MOST_IN_A_ROW):
+            strip = _side_by_side(self._images[start : start + slots], slots) if left >= LEAST_ROWS else None
+            if strip is None:
+                return
+            room = options.update(width=min(self._columns, options.max_width)).update_height(left)
+            shown = kinds[how](strip, width="auto", height="auto")
+            drawn = list(console.render(shown, room))
+            yield from drawn
+            if captions := self._captions[start : start + slots]:
+                yield Text(_under(captions, slots, Measurement.get(console, room, shown).maximum), no_wrap=True)
+            left -= sum(segment.text.count("\n") for segment in drawn if not segment.control) + bool(captions)
 
 
 def picture(image: Path | Image.Image, columns: int) -> RenderableType:
@@ -154,23 +159,25 @@ def picture(image: Path | Image.Image, columns: int) -> RenderableType:
 
 
 def pictures(images: Sequence[Path | Image.Image], columns: int, captions: Sequence[str] = ()) -> RenderableType:
-    """Pictures side by side in so many columns, each with a word under it."""
+    """Pictures side by side in so many columns, four in a row, each with a word under it."""
     return _Picture(images, columns, captions)
 
 
-def _side_by_side(images: Sequence[Path | Image.Image]) -> Image.Image | None:
-    """One picture of all, each as high as the others; None where none can be read."""
+def _side_by_side(images: Sequence[Path | Image.Image], slots: int) -> Image.Image | None:
+    """One picture of all, each as high as the others and in a place as wide as theirs; None where none can be read."""
     from PIL import Image
 
-    opened = [found for image in images if (found := _opened(image)) is not None]
-    if len(opened) < 2:
-        return opened[0] if opened else None
-    scaled = [one.resize((max(1, round(one.width * SIDE_PX / one.height)), SIDE_PX)) for one in opened]
-    strip = Image.new("RGB", (sum(one.width for one in scaled) + GAP_PX * (len(scaled) - 1), SIDE_PX))
-    left = 0
-    for one in scaled:
-        strip.paste(one, (left, 0))
-        left += one.width + GAP_PX
+    opened = [_opened(image) for image in images]
+    if not any(opened):
+        return None
+    if slots == 1:
+        return opened[0]
+    scaled = [one and one.resize((max(1, round(one.width * SIDE_PX / one.height)), SIDE_PX)) for one in opened]
+    place = max(one.width for one in scaled if one) + GAP_PX
+    strip = Image.new("RGB", (place * slots - GAP_PX, SIDE_PX))
+    for number, one in enumerate(scaled):
+        if one:
+            strip.paste(one, (number * place + (place - GAP_PX - one.width) // 2, 0))
     return strip
 
 
@@ -184,9 +191,9 @@ def _opened(image: Path | Image.Image) -> Image.Image | None:
     return None  # gone, or damaged: what is said of it stands without it
 
 
-def _under(captions: Sequence[str], width: int) -> str:
+def _under(captions: Sequence[str], slots: int, width: int) -> str:
     """The words in line with the pictures above them."""
-    share = width / len(captions)
+    share = width / slots
     line = ""
     for number, caption in enumerate(captions):
         line = line.ljust(round(number * share)) + caption[: max(1, int(share) - 1)].center(int(share))

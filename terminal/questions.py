@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,16 +33,22 @@ def text(name: str) -> str:
     return _(TEXT[name])
 
 
-def ask_request(action: Action[Any], session: Session, client: Client | None, console: Console) -> Job[Any] | None:
-    """The job that the user's answers make, question by question or on a form; None when the user went back."""
+def ask_request(
+    action: Action[Any], session: Session, client: Client | None, console: Console, known: Mapping[str, Any] | None = None
+) -> Job[Any] | None:
+    """The job that the user's answers make, question by question or on a form; None when the user went back.
+
+    What is `known` is not asked.
+    """
     kind = action.request
     answers: dict[str, Any] = {"client": client.id} if client and "client" in kind.model_fields else {}
+    answers |= known or {}
     job = Job(session, kind.model_construct(**answers), client)  # so far: what was not asked yet stands at its default
     if action.form:
         form = action.form(job)
         return replace(job, request=form.request(_fill_in(form)))
     for question in questions_of(kind):
-        if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
+        if question.ask.menu and question.name not in (known or {}) and (question.ask.when is None or question.ask.when(job)):
             given = _ask_question(question, job, console)
             if given is None:
                 return None

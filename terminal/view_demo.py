@@ -22,7 +22,7 @@ def _demo(report: DemoReport) -> RenderableType:
     measured = sentence.format(
         base=likeness.base, lora=likeness.lora, crops=likeness.crops, closed=likeness.closed, others=likeness.others_moved
     )
-    return Group(rows, Text(measured), Text(_("Look at it: {sheet}").format(sheet=report.contact_sheet), style="bold"))
+    return Group(rows, Text(measured), Text(_("Look at it:"), style="bold"))
 
 
 VIEWS: Views = {DemoReport: _demo}

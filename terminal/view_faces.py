@@ -28,8 +28,7 @@ def _faces(report: FaceReport) -> RenderableType:
         told.append(Text(_("Accepted with a warning: {listed}").format(listed=listed)))
     if others := sum(face.bystanders > 0 for face in report.accepted):
         told.append(Text(_("Other people stand in {count} accepted pictures.").format(count=others)))
-    look = _("Look at them: contact_sheet.png in processed and in rejected.")
-    return Group(Text(counts, style="bold"), *refusals(report.rejected), *told, Text(look))
+    return Group(Text(counts, style="bold"), *refusals(report.rejected), *told, Text(_("Look at them:")))
 
 
 def _rejected(report: Rejected) -> RenderableType:

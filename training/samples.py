@@ -15,7 +15,7 @@ from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
 from locales.language import _
 from machine.base_models import BaseKind
-from pictures.contact_sheet import Cell, contact_sheet
+from pictures.contact_sheet import Cell, contact_sheet, differing_words
 from training.plan import TrainingPlan, run_name
 from training.runs import losses_of, read_runs
 from utils import write_text
@@ -89,17 +89,17 @@ def samples_by_step(client: Client, lora: str) -> dict[tuple[int, int], Path]:
     return {(int(name["step"]), int(name["prompt"])): path for path, name in named.items() if name and name["lora"] == lora}
 
 
-def write_sample_sheet(client: Client, version: int) -> Path | None:
+def write_sample_sheet(client: Client, version: int, *, caption: str = "") -> Path | None:
     """The sheet of one version of a client's LoRA, a row a prompt and a column a step, with the loss at each checkpoint.
 
-    None where no sample was painted.
+    Every version has its own. `caption` stands above all, such as what the base is. None where no sample was painted.
     """
     samples = samples_by_step(client, client.lora_name(version))
     if not samples:
         return None
     losses = losses_of(read_runs(client), version)
     steps = sorted({step for step, _prompt in samples})
-    known = dict(enumerate(prompts_of(client)))
+    known = dict(enumerate(differing_words(prompts_of(client))))
     rows, titles = [], []
     for prompt in sorted({prompt for _step, prompt in samples}):
         row = []
@@ -111,5 +111,5 @@ def write_sample_sheet(client: Client, version: int) -> Path | None:
         rows.append(row)
         titles.append(known.get(prompt, str(prompt)))
     sheet = client.samples_sheet(version)
-    contact_sheet(rows, sheet, titles=titles, cell_px=CELL_PX)
+    contact_sheet(rows, sheet, titles=titles, caption=caption, cell_px=CELL_PX)
     return sheet
