@@ -95,9 +95,10 @@ def test_without_a_desktop_there_is_no_row_that_opens_and_favourites_are_deliver
         terminal.press("2", "enter")
         terminal.wait_for("Which portraits:")
         terminal.press("1 2", "enter")
-        terminal.wait_for("2 favourites", "And now?")
+        terminal.wait_for("2 favourites")
+        terminal.settle(1.5)  # what is asked next is asked once the pictures are drawn
         terminal.press("3", "enter")
-        terminal.wait_for("Which portraits:")
+        terminal.settle(1.0)
         terminal.press("enter")
         terminal.wait_for("Where to:")
         terminal.press("enter")
