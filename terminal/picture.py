@@ -124,7 +124,7 @@ def _dot() -> Image.Image:
 
 
 # --- what is drawn ----------------------------------------------------------------------------------------------------
-class _Picture:
+class _PictureRow:
     """A picture as rich draws it: nothing where pictures cannot be shown, or where its file has gone."""
 
     def __init__(self, images: Sequence[Path | Image.Image], columns: int, captions: Sequence[str] = ()) -> None:
@@ -155,12 +155,12 @@ class _Picture:
 
 def picture(image: Path | Image.Image, columns: int) -> RenderableType:
     """A picture, at most so many columns wide; a view can put it among its lines, also where pictures cannot be shown."""
-    return _Picture((image,), columns)
+    return _PictureRow((image,), columns)
 
 
 def pictures(images: Sequence[Path | Image.Image], columns: int, captions: Sequence[str] = ()) -> RenderableType:
     """Pictures side by side in so many columns, four in a row, each with a word under it."""
-    return _Picture(images, columns, captions)
+    return _PictureRow(images, columns, captions)
 
 
 def _side_by_side(images: Sequence[Path | Image.Image], slots: int) -> Image.Image | None:

@@ -9,7 +9,18 @@ import pexpect
 import pyte
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_A_USERS = ("LANGUAGE", "LC_ALL", "LANG", "NO_COLOR", "AVATAR_PIPELINE_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+NOT_A_USERS = (
+    "LANGUAGE",
+    "LC_ALL",
+    "LANG",
+    "NO_COLOR",
+    "AVATAR_PIPELINE_HOME",
+    "MAKEFLAGS",
+    "MAKELEVEL",
+    "MFLAGS",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+)
 KEYS = {"enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "escape": "\x1b", "ctrl-c": "\x03"}
 
 

@@ -62,7 +62,7 @@ def cases(home):
         "generate plan": ("generate", "--client", "demo", "--prompt", "portrait of demo", "--seed", "11", *PLAN),
         "generate": ("generate", "--client", "demo", "--prompt", "portrait of demo", "--seed", "11"),
         "portraits": ("portraits", "--client", "demo"),
-        "portraits favourite": ("portraits", "favourite", "--client", "demo", "1"),
+        "portraits favourite": ("portraits", "favourite", "1", "--client", "demo"),
         "portraits deliver": ("portraits", "deliver", "--client", "demo", "--to", home / "chosen.zip"),
         "queue that never was": ("queue",),
         "queue": ("queue", "demo"),

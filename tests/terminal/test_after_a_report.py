@@ -87,7 +87,7 @@ def test_the_sheet_and_its_folder_are_opened_by_the_desktop(client, desktop):
 
 
 def test_without_a_desktop_there_is_no_row_that_opens_and_favourites_are_delivered(client):
-    with Terminal(client.home, DISPLAY="", WAYLAND_DISPLAY="") as terminal:
+    with Terminal(client.home) as terminal:
         to_the_gallery(terminal)
         terminal.press("enter")
         screen = terminal.wait_for("And now?", "2) Mark favourites", "3) Deliver the chosen ones")
