@@ -24,8 +24,9 @@ from typing import Any
 
 from pydantic import BaseModel
 from rich.console import Console
+from rich.text import Text
 
-from actions.action import Action, dump
+from actions.action import Action, FollowUp, dump
 from actions.journey import next_step, read_journey
 from actions.request import ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
@@ -44,7 +45,7 @@ from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
 from machine.gpu import largest_gpu
 from machine.model_process import ModelProcess
-from terminal import screens
+from terminal import picture, screens
 from terminal.choice_list import BACK, Option
 from terminal.command_line import build_parser, read_request
 from terminal.questions import ask_path, ask_request, ask_text, ask_word, ask_yes, choose, show
@@ -53,7 +54,11 @@ from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 NEW, IMPORT, MORE, EVERYBODY, OTHER = "<new>", "<import>", "<more>", "<everybody>", "<other>"  # answers that no client can be named
+FOLDER = "<folder>"
 MOST_CLIENTS = 6  # rows of clients on the first screen, which has 24 lines; the others are one list further
+PICTURE_ENDINGS = frozenset({".png", ".jpg"})
+MOST_PATHS = 5  # files of a report that are named one by one, and can be opened from the menu
+PICTURE_COLUMNS = 76  # of all pictures of a report, side by side
 
 TEXT = {
     "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
@@ -84,6 +89,12 @@ TEXT = {
     "no": N_("No"),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
     "not_done": N_("Nothing was done."),
+    "go_on": N_("Go on"),
+    "after_question": N_("And now?"),
+    "open_picture": N_("Open the picture"),
+    "open_one": N_("Open {name}"),
+    "open_folder": N_("Open the folder"),
+    "more_files": N_("... and {more} more in {folder}"),
 }
 
 
@@ -104,6 +115,7 @@ class Program:
     def session(self) -> Session:
         """What an action works in; settings are read anew, and their language counts where the command line names none."""
         settings = load_settings(self.home)
+        picture.want(settings.pictures)
         if not self.language:
             speak(settings.language)
         return Session(self.home, settings, self.model_process)
@@ -115,6 +127,8 @@ def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool
     if action.whole_gpu:
         job.session.model_process.close()
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
+    if action.whole_gpu:  # it shows pictures while it runs, and a terminal can be asked only while nothing else listens to it
+        picture.protocol(console)
     with held, Watch(console, quiet) as watch:
         return drive(action.run(job), watch)
 
@@ -219,15 +233,19 @@ def _run_action(program: Program, options: Namespace) -> int:
         report = _perform_again(action, job, console)
     else:
         report = perform(action, job, console, quiet=options.json and not console.is_terminal)
-    return _hand_over(action, report, console, action.answer(report) if options.json else None, action.verdict(report))
+    return _hand_over(action, report, console, action.answer(report) if options.json else None, job)
 
 
-def _hand_over(
-    action: Action[Any], report: object, console: Console, answer: BaseModel | None, complaint: PipelineError | None = None
-) -> int:
-    """Show what came out or, where there is an answer, print that as JSON; a complaint is part of it and decides the exit code."""
+def _hand_over(action: Action[Any], report: object, console: Console, answer: BaseModel | None, job: Job[Any] | None = None) -> int:
+    """Show a plan, or what came out of a job; where there is an answer, print that as JSON.
+
+    A complaint about what came out is part of it and decides the exit code.
+    """
+    complaint = action.verdict(report) if job else None
     if answer is None:
         show(action, report, console)
+        if job:
+            _show_files(action, job, report, console)
     if complaint:
         _complain(complaint)
     if answer is not None:
@@ -241,6 +259,18 @@ def _print_json(answer: dict[str, Any]) -> None:
 
 def _told(error: PipelineError) -> dict[str, str]:
     return {"error": error.text(), "hint": error.cure()}
+
+
+def _show_files(action: Action[Any], job: Job[Any], report: object, console: Console) -> None:
+    """The pictures that a report is about, where the terminal can show some, and the whole path of each file that was made."""
+    if shown := action.shown(job, report):
+        captions = [one.caption for one in shown]
+        console.print(picture.pictures([one.picture for one in shown], PICTURE_COLUMNS, captions if any(captions) else ()))
+    made = [path for path in action.made(job, report) if path.exists()]
+    for path in made[:MOST_PATHS]:
+        console.print(Text(str(path)), soft_wrap=True)  # in one piece, so that it can be copied
+    if more := made[MOST_PATHS:]:
+        console.print(Text(text("more_files").format(more=len(more), folder=more[0].parent)), soft_wrap=True)
 
 
 def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool, *, of_menu: bool = False) -> bool:
@@ -436,23 +466,35 @@ def _more_menu(question: str, client: Client, program: Program) -> None:
         guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home)
 
 
-def _from_menu(action: Action[Any], program: Program, client: Client | None) -> int:
-    """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
-    console = program.console
-    session = program.session()
+def _ask_for(
+    action: Action[Any], session: Session, client: Client | None, follow: FollowUp | None, console: Console
+) -> Job[Any] | None:
+    """The job that the user's answers make, after what speaks against it was overruled; None when the user went back."""
+    if follow and follow.given is None:  # chosen as it is: there is nothing to ask
+        return Job(session, follow.request, client)
     first = Job(session, action.request.model_construct(**({"client": client.id} if client else {})), client)
     refused = action.objection(first)
     if refused and _overruled(action, first, refused, console) is None:
+        return None
+    given = {name: getattr(follow.request, name) for name in follow.given or ()} if follow else {}
+    job = ask_request(action, session, client, console, given)
+    if job and refused and action.retry and (again := action.retry(job.request, refused)):
+        return replace(job, request=again.request)
+    return job
+
+
+def _from_menu(action: Action[Any], program: Program, client: Client | None, follow: FollowUp | None = None) -> int:
+    """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
+    console = program.console
+    asked = _ask_for(action, program.session(), client, follow, console)
+    if asked is None:
         return DONE
-    job = ask_request(action, session, client, console)
-    if job is None:
-        return DONE
-    if refused and action.retry and (again := action.retry(job.request, refused)):
-        job = replace(job, request=again.request)
-    job = action.planned(job)
+    job = action.planned(asked)
     if job.plan is not None:
         show(action, job.plan, console)
-    if instead := action.instead(job):
+    if follow and follow.given is None and not (action.grave(job) or action.careful(job)):
+        agreed = True
+    elif instead := action.instead(job):
         others = [Option(name, _(row_named(name).label), about=_(row_named(name).about)) for name in instead]
         answer = choose(text("go_ahead"), [Option("yes", text("yes")), *others, Option(BACK, text("no"))], instead[0])
         if answer in instead:
@@ -466,10 +508,46 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
             return DONE
         job = action.otherwise(job)
     report = _perform_again(action, job, console)
-    code = _hand_over(action, report, console, None, action.verdict(report))
+    code = _hand_over(action, report, console, None, job)
+    _offer_more(action, job, report, program)
     for name in action.then(job, report):
         _from_menu(action_named(name), program, client)
     return code
+
+
+def _offer_more(action: Action[Any], job: Job[Any], report: object, program: Program) -> None:
+    """After a report: open what was made, or go on with it, until the user has enough. Where there is neither, nothing is asked."""
+    from terminal.openers import opener  # here, not above: the first screen opens nothing
+
+    made = [path for path in action.made(job, report) if path.exists()]
+    pictures = [path for path in made if path.suffix in PICTURE_ENDINGS][:MOST_PATHS]
+    offers = {f"offer:{number}": offer for number, offer in enumerate(action.offers(job, report))}
+    rows = [(name, offer.label, "") for name, offer in offers.items()]
+    if made and opener():
+        rows += [
+            (str(path), text("open_one" if len(pictures) > 1 else "open_picture").format(name=path.name), "") for path in pictures
+        ]
+        rows += [(FOLDER, text("open_folder"), "")]
+    while rows:
+        chosen = choose(text("after_question"), [(MORE, text("go_on"), ""), *rows], MORE)
+        if chosen in (BACK, MORE):
+            return
+        follow = offers.get(chosen)
+        target = made[0].parent if chosen == FOLDER else Path(chosen)
+        guarded(lambda: _follow(follow, target, program, job.client), program.console, program.home)  # noqa: B023 - called at once
+        if follow and follow.action == action.name:  # it has offered the same already
+            return
+
+
+def _follow(follow: FollowUp | None, target: Path, program: Program, client: Client | None) -> int:
+    """Do what was chosen after a report: another action, or else a file or folder opened by the system."""
+    from terminal.openers import opener
+
+    if follow:
+        return _from_menu(action_named(follow.action), program, client, follow)
+    if opens := opener():
+        opens(target)
+    return DONE
 
 
 if __name__ == "__main__":

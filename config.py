@@ -240,6 +240,12 @@ class Settings(Record):
     language: Literal["auto", "en", "es"] = Field(
         default="auto", title=N_("Language"), description=N_("Language of screens and answers; `auto`: the system's."),
     )  # fmt: skip
+    pictures: Literal["auto", "kitty", "sixel", "blocks", "off"] = Field(
+        default="auto", title=N_("Pictures in the terminal"),
+        description=N_(
+            "How pictures are shown in the terminal; `auto`: as it can, `blocks`: half blocks in colour, `off`: not at all."
+        ),
+    )  # fmt: skip
     quality: QualityControlConfig = Field(default=QualityControlConfig(), description="what a face must be, see below")
     distribution: DatasetDistribution = Field(default=DatasetDistribution(), description="how a dataset is made up, see below")
     caption: str = Field(

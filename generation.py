@@ -25,7 +25,6 @@ from machine.base_models import BaseKind, practice_caption
 from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
 from machine.models import Found, find
-from pictures.contact_sheet import contact_sheet
 from pictures.listing import list_pictures
 from portraits.errors import RecipeRefused
 from portraits.magic_prompt import MagicPrompt
@@ -42,7 +41,7 @@ from portraits.recipes import (
     setup_of,
     size_of,
 )
-from portraits.sheet import SHEET_CELL_PX, sheet_rows
+from portraits.sheet import write_sheet
 from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
 from training.checkpoints import Checkpoint, choose_lora
@@ -182,16 +181,15 @@ def plan_portraits(
 def generate(
     client: Client, _settings: Settings, plan: PortraitPlan, model_process: ModelProcess | None = None
 ) -> Generator[Event, None, PortraitReport]:
-    """Paint what is missing of a plan into the client's output, and lay all of it out on the contact sheet."""
+    """Paint what is missing of a plan into the client's output, and lay all of it out on a contact sheet of its own."""
     pieces = _portrait_jobs(client, plan.setup, plan.requests)
     painted = sum(not whole_png(piece.file) for piece in pieces)
     with contextlib.ExitStack() as owned:
         model_process = model_process or owned.enter_context(ModelProcess())
         images = yield from paint_missing(client.output, pieces, STAGE, model_process)
         enlarged = yield from _enlarge(plan.upscaler, images, model_process)
-    caption = practice_caption(plan.setup.base.kind)
-    contact_sheet(sheet_rows(client, images), client.portraits_sheet, caption=caption, cell_px=SHEET_CELL_PX)
-    return PortraitReport(images, painted, client.portraits_sheet, enlarged, plan.trigger_added, plan.practice)
+    sheet = write_sheet(client, images, caption=practice_caption(plan.setup.base.kind))
+    return PortraitReport(images, painted, sheet, enlarged, plan.trigger_added, plan.practice)
 
 
 def random_seeds(count: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 each, from top to bottom, what is asked (requests), what is planned and run, what is answered.
 
 `table` lists all of them; `request` and `action` say what a request, a job, an action and a row are; `reference` tells
-their schemas. `clients`, `imports`, `faces`, `who`, `dataset`, `training`, `checkpoints`, `portraits`, `swap`, `recordings`,
-`machine`, `doctor`, `setup` and `settings` are the actions; `demo`, `journey`, `review` and `limits` lead over several stages.
+their schemas. `clients`, `imports`, `faces`, `who`, `dataset`, `training`, `checkpoints`, `portraits`, `gallery`, `swap`,
+`recordings`, `machine`, `doctor`, `setup` and `settings` are the actions; `demo`, `journey`, `review` and `limits` lead over
+several stages.
 """

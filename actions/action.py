@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Generic, Self, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
@@ -76,6 +77,24 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowUp:
+    """What the menu offers after a report: a row and the action behind it. What its `request` does not say is asked."""
+
+    label: str
+    action: str
+    request: Request  # a whole one, or with the fields that are `given`
+    given: tuple[str, ...] | None = None  # fields that need not be asked; None: nothing is to be asked
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture that a report is about, and a word to stand under it."""
+
+    picture: Path
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Action(Generic[Asked]):
     """What an action is asked, plans, runs and answers. `verdict` says whether the report is a failure."""
 
@@ -102,6 +121,9 @@ class Action(Generic[Asked]):
     # Names of actions that the menu offers beside going ahead with the plan.
     instead: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
+    made: Callable[[Job[Asked], Any], Sequence[Path]] = lambda _job, _report: ()  # the files to look at, the first one first
+    shown: Callable[[Job[Asked], Any], Sequence[Shown]] = lambda _job, _report: ()  # pictures for a terminal that can show some
+    offers: Callable[[Job[Asked], Any], Sequence[FollowUp]] = lambda _job, _report: ()  # what the menu offers beside going on
 
     @property
     def needs_client(self) -> bool:

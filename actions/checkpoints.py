@@ -119,5 +119,12 @@ def answer(report: LoraFiles | Stripped | Exported) -> CheckpointsAnswer | Strip
     )  # fmt: skip
 
 
-CHECKPOINTS = Action("checkpoints", CheckpointsRequest, checkpoints, answer, changes=False)
+def _made(_job: Job[CheckpointsRequest], report: LoraFiles | Stripped | Exported) -> tuple[Path, ...]:
+    """The exported files, wherever they went, or the sheets of samples."""
+    if isinstance(report, Exported):
+        return (*report.installed, *report.files.values())
+    return report.sheets if isinstance(report, LoraFiles) else ()
+
+
+CHECKPOINTS = Action("checkpoints", CheckpointsRequest, checkpoints, answer, changes=False, made=_made)
 ACTIONS = (CHECKPOINTS,)

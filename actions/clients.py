@@ -193,6 +193,12 @@ def _all_the_same(request: ClientsRequest, error: PipelineError) -> Retry | None
     return Retry(_(_OVER), again, grave=True) if isinstance(error, FileThere) else None
 
 
+def _made(_job: Job[ClientsRequest], report: Report) -> tuple[Path, ...]:
+    """The archive, where one was written."""
+    exported = report.exported if isinstance(report, ClientErased) else report
+    return (exported.file,) if isinstance(exported, ExportedClient) else ()
+
+
 # --- what is answered -------------------------------------------------------------------------------------------------
 class ClientListAnswer(Answer):
     """The names of the clients of a home."""
@@ -298,6 +304,6 @@ def answer(report: Report) -> ClientsAnswer:
 CLIENT = Action(
     "client", ClientsRequest, manage, answer, changes=False,
     plan=plan_erase, plan_answer=ErasePlanAnswer.of, plans=lambda job: job.request.verb == "erase",
-    grave=lambda job: job.request.verb == "erase", typed=_names, retry=_all_the_same,
+    grave=lambda job: job.request.verb == "erase", typed=_names, retry=_all_the_same, made=_made,
 )  # fmt: skip
 ACTIONS = (CLIENT,)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from actions.action import Action, Answer, Rounded2
+from actions.action import Action, Answer, Rounded2, Shown
 from actions.request import Request
 from client_folder.client import Client, create_client, list_clients, open_client
 from config import Settings
@@ -148,5 +148,8 @@ class DemoAnswer(Answer):
     practice: bool
 
 
-DEMO = Action("demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True)
+DEMO = Action(
+    "demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True,
+    made=lambda _job, report: (report.contact_sheet,), shown=lambda _job, report: (Shown(report.contact_sheet),),
+)  # fmt: skip
 ACTIONS = (DEMO,)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Self
 
 import image_processor
 from actions import limits, review
-from actions.action import Action, Answer, Stage, at_once
+from actions.action import Action, Answer, Shown, Stage, at_once
 from actions.limits import LimitsMove, LimitsPlan, LimitsReport, Scope
 from actions.request import Ask, ClientRequest, Job, Menu
 from actions.settings_form import limits_form
+from client_folder.lookup import find_pictures
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import IdentityState
 from image_processor import FaceReport
@@ -193,15 +196,41 @@ class LimitsAnswer(VerdictsAnswer, MoveAnswer):
 
 
 # --- the actions ------------------------------------------------------------------------------------------------------
+def sheets_of(job: Job[Any], _report: Any) -> Sequence[Path]:
+    """Both contact sheets: of the accepted, and of the refused."""
+    return (job.who.processed_sheet, job.who.rejected_sheet)
+
+
+def _refused(job: Job[ClientRequest], _report: Any) -> Sequence[Shown]:
+    """The first refused pictures, each above its reason."""
+    faces = (face for face in job.who.faces() if face.rejection)
+    return [
+        Shown(job.who.rejected / f"{face.stem}.png", face.rejection.reason.label) for face in islice(faces, 4) if face.rejection
+    ]
+
+
+def crops_of(job: Job[Any], words: Sequence[str]) -> Sequence[Shown]:
+    """The crops of the pictures that were just decided about; one that is no crop is shown as what was refused."""
+    shown = []
+    for picture in find_pictures(job.who, words):
+        crop = job.who.processed / f"{picture.stem}.png"
+        shown.append(Shown(crop if crop.is_file() else job.who.rejected / crop.name, picture.original))
+    return shown
+
+
 PROCESS = Action(
     "process", ProcessRequest, process, VerdictsAnswer.of,
     plan=lambda job: image_processor.plan_process(job.who, job.settings), plan_answer=ProcessPlanAnswer.of,
-    verdict=_nothing_accepted, then=_point_next,
+    verdict=_nothing_accepted, then=_point_next, made=sheets_of,
 )  # fmt: skip
-REJECTED = Action("rejected", ClientRequest, at_once(lambda job: review.rejected(job.who)), RejectedAnswer.of, changes=False)
+REJECTED = Action(
+    "rejected", ClientRequest, at_once(lambda job: review.rejected(job.who)), RejectedAnswer.of, changes=False,
+    made=lambda job, _report: (job.who.rejected_sheet,), shown=_refused,
+)  # fmt: skip
 ACCEPT = Action(
     "accept", AcceptRequest, lambda job: review.accept_pictures(job.who, job.settings, job.request.pictures),
     lambda report: VerdictsAnswer.of(report.faces), then=lambda _job, _report: ("accept",),
+    shown=lambda job, _report: crops_of(job, [name.removeprefix(review.UNDO) for name in job.request.pictures]),
 )  # fmt: skip
 LIMITS = Action(
     "limits",
@@ -211,6 +240,7 @@ LIMITS = Action(
     plan=lambda job: limits.preview_limits(job.who, job.settings, job.request.changes, job.request.everywhere),
     plan_answer=LimitsPlanAnswer.of,
     form=lambda job: limits_form(job, LimitsRequest),
+    made=sheets_of,
 )
 
 ACTIONS = (PROCESS, REJECTED, ACCEPT, LIMITS)

@@ -11,12 +11,13 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator
 
 import generation
-from actions.action import Action, Answer, Stage
+from actions.action import Action, Answer, FollowUp, Shown, Stage
 from actions.base_choice import BASE_HELP, BASE_ROW, offer_bases
 from actions.form import request_form
+from actions.gallery import after_painting
 from actions.request import Ask, ClientRequest, Job, UserPath
 from client_folder.recommended_prompts import default_prompts, prompt_labels
-from generation import PortraitPlan
+from generation import PortraitPlan, PortraitReport
 from locales.language import N_, _, ngettext, spoken
 from machine.base_models import BaseModel, base_of
 from machine.models import models_folder
@@ -48,6 +49,7 @@ from utils import PipelineError
 
 USUAL_PICK, OWN_PICK, ALL_LORAS = "usual", "own", "all"
 MOST_SEEDS = 64
+MORE = 4  # portraits that are offered after those that were painted
 
 _WEIGHT_HELP = N_("Weight of the LoRA, 0.7 to 1.0; 0 paints without it; several with commas make a grid:")
 _SEED_HELP = N_("Seeds, with commas between them, or random:4 for four new ones:")
@@ -373,8 +375,28 @@ class GenerateAnswer(Answer):
     practice: bool
 
 
+# --- what may follow ---------------------------------------------------------------------------------------------------
+def _made(_job: Job[GenerateRequest], report: PortraitReport) -> tuple[Path, ...]:
+    return (report.contact_sheet,)
+
+
+def _shown(_job: Job[GenerateRequest], report: PortraitReport) -> tuple[Shown, ...]:
+    """The portraits, under the numbers by which they can be marked."""
+    return tuple(Shown(image.file, str(number)) for number, image in enumerate(report.images, 1))
+
+
+def _offers(job: Job[GenerateRequest], report: PortraitReport) -> tuple[FollowUp, ...]:
+    """The same again with other seeds, about four portraits of it, and what can be done with what is there."""
+    each = max(1, len(report.images) // max(1, len({image.seed for image in report.images})))  # portraits a seed
+    seeds = max(1, MORE // each)
+    again = job.request.model_copy(update={"seed": generation.random_seeds(seeds)})
+    more = FollowUp(_("{count} more, with new seeds").format(count=seeds * each), "generate", again)
+    return (more, *after_painting(job.who.id))
+
+
 GENERATE = Action(
     "generate", GenerateRequest, generate, GenerateAnswer.of, plan=plan_portraits, plan_answer=PortraitPlanAnswer.of,
     form=lambda job: request_form("generate", job, _("Portraits of {client}").format(client=job.who.id), _go_on, _usual),
+    made=_made, shown=_shown, offers=_offers,
 )  # fmt: skip
 ACTIONS = (GENERATE,)

@@ -96,5 +96,6 @@ class TranscribeAnswer(Answer):
 TRANSCRIBE = Action(
     "transcribe", TranscribeRequest, transcribe, TranscribeAnswer.of,
     plan=plan_transcripts, plan_answer=TranscriptPlanAnswer.of,
+    made=lambda _job, report: tuple(one.file for one in report.transcripts),
 )  # fmt: skip
 ACTIONS = (TRANSCRIBE,)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import generation
-from actions.action import Action, Answer, Stage
+from actions.action import Action, Answer, Shown, Stage
 from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.consent import What, has_consent, record_consent
 from client_folder.reasons import Reason
@@ -139,7 +139,13 @@ class SwapAnswer(Answer):
         )  # fmt: skip
 
 
+def _made(_job: Job[SwapRequest], report: SwapReport) -> tuple[Path, ...]:
+    """The pictures with the client's face, or those that show the numbers of the faces."""
+    return tuple(one.file for one in report.images) or tuple(one.file for one in report.previews)
+
+
 SWAP = Action(
-    "swap", SwapRequest, swap, SwapAnswer.of, plan=plan_swap, plan_answer=SwapPlanAnswer.of, verdict=nothing_swapped
+    "swap", SwapRequest, swap, SwapAnswer.of, plan=plan_swap, plan_answer=SwapPlanAnswer.of, verdict=nothing_swapped,
+    made=_made, shown=lambda job, report: tuple(Shown(path) for path in _made(job, report)),
 )  # fmt: skip
 ACTIONS = (SWAP,)

@@ -61,6 +61,11 @@ ROWS = (
         "actions.portraits", "terminal.view_portraits",
     ),
     Row(
+        "portraits", N_("Portraits: history, favourites, delivery"),
+        N_("Every run with its prompts and seeds; favourites are marked, and the chosen ones packed into one .zip to hand over."),
+        "actions.gallery", "terminal.view_portraits", extra=True,
+    ),
+    Row(
         "rejected", N_("Look at what was rejected"),
         N_("Lists the refused pictures by reason, and what would help each."),
         "actions.faces", "terminal.view_faces", more=True,

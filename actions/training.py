@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
-from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
+from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Shown, Stage
 from actions.journey import how_far
 from actions.request import Ask, ClientRequest, Job, Menu, Request
 from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
@@ -228,6 +228,8 @@ def _train_elsewhere(job: Job[TrainRequest]) -> tuple[str, ...]:
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
     long=True, whole_gpu=True, retry=retry_training, form=train_form, instead=_train_elsewhere, objection=no_go,
+    made=lambda _job, report: tuple(filter(None, (report.samples, report.lora))),
+    shown=lambda _job, report: (Shown(report.samples),) if report.samples else (),
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)

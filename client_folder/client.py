@@ -282,9 +282,14 @@ class Client:
         return self.output / "lora" / app
 
     @property
-    def portraits_sheet(self) -> Path:
-        """The portraits last asked for, at a glance."""
-        return self.output / "contact_sheet.png"
+    def sheets(self) -> Path:
+        """The contact sheets of portraits, one a run, none of them ever written over."""
+        return self.output / "sheets"
+
+    @property
+    def portraits_file(self) -> Path:
+        """Every run of portraits, and which portraits are favourites."""
+        return self.output / "portraits.json"
 
     @property
     def swaps(self) -> Path:
@@ -364,17 +369,23 @@ class Client:
     @property
     def processed_sheet(self) -> Path:
         """Every crop that passed, at a glance."""
-        return self.processed / "contact_sheet.png"
+        return self.processed / "contact_sheet.jpg"
 
     @property
     def rejected_sheet(self) -> Path:
         """Every refused original, at a glance."""
-        return self.rejected / "contact_sheet.png"
+        return self.rejected / "contact_sheet.jpg"
+
+    @property
+    def thumbnails(self) -> Path:
+        """Small copies of pictures, from which sheets are drawn; safe to delete."""
+        return self.root / "thumbnails"
 
     def remove_sheets(self) -> None:
         """A contact sheet that is there is always up to date: both go before the first picture changes."""
-        self.processed_sheet.unlink(missing_ok=True)
-        self.rejected_sheet.unlink(missing_ok=True)
+        for sheet in (self.processed_sheet, self.rejected_sheet):
+            sheet.unlink(missing_ok=True)
+            sheet.with_suffix(".png").unlink(missing_ok=True)  # as earlier versions wrote it
 
     def snapshot(self) -> Client:
         """The client for the length of one question: every record is read once, when it is first asked for.

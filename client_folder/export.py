@@ -6,7 +6,8 @@ of no use elsewhere:
 - `.lock`, `training/trainer.json`, `training/tensorboard.json`: they speak of programs that run on this machine;
 - `.*.part`: what a killed run left half written, beside the whole file or to be written again;
 - `*.npz` beside the pictures of a dataset, or in quarantine with one: latents and texts that sd-scripts has computed, and computes
-  again where they are not there.
+  again where they are not there;
+- `thumbnails/`: small copies of pictures, drawn again for the next sheet.
 
 Links are not followed, for they may lead to anybody's files. They, and whatever else a .zip cannot hold, are named in the report.
 """
@@ -90,7 +91,7 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
 
     Raises ClientBusy, FolderMissing, FileThere unless it may `overwrite`, AmongClients or NoRoom.
     """
-    target = _place(client, to, overwrite)
+    target = archive_place(client, to, f"{client.id}_{datetime.now():{_TIME}}{ENDING}", overwrite)
     with client.lock():
         # What a killed export of this client left in the folder of exports may be as large as the client.
         for left in exports_folder(client.home).glob(f".{client.id}_{_ANY_TIME}{ENDING}{PART}"):
@@ -105,9 +106,11 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
 
 
 # --- where to ---------------------------------------------------------------------------------------------------------
-def _place(client: Client, to: Path | None, overwrite: bool) -> Path:
-    """The file to write, absolute."""
-    name = f"{client.id}_{datetime.now():{_TIME}}{ENDING}"
+def archive_place(client: Client, to: Path | None, name: str, overwrite: bool) -> Path:
+    """The archive to write, absolute: `to` names it or the folder it goes into under `name`.
+
+    Raises FolderMissing, FileThere or AmongClients.
+    """
     place = exports_folder(client.home) / name if to is None else to.expanduser()
     if place.is_dir() or place.suffix.lower() != ENDING:
         place = place / name
@@ -169,6 +172,8 @@ def _is_text(name: str) -> bool:
 
 
 def _can_be_made_again(client: Client, path: Path) -> bool:
+    if path.parent == client.thumbnails:
+        return True
     if path.name.startswith(".") and path.name.endswith(PART):
         return True
     beside_pictures = path.parent.parent in (client.training_data, client.regularisation) or path.parent == client.quarantine

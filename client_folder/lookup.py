@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
 
 from client_folder.client import Client
 from client_folder.errors import PictureMissing
@@ -44,7 +46,17 @@ def _named(client: Client, pictures: Sequence[Picture], name: str) -> Picture:
 
 
 def read_detected_faces(client: Client, picture: Picture) -> DetectedFaces | None:
-    """What was seen in an original; what cannot be read counts as nothing, for it can be seen again."""
+    """What was seen in an original; what cannot be read counts as nothing, for it can be seen again.
+
+    A file is read once for as long as it is not written again: one decision of a person asks for every one of them four times.
+    """
+    path = client.looks / f"{picture.stem}.json"
     with contextlib.suppress(BrokenFile, FileNotFoundError):
-        return read_record(client.looks / f"{picture.stem}.json", DetectedFaces)
+        found = path.stat()
+        return _detected_as_of(path, found.st_ino, found.st_size, found.st_mtime_ns)
     return None
+
+
+@lru_cache(maxsize=4096)
+def _detected_as_of(path: Path, _inode: int, _size: int, _written_ns: int) -> DetectedFaces:
+    return read_record(path, DetectedFaces)

@@ -26,11 +26,11 @@ from config import Settings
 from locales.language import _
 from machine.base_models import BaseKind, BaseModel, practice_caption
 from machine.model_process import ModelProcess
-from pictures.contact_sheet import Cell, contact_sheet
 from portraits.painter import paint_missing
 from portraits.portrait import Portrait, PortraitRequest, PromptText, portrait_jobs
 from portraits.recipes import DEFAULT_SEEDS, DEFAULT_WEIGHT, PipelineSetup, setup_of
 from portraits.sdxl import latents_of
+from portraits.sheet import write_sheet
 from training.checkpoints import choose_lora
 from utils import Event, NotReady, Progress, Record, read_record, sha256_file, write_record
 
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 STAGE = "likeness"
 ENOUGH_CLOSED = 0.5  # of the gap
 OTHERS_SHARE = 0.25  # of what was closed, that other people may move
-CELL_PX = 192
 
 # In words that the embedded base knows.
 OTHERS_PROMPTS = (
@@ -121,8 +120,7 @@ def measure_likeness(
         sets = yield from _paint_sets(client, setup, file, weight, model_process)
     yield Progress(STAGE, 0, 1)
     likeness = _measured(client.likeness_file, setup.base, sets, crops)
-    sheet = client.portraits_sheet
-    _lay_out(sheet, crops, sets, practice_caption(setup.base.kind))
+    sheet = write_sheet(client, sets.base + sets.lora, caption=practice_caption(setup.base.kind))
     yield Progress(STAGE, 1, 1)
     return LikenessReport(likeness, len(sets.base) + len(sets.lora), sheet, setup.base.kind is BaseKind.EMBEDDED)
 
@@ -179,15 +177,3 @@ def _open(file: Path, side: int) -> Image.Image:
 
     with Image.open(file) as opened:
         return opened.convert("RGB").resize((side, side), Image.Resampling.BOX)
-
-
-def _lay_out(sheet: Path, crops: Sequence[Path], sets: _Sets, caption: str) -> None:
-    """The crops, the base's portraits, and below each the one that the LoRA made of the same prompt and seed."""
-    columns = len(sets.base)
-    rows = [
-        [Cell(crop) for crop in crops[:columns]],
-        [Cell(image.file, f"seed {image.seed}") for image in sets.base],
-        [Cell(image.file, f"seed {image.seed}, {image.weight:g}") for image in sets.lora],
-    ]
-    titles = (_("crops of the client"), _("the base"), _("the same seeds with the LoRA"))
-    contact_sheet(rows, sheet, titles=titles, caption=caption, cell_px=CELL_PX)

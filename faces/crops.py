@@ -77,10 +77,10 @@ class Disk:
         self.keep(detected, face, None if detected.unreadable else decode(self.client.raw(face.source) / face.file))
 
     def explain(self, face: Verdict) -> None:
-        """Bring the reason beside a refused picture up to date."""
+        """Bring the reason beside a refused picture up to date; that only the limits have another digest is no news."""
         sidecar = self._sidecar(face)
         with contextlib.suppress(BrokenFile, FileNotFoundError):
-            if read_record(sidecar, Verdict) == face:
+            if read_record(sidecar, Verdict).model_copy(update={"settings": face.settings}) == face:
                 return
         write_record(sidecar, face)
 
@@ -169,7 +169,8 @@ def write_sheets(client: Client, originals: Iterable[Picture], faces: Sequence[V
             refused.append(Cell(client.rejected / f"{face.stem}.png", label, Tone.BAD))
     for cells, path in ((accepted, client.processed_sheet), (refused, client.rejected_sheet)):
         if cells and not path.exists():
-            contact_sheet(in_rows(cells, SHEET_COLUMNS), path, cell_px=96 if len(cells) > LARGE_SHEET else 192)
+            small = 96 if len(cells) > LARGE_SHEET else 192
+            contact_sheet(in_rows(cells, SHEET_COLUMNS), path, cell_px=small, thumbnails=client.thumbnails)
 
 
 def _verdict(face: Verdict) -> str:

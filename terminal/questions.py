@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -50,10 +50,16 @@ def text(name: str) -> str:
 
 
 # --- what an action wants to know -------------------------------------------------------------------------------------
-def ask_request(action: Action[Any], session: Session, client: Client | None, console: Console) -> Job[Any] | None:
-    """The job that the user's answers make, question by question or on a form; None when the user went back."""
+def ask_request(
+    action: Action[Any], session: Session, client: Client | None, console: Console, known: Mapping[str, Any] | None = None
+) -> Job[Any] | None:
+    """The job that the user's answers make, question by question or on a form; None when the user went back.
+
+    What is `known` is not asked.
+    """
     kind = action.request
     answers: dict[str, Any] = {"client": client.id} if client and "client" in kind.model_fields else {}
+    answers |= known or {}
     job = Job(session, kind.model_construct(**answers), client)  # so far: what was not asked yet stands at its default
     if action.form:
         from terminal.form import fill_in  # here, not above: with all it needs, and who only opens the menu need not wait for it
@@ -63,7 +69,7 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
         request = form.request(filled) if filled is not None else None
         return replace(job, request=request) if request is not None else None
     for question in questions_of(kind):
-        if question.ask.menu and (question.ask.when is None or question.ask.when(job)):
+        if question.ask.menu and question.name not in (known or {}) and (question.ask.when is None or question.ask.when(job)):
             if question.ask.show:
                 show(action, question.ask.show(job), console)
             given = _ask_until_understood(question, job, console)

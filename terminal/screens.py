@@ -58,6 +58,7 @@ STAGES = {
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
     "upscale": N_("Enlarging portraits"),
+    "deliver": N_("Packing portraits"),
     "swap": N_("Swapping faces"),
     "transcribe": N_("Listening"),
     "preload": N_("Downloading models"),

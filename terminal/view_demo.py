@@ -23,10 +23,9 @@ def _demo(report: DemoReport) -> RenderableType:
     rows = table("", _("step"), _("what came out"), _("seconds"))
     for step in report.steps:
         rows.add_row(stage_label(step.name), outcome(step.outcome), f"{step.seconds:.1f}")
-    sheet, own = _("Look at it: {sheet}").format(sheet=report.contact_sheet), _(OWN)
     return Group(
         rows, Text(_seen(report.likeness), style="bold"), Text(_measured(report.likeness), style="dim"),
-        *practice_lines(report.practice), Text(sheet), Text(own),
+        *practice_lines(report.practice), Text(_(OWN)),
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def _counts(report: FaceReport) -> RenderableType:
 
 
 def _look() -> RenderableType:
-    return Text(_("Look at them: contact_sheet.png in processed and in rejected."))
+    return Text(_("Look at them:"))
 
 
 def _told(report: FaceReport) -> list[RenderableType]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actions.gallery import Gallery
 from generation import PortraitPlan, PortraitReport, SwapPlan, SwapReport
 from locales.language import _, ngettext
+from pictures.contact_sheet import differing_words
+from portraits.delivery import Delivered
 from portraits.magic_prompt import MagicPrompt
 from portraits.recipes import NOTE_NO_NEGATIVE
-from terminal.screens import Views, practice_lines, refusals, table
+from terminal.screens import Views, practice_lines, printable, refusals, table
 
+RUNS = 20  # of the history
+SEEDS = 6  # of a run, by number
 ROWS = 8  # prompts or pictures named one by one; each may take several lines
 
 
@@ -66,11 +73,35 @@ def _prompts(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[Renderabl
 
 
 def _portraits(report: PortraitReport) -> RenderableType:
-    sentence = _("{painted} portraits painted, {done} were there. Look at them: {sheet}")
+    sentence = _("{painted} portraits painted, {done} were there.")
     done = len(report.images) - report.painted
-    counted = sentence.format(painted=report.painted, done=done, sheet=report.contact_sheet)
+    counted = sentence.format(painted=report.painted, done=done)
     enlarged = [Text(_("{count} enlarged").format(count=len(report.enlarged)))] if report.enlarged else []
     return Group(Text(counted), *_named(report.trigger_added), *enlarged, *practice_lines(report.practice))
+
+
+def _gallery(report: Gallery) -> RenderableType:
+    """Every run, the newest last, and how many favourites there are."""
+    if not report.history.runs:
+        return Text(_("No portrait was painted yet."))
+    rows = table("", "", _("when"), _("portraits"), _("prompt"), _("seeds"))
+    for run in report.history.runs[-RUNS:]:
+        when = datetime.fromisoformat(run.when).astimezone().strftime("%Y-%m-%d %H:%M")
+        left, seeds = len(report.left(run)), ", ".join(map(str, run.seeds[:SEEDS])) + (" ..." if len(run.seeds) > SEEDS else "")
+        count = str(left) if left == len(run.images) else _("{left} of {count}").format(left=left, count=len(run.images))
+        prompts = run.prompts[0] if len(run.prompts) == 1 else "; ".join(differing_words(run.prompts))
+        rows.add_row(str(run.number), when, count, printable(prompts), seeds)
+    favourites = Text(
+        ngettext("{count} favourite", "{count} favourites", len(report.favourites)).format(count=len(report.favourites))
+    )
+    return Group(rows, favourites)
+
+
+def _delivered(report: Delivered) -> RenderableType:
+    count = ngettext(
+        "{count} portrait in one .zip, a sheet with it", "{count} portraits in one .zip, a sheet with them", len(report.pictures)
+    )
+    return Text(count.format(count=len(report.pictures)), style="bold")
 
 
 def _swap_plan(plan: SwapPlan) -> RenderableType:
@@ -100,6 +131,8 @@ def _swapped(report: SwapReport) -> RenderableType:
 
 
 VIEWS: Views = {
+    Gallery: _gallery,
+    Delivered: _delivered,
     PortraitPlan: _portrait_plan,
     PortraitReport: _portraits,
     SwapPlan: _swap_plan,

@@ -45,7 +45,7 @@ def _client_exported(report: ExportedClient) -> RenderableType:
     left_out = [Text(printable(f"  {name}")) for name in report.left_out[:ROWS]]
     if report.left_out:
         left_out.insert(0, Text(_("Links and odd files were left out: {count}").format(count=len(report.left_out)), style="yellow"))
-    return Group(*left_out, counted, Text(str(report.file)), Text(f"SHA-256 {report.sha256}"))
+    return Group(*left_out, counted, Text(f"SHA-256 {report.sha256}"))
 
 
 def _restored(report: RestoredClient) -> RenderableType:

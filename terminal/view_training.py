@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -84,11 +82,7 @@ def _training(report: TrainingReport) -> RenderableType:
         sentence += _("  It was trained already.")
     elif report.resumed_from:
         sentence += _("  It went on from step {step}.").format(step=report.resumed_from)
-    return Group(Text(sentence, style="bold"), *practice_lines(report.practice), *_samples_to_look_at(report.samples))
-
-
-def _samples_to_look_at(*sheets: Path | None) -> list[Text]:
-    return [Text(_("The samples side by side: {sheet}").format(sheet=sheet)) for sheet in sheets if sheet]
+    return Group(Text(sentence, style="bold"), *practice_lines(report.practice))
 
 
 def _lora_files(report: LoraFiles) -> RenderableType:
@@ -102,7 +96,7 @@ def _lora_files(report: LoraFiles) -> RenderableType:
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
         rows.add_row(checkpoint.path.stem, str(checkpoint.step), loss, size, file.sha256[:8], str(len(file.samples)), state)
-    return Group(rows, *_samples_to_look_at(*report.sheets))
+    return rows
 
 
 def _stripped(report: Stripped) -> RenderableType:
@@ -116,9 +110,9 @@ def _exported(report: Exported) -> RenderableType:
     )
     rows = table("", _("for"), _("file"))
     for app, file in report.files.items():
-        rows.add_row(TITLES[App(app)], str(Path("...", *file.parts[-4:])))
+        rows.add_row(TITLES[App(app)], file.name)
     for file in report.installed:
-        rows.add_row(_("installed"), str(file))
+        rows.add_row(_("installed"), file.name)
     notes = [Text(_("There is no picture for a preview yet: paint a portrait first."))] if report.preview is None else []
     if report.left_out:
         apps = ", ".join(TITLES[app] for app in report.left_out)

@@ -9,6 +9,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
@@ -19,10 +20,12 @@ from rich.progress import TaskID
 
 from locales.language import N_, _
 from terminal import screens
-from utils import Event, Stopped
+from terminal.picture import picture
+from utils import Event, Stopped, TrainingTick
 
 Report = TypeVar("Report")
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
+SAMPLE_COLUMNS = 24  # of the last sample of a training
 STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
 
 
@@ -96,6 +99,8 @@ class Watch:
 
     def _move_bar(self, event: Event) -> None:
         self._training.take(event)
+        if isinstance(event, TrainingTick) and event.sample:
+            self._console.print(picture(Path(event.sample), SAMPLE_COLUMNS))
         state = screens.bar_state(event)
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")

@@ -9,7 +9,10 @@ import pexpect
 import pyte
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_A_USERS = ("LANGUAGE", "LC_ALL", "LANG", "NO_COLOR", "AVATAR_PIPELINE_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+NOT_A_USERS = (
+    "LANGUAGE", "LC_ALL", "LANG", "NO_COLOR", "AVATAR_PIPELINE_HOME", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "DISPLAY",
+    "WAYLAND_DISPLAY",
+)  # fmt: skip
 KEYS = {
     "enter": "\r", "down": "\x1b[B", "up": "\x1b[A", "left": "\x1b[D", "right": "\x1b[C", "escape": "\x1b", "ctrl-c": "\x03",
     "page down": "\x1b[6~", "page up": "\x1b[5~", "backspace": "\x7f", "clear": "\x15",

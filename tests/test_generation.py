@@ -245,7 +245,7 @@ def pixels(file: Path) -> np.ndarray:
 def test_a_portrait_depends_on_its_own_seed_only(client: Client, settings: Settings, model_process: ModelProcess) -> None:
     run(generate(client, settings, small(client, settings, prompts=("a",), seeds=(1, 2, 3)), model_process))
     together = {file.name: pixels(file) for file in client.output.glob("portrait_*.png")}
-    for file in client.output.iterdir():
+    for file in client.output.glob("portrait_*"):
         file.unlink()
     run(generate(client, settings, small(client, settings, prompts=("a",), seeds=(3,)), model_process))
     (alone,) = client.output.glob("portrait_*.png")
@@ -259,7 +259,7 @@ def test_stopped_and_run_again_ends_as_if_undisturbed(client: Client, settings: 
     plan = small(client, settings, prompts=("a", "b", "c"), seeds=(1, 2, 3), choice=RecipeChoice(steps=12))
     run(generate(client, settings, plan, model_process))
     whole = bytes_of(client.output)
-    for file in client.output.iterdir():
+    for file in client.output.glob("portrait_*"):
         file.unlink()
     stopped = generate(client, settings, plan, model_process)
     while len(list(client.output.glob("portrait_*.png"))) < 4:

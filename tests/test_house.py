@@ -42,8 +42,8 @@ HEAVY = (
 FIRST_SCREEN = {
     "avatar_pipeline", "config", "utils", "actions.action", "actions.journey", "actions.request", "actions.table",
     "client_folder.client", "client_folder.reasons", "client_folder.records", "locales.language",
-    "machine.model_process", "machine.worker_tasks", "terminal.command_line", "terminal.questions", "terminal.screens",
-    "terminal.watch",
+    "machine.model_process", "machine.worker_tasks", "terminal.command_line", "terminal.picture", "terminal.questions",
+    "terminal.screens", "terminal.watch",
 }  # fmt: skip
 
 

@@ -119,7 +119,7 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
     assert len(portraits) >= 4
     with Image.open(portraits[0]) as portrait:
         assert "anademo woman" in portrait.text["parameters"]
-    assert (client.output / "contact_sheet.png").is_file()
+    assert (client.sheets / "portraits_001.png").is_file()
 
 
 def test_training_is_stopped_by_one_key_and_goes_on_where_it_was(demo, tmp_path):

@@ -15,7 +15,7 @@ from client_folder.client import Client
 from client_folder.recommended_prompts import default_prompts
 from locales.language import _
 from machine.base_models import BaseKind, practice_caption
-from pictures.contact_sheet import Cell, contact_sheet
+from pictures.contact_sheet import Cell, contact_sheet, differing_words
 from training.plan import TrainingPlan, run_name
 from training.runs import losses_of, read_runs
 from utils import sync_file, sync_folder, whole_png, write_text
@@ -86,14 +86,14 @@ def samples_by_step(client: Client, lora: str) -> dict[tuple[int, int], Path]:
 def write_sample_sheet(client: Client, version: int, kind: BaseKind | None = None) -> Path | None:
     """The sheet of one version of a client's LoRA, a row a prompt and a column a step, with the loss at each checkpoint.
 
-    `kind` is the base's. None where no sample was painted.
+    `kind` is the base's. Every version has its own. None where no sample was painted.
     """
     samples = samples_by_step(client, client.lora_name(version))
     if not samples:
         return None
     losses = losses_of(read_runs(client), version)
     steps = sorted({step for step, _prompt in samples})
-    known = dict(enumerate(prompts_of(client)))
+    known = dict(enumerate(differing_words(prompts_of(client))))
     rows, titles = [], []
     for prompt in sorted({prompt for _step, prompt in samples}):
         row = []

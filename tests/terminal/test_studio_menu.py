@@ -69,7 +69,13 @@ def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path):
         assert "retrato de ana mujer sonriendo" in screen, "what was written stands beside what is painted"
         assert "portrait of ana woman smiling, beach background, bright light" in " ".join(screen.split())
         terminal.press("enter")
-        terminal.wait_for("3 portraits painted", NEXT, seconds=120)
+        terminal.wait_for("3 portraits painted", "And now?", seconds=120)
+        assert client.sheets.joinpath("portraits_001.png").is_file()
+        choose(terminal, "3 more, with new seeds")
+        terminal.wait_for("3 portraits painted, 0 were there", "And now?", seconds=120)
+        terminal.settle(1.0)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
 
         choose(terminal, "Swap a face")
         terminal.wait_for("that get the client's face")
@@ -86,7 +92,7 @@ def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path):
         terminal.press("enter")
         terminal.wait_for("1 pictures made", "group.png: face 2", NEXT, seconds=120)
         assert "Traceback" not in terminal.everything()
-    assert len(list(client.output.glob("portrait_*.png"))) == 3
+    assert len(list(client.output.glob("portrait_*.png"))) == 6
     assert len(list(client.swaps.glob("group_*.json"))) == 1
     assert json.loads((tmp_path / "settings.json").read_text())["insightface_use"] == "research"
 
