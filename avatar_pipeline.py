@@ -15,6 +15,7 @@ import io
 import json
 import os
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,20 +28,28 @@ from rich.console import Console
 
 from actions.action import Action, dump
 from actions.journey import State, next_step, read_journey
-from actions.request import ClientRequest, Job, Session
+from actions.request import BackgroundRequest, ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
-from client_folder.client import CLASS_LABELS, Client, check_client_id, create_client, list_clients, open_client
-from config import load_settings, program_home, settings_file
+from client_folder.client import (
+    CLASS_LABELS,
+    Client,
+    check_client_id,
+    create_client,
+    list_clients,
+    open_client,
+    queue_run_file,
+)
+from config import LONG_SECONDS, load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
 from machine.model_process import ModelProcess
 from terminal import screens
 from terminal.command_line import build_parser, read_request
 from terminal.questions import BACK, ask_request, ask_text, ask_yes, choose
-from terminal.watch import Watch, drive
+from terminal.watch import Left, Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
-NEW, MORE = "<new>", "<more>"  # answers that no client can be named
+NEW, MORE, RUNS = "<new>", "<more>", "<runs>"  # answers that no client can be named
 
 TEXT = {
     "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
@@ -55,6 +64,7 @@ TEXT = {
     "go_ahead": N_("Go ahead?"),
     "say_yes": N_("This cannot be undone, and nobody can be asked here; to go ahead, add --yes."),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
+    "left": N_("It goes on in the background. To come back: its row in the menu, or {command}"),
     "not_done": N_("Nothing was done."),
 }
 
@@ -82,8 +92,28 @@ class Program:
 
 
 # --- running one action -----------------------------------------------------------------------------------------------
-def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool = False) -> Any:
-    """Run one action for its client, held for this program alone where it changes something; hand back its report."""
+def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool = False, apart: bool = False) -> Any:
+    """Run one action for its client, held for this program alone where it changes something; hand back its report.
+
+    `apart`: in a process of its own, where the action may have one, so that its screen can be left; raises Left then.
+    """
+    itself, started = bool(action.background and apart), time.monotonic()
+    try:
+        report = _perform_apart(action, job, console) if itself else _perform_here(action, job, console, quiet)
+    except PipelineError:
+        _announce(action, job, console, time.monotonic() - started, failed=True, itself=itself)
+        raise
+    _announce(action, job, console, time.monotonic() - started, failed=False, itself=itself)
+    return report
+
+
+def _perform_apart(action: Action[Any], job: Job[Any], console: Console) -> Any:
+    from terminal.detached import run_and_watch  # here, not above: the first screen has no need of it
+
+    return run_and_watch(action, job, console)
+
+
+def _perform_here(action: Action[Any], job: Job[Any], console: Console, quiet: bool) -> Any:
     if action.whole_gpu:
         job.session.model_process.close()
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
@@ -91,11 +121,24 @@ def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool
         return drive(action.run(job), watch)
 
 
+def _announce(action: Action[Any], job: Job[Any], console: Console, seconds: float, failed: bool, itself: bool) -> None:
+    """Tell that a long job ended; one in a process of its own tells more than our terminal `itself`."""
+    if seconds < LONG_SECONDS:
+        return
+    if console.is_terminal and job.settings.notify_bell:
+        console.bell()
+    if not itself:
+        from machine.notify import JobEnd, JobNote, notify
+
+        client = job.client.id if job.client else ""
+        notify(job.settings, JobNote(action.name, client, JobEnd.FAILED if failed else JobEnd.DONE, seconds))
+
+
 def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
     """Run an action and, where it fails in a way that can be answered, ask whether to try that; hand back its report."""
     while True:
         try:
-            return perform(action, job, console)
+            return perform(action, job, console, apart=True)
         except PipelineError as error:
             again = action.retry(job.request, error) if action.retry else None
             if again is None:
@@ -143,7 +186,14 @@ def _run_action(program: Program, options: Namespace) -> int:
     request = read_request(options, action.request)
     session = program.session()
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
-    job = action.planned(Job(session, request, client, unattended=options.yes))
+    job = Job(session, request, client, unattended=options.yes)
+    if action.background and options.recorded:
+        from terminal.detached import run_recorded
+
+        return DONE if run_recorded(action, job) else FAILED
+    if isinstance(request, BackgroundRequest) and request.attach:
+        return _look_again(action, job, console, options.json)
+    job = action.planned(job)
     if job.plan is not None and action.plan_answer:
         if options.plan:
             return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
@@ -153,11 +203,35 @@ def _run_action(program: Program, options: Namespace) -> int:
     if not _agreed(action, job, console, can_ask):
         console.print(text("not_done"))
         return STOPPED
+    if isinstance(request, BackgroundRequest) and request.background:
+        return _begin_apart(action, job, console, options.json)
     if can_ask and not job.unattended:
         report = _perform_again(action, job, console)
     else:
-        report = perform(action, job, console, quiet=options.json and not console.is_terminal)
+        report = perform(action, job, console, quiet=options.json and not console.is_terminal, apart=can_ask)
     return _hand_over(action, report, console, action.answer(report) if options.json else None, action.verdict(report))
+
+
+def _look_again(action: Action[Any], job: Job[Any], console: Console, answering: bool) -> int:
+    """Come back to what runs in the background, or hear how it ended."""
+    from terminal.detached import come_back
+
+    report = come_back(action, job, console)
+    return _hand_over(action, report, console, action.answer(report) if answering else None, action.verdict(report))
+
+
+def _begin_apart(action: Action[Any], job: Job[Any], console: Console, answering: bool) -> int:
+    """Start an action in the background, and look no longer at it."""
+    from machine.background import leave
+    from terminal.detached import begin
+
+    place = begin(action, job)
+    leave(place)
+    if answering:
+        _print_json({"background": str(place.record)})
+    else:
+        console.print(text("left").format(command=place.command), soft_wrap=True)
+    return DONE
 
 
 def _hand_over(
@@ -202,8 +276,14 @@ def guarded(work: Callable[[], int], console: Console, home: Path, answering: bo
     """Do some work and put every error into words, in this one place; returns an exit code."""
     try:
         return work()
-    except (Stopped, KeyboardInterrupt):
-        console.print(text("stopped"))
+    except Left as left:
+        if left.hung_up:
+            sys.exit(DONE)
+        console.print(text("left").format(command=left.command), soft_wrap=True)
+        return DONE
+    except (Stopped, KeyboardInterrupt) as stop:
+        known = stop.told if isinstance(stop, Stopped) else None
+        console.print(screens.heading(known) if known else text("stopped"))
         return STOPPED
     except PipelineError as error:
         return _failed(error, answering)
@@ -257,7 +337,8 @@ def open_menu(program: Program) -> int:
         program.session()  # its language may have been changed a moment ago
         clients = list_clients(home)
         console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists()))
-        choices = [(client.id, client.id, "") for client in clients]
+        choices = _rows_of_runs(home, clients, queue=True)
+        choices += [(client.id, client.id, "") for client in clients]
         choices += [(NEW, text("new_client"), "")]
         choices += [(f"tool:{row.name}", _(row.label), "") for row in ROWS if row.tool]
         chosen = choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
@@ -270,9 +351,28 @@ def _enter(chosen: str, program: Program) -> int:
     """Open what was chosen on the first screen."""
     if chosen == NEW:
         return _new_client(program)
+    if chosen.startswith(RUNS):
+        return _come_back(chosen, program)
     if chosen.startswith("tool:"):
         return _from_menu(action_named(chosen.removeprefix("tool:")), program, None)
     return client_menu(chosen, program)
+
+
+def _rows_of_runs(home: Path, clients: Sequence[Client], queue: bool = False) -> list[tuple[str, str, str]]:
+    """A row for each run in the background, of these clients and, where that is asked for too, of the queue."""
+    if not (any(client.background_file.is_file() for client in clients) or (queue and queue_run_file(home).is_file())):
+        return []
+    from terminal.detached import rows_of_runs
+
+    return [(RUNS + name, row, "") for name, row in rows_of_runs(home, clients, queue)]
+
+
+def _come_back(chosen: str, program: Program) -> int:
+    """Look at a run in the background, by its row."""
+    from terminal.detached import job_of_run
+
+    action, job = job_of_run(chosen.removeprefix(RUNS), program.session())
+    return _look_again(action, job, program.console, answering=False)
 
 
 def _new_client(program: Program) -> int:
@@ -294,7 +394,8 @@ def client_menu(name: str, program: Program) -> int:
     while client.state_file.exists():
         steps = read_journey(home, program.session().settings, client)
         console.print(screens.headline(client))
-        choices = [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
+        choices = _rows_of_runs(home, (client,))
+        choices += [(step.action, screens.step_row(step), _(step.note) if step.state is State.WAITING else "") for step in steps]
         choices += [(MORE, text("more"), "")]
         choices += [(row.name, _(row.label), "") for row in ROWS if row.extra]
         chosen = choose(text("client_question").format(client=name), [*choices, (BACK, text("back"), "")], next_step(steps))
@@ -303,7 +404,9 @@ def client_menu(name: str, program: Program) -> int:
         if chosen == MORE:
             rows = [(row.name, _(row.label), "") for row in ROWS if row.more]
             chosen = choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
-        if chosen != BACK:
+        if chosen.startswith(RUNS):
+            guarded(lambda: _come_back(chosen, program), console, home)  # noqa: B023 - called at once
+        elif chosen != BACK:
             guarded(lambda: _from_menu(action_named(chosen), program, client), console, home)  # noqa: B023 - called at once
     return DONE
 
@@ -311,6 +414,8 @@ def client_menu(name: str, program: Program) -> int:
 def _from_menu(action: Action[Any], program: Program, client: Client | None) -> int:
     """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
     console = program.console
+    if action.background and (rows := _rows_of_runs(program.home, (client,) if client else (), queue=client is None)):
+        return _come_back(rows[0][0], program)
     job = ask_request(action, program.session(), client, console)
     if job is None:
         return DONE

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, Self, get_type_hints
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
 from actions.request import Asked, ClientRequest, Job, Request
+from machine.background import Place
 from utils import Event, PipelineError
 
 Stage = Generator[Event, None, Any]
@@ -62,6 +63,14 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
+class Background(Generic[Asked]):
+    """An action that may run in a process of its own, which outlives the terminal: where its files lie, and what it reports."""
+
+    place: Callable[[Job[Asked]], Place]
+    report: type
+
+
+@dataclass(frozen=True, slots=True)
 class Action(Generic[Asked]):
     """What an action is asked, plans, runs and answers. `verdict` says whether the report is a failure."""
 
@@ -79,6 +88,7 @@ class Action(Generic[Asked]):
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
+    background: Background[Asked] | None = None  # whether it may outlive the terminal
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
 
     @property

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
-from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
-from actions.request import Ask, ClientRequest, Job, Menu, Request
+from actions.action import Action, Answer, Background, Retry, Rounded2, Rounded3, Stage
+from actions.request import Ask, BackgroundRequest, ClientRequest, Job, Menu, Request
+from client_folder.client import queue_run_file
 from client_folder.consent import What, has_consent, record_consent
 from config import PRESETS, load_settings
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
 from locales.language import N_, _
-from lora_trainer import PreparedTraining
+from lora_trainer import PreparedTraining, TrainingReport
+from machine.background import Place
 from machine.gpu import largest_gpu
 from training import installation, tensorboard_server
 from training.arguments import read_extra
@@ -48,6 +50,8 @@ SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
+OF_CLIENT = N_("The training of {client}")
+OF_QUEUE = N_("The queue")
 
 
 class QueueFailed(PipelineError):
@@ -85,7 +89,7 @@ def names_original(job: Job[TrainRequest]) -> bool:
         return False
 
 
-class TrainRequest(ClientRequest):
+class TrainRequest(ClientRequest, BackgroundRequest):
     """How to train; what is left out is what the plan recommends."""
 
     consent: Annotated[
@@ -136,7 +140,7 @@ class TensorboardRequest(ClientRequest):
     ] = "start"  # fmt: skip
 
 
-class QueueRequest(Request):
+class QueueRequest(BackgroundRequest):
     """Which clients to train, in this order; none: the table of the last queue is shown."""
 
     names: Annotated[tuple[str, ...], Ask(N_("Clients, in this order (empty: the last table):"), metavar="ID", menu=Menu.TEXT)] = ()
@@ -192,8 +196,7 @@ def train(job: Job[TrainRequest]) -> Stage:
 def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
     """After a refusal: all the same. After a failure: a smaller plan where memory was full, else on from the last checkpoint."""
     if isinstance(error, MemoryFull):
-        cure = error.facts["smaller"]
-        assert isinstance(cure, Cure)
+        cure = Cure.named(str(error.facts["smaller"]))
         return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
         return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}))
@@ -236,6 +239,7 @@ class TrainingPlanAnswer(Answer):
     cures: dict[str, str | int | bool]
     insisted: bool
     original: OriginalAnswer | None
+    begins_at: int
 
     @classmethod
     def of(cls, prepared: PreparedTraining) -> Self:
@@ -245,7 +249,7 @@ class TrainingPlanAnswer(Answer):
             argv=prepared.argv, verdict=cost.verdict, vram_gb=cost.vram_gb, hours=cost.hours, steps=plan.steps,
             vram_parts={part.part: part.gb for part in cost.vram_parts}, epochs=cost.epochs, disk_gb=cost.disk_gb,
             refusals=cost.refusals, cures={cure.setting: cure.value for cure in cost.cures}, insisted=plan.insisted,
-            original=OriginalAnswer.of(prepared.original) if prepared.original else None,
+            original=OriginalAnswer.of(prepared.original) if prepared.original else None, begins_at=prepared.begins_at,
         )  # fmt: skip
 
 
@@ -298,12 +302,24 @@ class CurvesAnswer(Answer):
 
 
 # --- the actions ------------------------------------------------------------------------------------------------------
+def _training_place(job: Job[TrainRequest]) -> Place:
+    return Place(job.who.background_file, _(OF_CLIENT).format(client=job.who.id), f"train --client {job.who.id} --attach")
+
+
+def _queue_place(job: Job[QueueRequest]) -> Place:
+    return Place(queue_run_file(job.home), _(OF_QUEUE), "queue --attach")
+
+
 SETUP = Action("setup", SetupRequest, set_up, SetupAnswer.of, changes=False)
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
     long=True, whole_gpu=True, retry=retry_training,
+    background=Background(_training_place, TrainingReport),
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
-QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)
+QUEUE = Action(
+    "queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint,
+    background=Background(_queue_place, QueueReport),
+)  # fmt: skip
 
 ACTIONS = (SETUP, TRAIN, TENSORBOARD, QUEUE)
