@@ -111,7 +111,7 @@ class Place:
         return self.record.with_suffix(".left")
 
 
-class _Process(Record):
+class RunProcess(Record):
     """`NAME.json`: enough to know the process again."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
@@ -139,7 +139,7 @@ def start(place: Place, words: Sequence[str]) -> None:
         )  # fmt: skip
     created = psutil.Process(child.pid).create_time()
     write_record(
-        place.record, _Process(pid=child.pid, created=created, started=datetime.now(UTC).isoformat(timespec="seconds"))
+        place.record, RunProcess(pid=child.pid, created=created, started=datetime.now(UTC).isoformat(timespec="seconds"))
     )  # fmt: skip
 
 
@@ -217,7 +217,7 @@ def follow(place: Place, *, ours: bool = False) -> Generator[Event, None, Any]:
 
 def _is_alive(place: Place) -> bool:
     try:
-        known = read_record(place.record, _Process)
+        known = read_record(place.record, RunProcess)
         process = psutil.Process(known.pid)
         # One that ended stays in the system's list until its parent asks for its exit code.
         return abs(process.create_time() - known.created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import os
 import sys
 import threading
@@ -24,6 +25,7 @@ from utils import log
 _DESKTOP_SECONDS = 5.0  # for the desktop's own service, which may be there without an answer
 _POST_SECONDS = 10.0
 TITLE = "Avatar Pipeline"
+NOT_SENT = N_("notify_url: the message could not be sent (%s)")
 MESSAGE = N_("{job}: {outcome} after {minutes:.0f} min")
 
 
@@ -60,7 +62,7 @@ def notify(settings: Settings, note: JobNote) -> None:
         try:
             _post(settings.notify_url, note)
         except (OSError, ValueError, http.client.HTTPException) as error:
-            log.warning("the notification could not be sent: %s", type(error).__name__)
+            log.warning(_(NOT_SENT), type(error).__name__)
 
 
 def _has_desktop() -> bool:
@@ -69,12 +71,13 @@ def _has_desktop() -> bool:
 
 
 def _tell_desktop(note: JobNote) -> None:
+    logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL)  # it logs what it cannot do with a traceback
     try:
         from desktop_notifier import DesktopNotifierSync
 
         DesktopNotifierSync(app_name=TITLE).send(TITLE, note.text())
     except Exception as error:  # noqa: BLE001 - each desktop has failures of its own, and none of them matters
-        log.warning("the desktop could not be told: %s", type(error).__name__)
+        log.info("the desktop could not be told: %s", type(error).__name__)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -87,17 +90,24 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
+def request_of(url: str, note: JobNote) -> urllib.request.Request:
+    """The POST: plain text for ntfy, which shows a body as it is; else JSON, of which Slack and its kin read `text`."""
+    request = urllib.request.Request(url, method="POST")
+    if (request.host or "").startswith("ntfy."):
+        request.data = note.text().encode()
+        request.add_header("Title", TITLE)
+        request.add_header("Content-Type", "text/plain; charset=utf-8")
+    else:
+        facts = {
+            "text": f"{TITLE}: {note.text()}", "action": note.action, "client": note.client, "outcome": note.end.value,
+            "seconds": round(note.seconds),
+        }  # fmt: skip
+        request.data = json.dumps(facts, ensure_ascii=False).encode()
+        request.add_header("Content-Type", "application/json")
+    request.add_header("User-Agent", "avatar-pipeline")
+    return request
+
+
 def _post(url: str, note: JobNote) -> None:
-    """One POST: plain text for ntfy, which shows a body as it is; else JSON, of which Slack and its kin read `text`."""
-    plain = (urllib.request.Request(url).host or "").startswith("ntfy.")
-    facts = {
-        "text": f"{TITLE}: {note.text()}", "action": note.action, "client": note.client, "outcome": note.end.value,
-        "seconds": round(note.seconds),
-    }  # fmt: skip
-    body = note.text() if plain else json.dumps(facts, ensure_ascii=False)
-    headers = {"Content-Type": "text/plain; charset=utf-8" if plain else "application/json", "User-Agent": "avatar-pipeline"}
-    if plain:
-        headers["Title"] = TITLE
-    request = urllib.request.Request(url, body.encode(), headers, method="POST")
-    with urllib.request.build_opener(_NoRedirect).open(request, timeout=_POST_SECONDS) as answer:
+    with urllib.request.build_opener(_NoRedirect).open(request_of(url, note), timeout=_POST_SECONDS) as answer:
         answer.read(1)

@@ -32,7 +32,8 @@ LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no termi
 STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
 STOPS = N_("Ctrl-C or Esc: stop; what is finished is kept")
 STOPS_WITH_STATE = N_("Ctrl-C or Esc: stop, with the state of this step saved")
-STOPS_BEFORE = N_("Ctrl-C or Esc: stop; nothing is learned yet that could be lost")
+STOPS_AT_ONCE = N_("Ctrl-C or Esc once more: stop at once, without that state")
+STOPS_BEFORE = N_("Ctrl-C or Esc: stop; nothing new is learned yet that could be lost")
 STOPS_AND_LOSES = N_("Ctrl-C or Esc: stop; the last state is of step {kept}, {lost} steps would be lost")
 LEAVES = N_("Ctrl-C or Esc: leave it running, or stop it")
 SAVE_KEY, SAMPLE_KEY, LEAVE_KEY = "s", "p", "b"  # the same letters in every language: the line names them
@@ -47,6 +48,11 @@ class Left(BaseException):  # flow control, as Stopped is
     def __init__(self, asks: bool = False, hung_up: bool = False, command: str = "") -> None:
         self.asks, self.hung_up, self.command = asks, hung_up, command
         super().__init__()
+
+
+def _takes_wishes(tick: TrainingTick | None) -> bool:
+    """Whether a trainer that can save and sample when it is asked to has come to its steps."""
+    return tick is not None and bool(tick.control) and tick.phase not in ("checking", "loading", "stopping")
 
 
 class Interrupts:
@@ -142,7 +148,7 @@ class Watch:
         if self._quiet:
             return Text("")
         tick = self._tick
-        keys = [SAVE_KEY, SAMPLE_KEY] if tick and tick.control and tick.step > 0 else []
+        keys = [SAVE_KEY, SAMPLE_KEY] if _takes_wishes(tick) else []
         keys += [LEAVE_KEY] if self._goes_on else []
         lines = ["   ".join(f"{key}: {_(KEYS[key])}" for key in keys)] if keys else []
         return Text("\n".join([*lines, self._how_to_stop(tick)]), style="dim")
@@ -152,6 +158,8 @@ class Watch:
             return _(LEAVES)
         if tick is None or tick.step >= tick.total:
             return _(STOPS)
+        if tick.phase == "stopping":
+            return _(STOPS_AT_ONCE)
         if tick.step <= tick.kept_step:
             return _(STOPS_BEFORE)
         return (
@@ -181,7 +189,7 @@ class Watch:
         for key in self._keys.take():
             if key == LEAVE_KEY and self._goes_on:
                 raise Left
-            if key in ASKED and self._tick and self._tick.control and self._tick.step > 0:
+            if key in ASKED and self._tick and _takes_wishes(self._tick):
                 from embedded.trainer.trainer_control import SAMPLE, SAVE, ask_trainer  # here: the first screen has no trainer
 
                 ask_trainer(Path(self._tick.control), SAVE if key == SAVE_KEY else SAMPLE)
@@ -197,7 +205,9 @@ class Watch:
             return
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
-        self._bars.update(self._tasks[state.stage], completed=state.done, total=state.total or None, note=state.note)
+        waits = isinstance(event, TrainingTick) and event.phase in ("checking", "loading", "first")  # a bar that stands still pulses
+        total = None if waits else state.total or None
+        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=state.note)
 
     def _print_line(self, event: Event) -> None:
         now, state = time.monotonic(), screens.bar_state(event)

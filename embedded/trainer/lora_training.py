@@ -371,6 +371,7 @@ def heed_wishes(training: Training, step: int, epoch: int) -> None:
     if wishes & {SAVE, STOP} and not (saved and flags.save_state):
         LOG.info(f"\nsaving state at step {step}")
         save_state(training, trainer_state.state_folder(checkpoint), SavedProgress(epoch, step))
+        trainer_state.prune_asked(flags, training.names, step)
     if STOP in wishes:
         training.accelerator.end_training()
         LOG.info(f"stopped at step {step}, as asked")

@@ -20,6 +20,7 @@ from embedded.trainer.kohya_lora import kohya_tensors, load_lora, safetensors_by
 from embedded.trainer.trainer_console import LOG, say
 from embedded.trainer.trainer_flags import Flags, Refused
 
+_STEP_DIGITS = 8  # of a step in a name
 PARTIAL = ".partial-"  # begins the name of what is being written
 
 
@@ -142,6 +143,15 @@ def prune_steps(flags: Flags, names: Names, step: int) -> None:
             if state <= state_folder(names.step(old)):  # the steps of these names have eight digits each
                 LOG.info(f"removing old state: {state}")
                 _remove(state)
+
+
+def prune_asked(flags: Flags, names: Names, step: int) -> None:
+    """Removes the states that were asked for before that of `step`: one of them is enough beside those that are always saved."""
+    for state in names.folder.glob(f"{glob.escape(names.name or 'at')}-step*-state"):
+        number = int(state.name.removesuffix("-state")[-_STEP_DIGITS:])
+        if number < step and (not flags.save_every_n_steps or number % flags.save_every_n_steps):
+            LOG.info(f"removing old state: {state}")
+            _remove(state)
 
 
 def _pruned_step(step: int, kept: int, every: int) -> int:
