@@ -64,7 +64,7 @@ TEXT = {
     "go_ahead": N_("Go ahead?"),
     "say_yes": N_("This cannot be undone, and nobody can be asked here; to go ahead, add --yes."),
     "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
-    "left": N_("It goes on in the background. To come back: its row in the menu, or {command}"),
+    "left": N_("It goes on in the background. Its row in the menu leads back, and so does:\n  {command}"),
     "not_done": N_("Nothing was done."),
 }
 
@@ -222,11 +222,9 @@ def _look_again(action: Action[Any], job: Job[Any], console: Console, answering:
 
 def _begin_apart(action: Action[Any], job: Job[Any], console: Console, answering: bool) -> int:
     """Start an action in the background, and look no longer at it."""
-    from machine.background import leave
     from terminal.detached import begin
 
     place = begin(action, job)
-    leave(place)
     if answering:
         _print_json({"background": str(place.record)})
     else:

@@ -4,7 +4,7 @@ Files in a folder are all that passes between it and whoever looks: who runs, ev
 file that asks it to stop. So the screen that started it is one among many, and files mean the same on Windows and on Linux::
 
     NAME.json    who runs, and since when                 NAME.stop    asked to stop; "now": at once
-    NAME.jsonl   its events, and its end as the last      NAME.left    nobody looks any more: it is to tell of its end itself
+    NAME.jsonl   its events, and its end as the last      NAME.view    who looks; where nobody does, it tells of its end itself
     NAME.log     what it said besides
 """
 
@@ -106,13 +106,13 @@ class Place:
         return self.record.with_suffix(".stop")
 
     @property
-    def left(self) -> Path:
-        """Says that nobody looks any more."""
-        return self.record.with_suffix(".left")
+    def viewer(self) -> Path:
+        """Who looks at it."""
+        return self.record.with_suffix(".view")
 
 
 class RunProcess(Record):
-    """`NAME.json`: enough to know the process again."""
+    """`NAME.json`, `NAME.view`: enough to know a process again."""
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     pid: int
@@ -137,10 +137,7 @@ def start(place: Place, words: Sequence[str]) -> None:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=environment, **apart
         )  # fmt: skip
-    created = psutil.Process(child.pid).create_time()
-    write_record(
-        place.record, RunProcess(pid=child.pid, created=created, started=datetime.now(UTC).isoformat(timespec="seconds"))
-    )  # fmt: skip
+    write_record(place.record, _process_of(child.pid))
 
 
 def find(place: Place) -> RunState:
@@ -149,7 +146,7 @@ def find(place: Place) -> RunState:
         return RunState.NONE
     if _has_ended(place):
         return RunState.ENDED
-    return RunState.RUNNING if _is_alive(place) else RunState.LOST
+    return RunState.RUNNING if _is_alive(place.record) else RunState.LOST
 
 
 def last_event(place: Place) -> Event | None:
@@ -163,19 +160,19 @@ def ask_to_stop(place: Place, at_once: bool = False) -> None:
     write_text(place.stop, "now" if at_once else "")
 
 
+def look(place: Place) -> None:
+    """This process looks at it, until it leaves or ends."""
+    write_record(place.viewer, _process_of(os.getpid()))
+
+
 def leave(place: Place) -> None:
     """Nobody looks any more: from now on it tells of its end itself."""
-    place.left.touch()
-
-
-def come_back(place: Place) -> None:
-    """Somebody looks again."""
-    place.left.unlink(missing_ok=True)
+    place.viewer.unlink(missing_ok=True)
 
 
 def forget(place: Place) -> None:
     """Remove the files of a run whose end was told; what it said besides stays."""
-    for file in (place.record, place.events, place.stop, place.left):
+    for file in (place.record, place.events, place.stop, place.viewer):
         file.unlink(missing_ok=True)
 
 
@@ -190,7 +187,7 @@ def follow(place: Place, *, ours: bool = False) -> Generator[Event, None, Any]:
     at, asked, again, told = 0, 0, Progress("", 0, 0), 0.0
     shown: Event = again
     while True:
-        alive = _is_alive(place)  # asked before reading: what it wrote before it ended is read then
+        alive = _is_alive(place.record)  # asked before reading: what it wrote before it ended is read then
         lines, at = _lines(place, at)
         events = [_event_of(line) for line in lines if "end" not in line]
         if not events and time.monotonic() - told >= _HEARTBEAT_SECONDS:
@@ -215,9 +212,14 @@ def follow(place: Place, *, ours: bool = False) -> Generator[Event, None, Any]:
     return _report_of(lines[-1], place)
 
 
-def _is_alive(place: Place) -> bool:
+def _process_of(pid: int) -> RunProcess:
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return RunProcess(pid=pid, created=psutil.Process(pid).create_time(), started=started)
+
+
+def _is_alive(record: Path) -> bool:
     try:
-        known = read_record(place.record, RunProcess)
+        known = read_record(record, RunProcess)
         process = psutil.Process(known.pid)
         # One that ended stays in the system's list until its parent asks for its exit code.
         return abs(process.create_time() - known.created) < 1.0 and process.status() != psutil.STATUS_ZOMBIE
@@ -285,8 +287,8 @@ class Recorder:
             return signals
 
     def is_left(self) -> bool:
-        """Whether nobody looks."""
-        return self._place.left.exists()
+        """Whether nobody looks, also because who did was killed."""
+        return not _is_alive(self._place.viewer)
 
     def done(self, report: Any) -> None:
         """It ended well; `report` is JSON."""

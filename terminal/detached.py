@@ -120,7 +120,7 @@ def come_back(action: Action[Any], job: Job[Any], console: Console) -> Any:
 
 def _look(action: Action[Any], place: Place, console: Console, visiting: bool) -> Any:
     assert action.background is not None
-    background.come_back(place)
+    background.look(place)
     try:
         with Watch(console, False, goes_on=True, visiting=visiting) as watch:
             told = drive(background.follow(place, ours=not visiting), watch)
