@@ -1,164 +1,55 @@
 """Avatar Pipeline: from a folder of pictures to a trained SDXL LoRA and finished portraits.
 
 Without an action this opens the guided menu; `avatar_pipeline.py ACTION --client ID` runs one action. Both run the same actions of
-the table in `actions`. This is the only module that prints or catches an error; `terminal.questions` asks::
+the table in `actions`::
 
     main ─┬─ open_menu ─ client_menu ─┐
-          └───────────────────────────┴─ perform ─ drive ─ a stage
+          └─ run_action ──────────────┴─ perform ─ drive ─ a stage
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
-import json
-import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
 from rich.console import Console
-from rich.text import Text
 
-from actions.action import Action, FollowUp, dump
-from actions.journey import next_step, read_journey
-from actions.request import ClientRequest, Job, Session
-from actions.table import ROWS, action_named, row_named
+from actions.action import Action
+from actions.request import BackgroundRequest, ClientRequest, Job
+from actions.table import action_named
 from client_folder.client import (
-    CLASS_LABELS,
-    Client,
-    CommonWord,
-    check_trigger,
-    create_client,
-    list_clients,
     open_client,
 )
 from client_folder.erasing import sweep_erased
-from client_folder.names import english_class_word, is_common, propose_trigger
-from config import load_settings, program_home, settings_file
-from locales.language import LANGUAGES, N_, _, speak
-from machine.gpu import largest_gpu
+from config import program_home
+from locales.language import LANGUAGES, speak
 from machine.model_process import ModelProcess
-from terminal import picture, screens
-from terminal.choice_list import BACK, Option
 from terminal.command_line import build_parser, read_request
-from terminal.questions import ask_path, ask_request, ask_text, ask_word, ask_yes, choose, show
-from terminal.watch import Watch, drive
-from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
-
-DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
-NEW, IMPORT, MORE, EVERYBODY, OTHER = "<new>", "<import>", "<more>", "<everybody>", "<other>"  # answers that no client can be named
-FOLDER = "<folder>"
-MOST_CLIENTS = 6  # rows of clients on the first screen, which has 24 lines; the others are one list further
-PICTURE_ENDINGS = frozenset({".png", ".jpg"})
-MOST_PATHS = 5  # files of a report that are named one by one, and can be opened from the menu
-PICTURE_COLUMNS = 76  # of all pictures of a report, side by side
-
-TEXT = {
-    "no_terminal": N_("The menu needs a terminal. Name an action; --help lists them."),
-    "main_question": N_("What shall we work on?"),
-    "client_question": N_("Next for {client}:"),
-    "new_client": N_("New client"),
-    "new_client_about": N_("A folder of its own for one person: pictures, captions, LoRA, portraits."),
-    "import_client": N_("Take in a client's export (.zip)"),
-    "import_client_about": N_("A client that was packed on another machine, or on Google Colab, with all that was made for it."),
-    "import_file": N_("The .zip that export wrote:"),
-    "everybody": N_("All {count} clients, by name: type to search"),
-    "client_about": N_("Last used {when:%Y-%m-%d %H:%M}, in {folder}"),
-    "new_client_name": N_("Name of the client, in any letters:"),
-    "trigger_word": N_("Trigger word, for prompts and the folder:"),
-    "class_word": N_("The client is a:"),
-    "other_class_word": N_("another word"),
-    "own_class_word": N_("What the client is, in English, such as girl or dog:"),
-    "more_about": N_("What was rejected, accepting by hand, limits, captions, curves and the dataset doctor."),
-    "more": N_("Pictures, limits, captions, dataset doctor ..."),
-    "back": N_("Back"),
-    "quit": N_("Quit"),
-    "go_ahead": N_("Go ahead?"),
-    "type_name": N_("To go ahead, type the name, {name}:"),
-    "cannot_ask": N_("This cannot be undone, and nobody can be asked here."),
-    "say_yes": N_("To go ahead, add --yes."),
-    "no_plan": N_("--plan: nothing is planned for that"),
-    "yes": N_("Yes"),
-    "no": N_("No"),
-    "stopped": N_("Stopped. What was finished is kept; the same action goes on from there."),
-    "not_done": N_("Nothing was done."),
-    "go_on": N_("Go on"),
-    "after_question": N_("And now?"),
-    "open_picture": N_("Open the picture"),
-    "open_one": N_("Open {name}"),
-    "open_folder": N_("Open the folder"),
-    "more_files": N_("... and {more} more in {folder}"),
-}
+from terminal.menu import open_menu
+from terminal.performing import (
+    DONE,
+    FAILED,
+    STOPPED,
+    Program,
+    agree,
+    begin_apart,
+    guarded,
+    hand_over,
+    look_again,
+    overruled,
+    perform,
+    perform_again,
+    print_json,
+    text,
+)
+from terminal.questions import ask_request, show
 
 
-def text(name: str) -> str:
-    """A text of the program itself, in the user's language."""
-    return _(TEXT[name])
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """This run of the program: where it works, in which language if one was named, what holds its models, where it draws."""
-
-    home: Path
-    language: str | None
-    model_process: ModelProcess
-    console: Console
-
-    def session(self) -> Session:
-        """What an action works in; settings are read anew, and their language counts where the command line names none."""
-        settings = load_settings(self.home)
-        picture.want(settings.pictures)
-        if not self.language:
-            speak(settings.language)
-        return Session(self.home, settings, self.model_process)
-
-
-# --- running one action -----------------------------------------------------------------------------------------------
-def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool = False) -> Any:
-    """Run one action for its client, held for this program alone where it changes something; hand back its report."""
-    if action.whole_gpu:
-        job.session.model_process.close()
-    held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
-    if action.whole_gpu:  # it shows pictures while it runs, and a terminal can be asked only while nothing else listens to it
-        picture.protocol(console)
-    with held, Watch(console, quiet) as watch:
-        return drive(action.run(job), watch)
-
-
-def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
-    """Run an action and, where it fails in a way that can be answered, ask whether to try that; hand back its report."""
-    while True:
-        try:
-            return perform(action, job, console)
-        except PipelineError as error:
-            again = action.retry(job.request, error) if action.retry else None
-            if again is None:
-                raise
-            _complain(error, again.cure)
-            if not ask_yes(again.question, default=not again.grave):
-                raise Stopped from error
-            job = action.planned(replace(job, request=again.request))
-
-
-def _overruled(action: Action[Any], job: Job[Any], refused: PipelineError, console: Console) -> Job[Any] | None:
-    """The job in spite of what speaks against it, where the user says so."""
-    again = action.retry(job.request, refused) if action.retry else None
-    _complain(refused, again.cure if again else "")
-    if again and ask_yes(again.question, default=not again.grave):
-        return replace(job, request=again.request)
-    console.print(text("not_done"))
-    return None
-
-
-# --- the command line -------------------------------------------------------------------------------------------------
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0 done, 1 failed, 2 wrong words, 130 stopped."""
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -190,19 +81,24 @@ def _wanted_language(argv: Sequence[str]) -> str:
     return wishes[0] if wishes and wishes[0] in LANGUAGES else "auto"
 
 
-def _job_of(program: Program, action: Action[Any], options: Namespace, can_ask: bool) -> Job[Any] | None:
-    """The job that the command line names, with its plan; what it leaves open is asked where somebody is there. None: gone back."""
+def _first_job(program: Program, action: Action[Any], options: Namespace) -> Job[Any]:
+    """The job that the command line names, as far as it names it."""
     request, session = read_request(options, action.request), program.session()
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
     if client:
         client.mark_used()
-    job: Job[Any] | None = Job(session, request, client, unattended=options.yes)
-    if action.guided and can_ask and not (options.yes or options.plan) and request == action.request():
-        job = ask_request(action, session, client, program.console)
+    return Job(session, request, client, unattended=options.yes)
+
+
+def _job_of(program: Program, action: Action[Any], first: Job[Any], options: Namespace, can_ask: bool) -> Job[Any] | None:
+    """The job with its plan; what the command line leaves open is asked where somebody is there. None: the user went back."""
+    job: Job[Any] | None = first
+    if action.guided and can_ask and not (options.yes or options.plan) and first.request == action.request():
+        job = ask_request(action, first.session, first.client, program.console)
     if job and not options.plan and (refused := action.objection(job)):
         if not can_ask or job.unattended:
             raise refused
-        job = _overruled(action, job, refused, program.console)
+        job = overruled(action, job, refused, program.console)
     return action.planned(job) if job else None
 
 
@@ -210,7 +106,14 @@ def _run_action(program: Program, options: Namespace) -> int:
     """Run the action that the command line names; argparse's words go no further than here."""
     action, console = action_named(options.action), program.console
     can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
-    job = _job_of(program, action, options, can_ask)
+    first = _first_job(program, action, options)
+    if action.background and options.recorded:
+        from terminal.detached import run_recorded
+
+        return DONE if run_recorded(action, first) else FAILED
+    if isinstance(first.request, BackgroundRequest) and first.request.attach:
+        return look_again(action, first, console, options.json)
+    job = _job_of(program, action, first, options, can_ask)
     if job is None:
         console.print(text("not_done"))
         return STOPPED
@@ -218,336 +121,29 @@ def _run_action(program: Program, options: Namespace) -> int:
         options.parser.error(text("no_plan"))
     if job.plan is not None and action.plan_answer:
         if options.plan:
-            return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
+            return hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
         if not options.json:
             show(action, job.plan, console)
-    agreed = _agreed(action, job, console, can_ask)
-    if action.otherwise and not (agreed and (can_ask or job.unattended)):
-        job, agreed = action.otherwise(job), True
-    if not agreed:
+    return _run_job(action, job, console, options.json, can_ask)
+
+
+def _run_job(action: Action[Any], job: Job[Any], console: Console, answering: bool, can_ask: bool) -> int:
+    """Run what was planned, once it is agreed to, and hand over what comes out."""
+    yes = agree(action, job, console, can_ask)
+    if action.otherwise and not (yes and (can_ask or job.unattended)):
+        job, yes = action.otherwise(job), True
+    if not yes:
         console.print(text("not_done"))
-        if options.json:
-            _print_json({"error": text("cannot_ask"), "hint": text("say_yes")})
+        if answering:
+            print_json({"error": text("cannot_ask"), "hint": text("say_yes")})
         return STOPPED
+    if isinstance(job.request, BackgroundRequest) and job.request.background:
+        return begin_apart(action, job, console, answering)
     if can_ask and not job.unattended:
-        report = _perform_again(action, job, console)
+        report = perform_again(action, job, console)
     else:
-        report = perform(action, job, console, quiet=options.json and not console.is_terminal)
-    return _hand_over(action, report, console, action.answer(report) if options.json else None, job)
-
-
-def _hand_over(action: Action[Any], report: object, console: Console, answer: BaseModel | None, job: Job[Any] | None = None) -> int:
-    """Show a plan, or what came out of a job; where there is an answer, print that as JSON.
-
-    A complaint about what came out is part of it and decides the exit code.
-    """
-    complaint = action.verdict(report) if job else None
-    if answer is None:
-        show(action, report, console)
-        if job:
-            _show_files(action, job, report, console)
-    if complaint:
-        _complain(complaint)
-    if answer is not None:
-        _print_json(dump(answer) | (_told(complaint) if complaint else {}))
-    return FAILED if complaint else DONE
-
-
-def _print_json(answer: dict[str, Any]) -> None:
-    print(json.dumps(answer, ensure_ascii=False), flush=True)
-
-
-def _told(error: PipelineError) -> dict[str, str]:
-    return {"error": error.text(), "hint": error.cure()}
-
-
-def _show_files(action: Action[Any], job: Job[Any], report: object, console: Console) -> None:
-    """The pictures that a report is about, where the terminal can show some, and the whole path of each file that was made."""
-    if shown := action.shown(job, report):
-        captions = [one.caption for one in shown]
-        console.print(picture.pictures([one.picture for one in shown], PICTURE_COLUMNS, captions if any(captions) else ()))
-    made = [path for path in action.made(job, report) if path.exists()]
-    for path in made[:MOST_PATHS]:
-        console.print(Text(str(path)), soft_wrap=True)  # in one piece, so that it can be copied
-    if more := made[MOST_PATHS:]:
-        console.print(Text(text("more_files").format(more=len(more), folder=more[0].parent)), soft_wrap=True)
-
-
-def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool, *, of_menu: bool = False) -> bool:
-    """Whether the user says yes: in the menu to every plan, elsewhere to what is long, moves much or cannot be undone.
-
-    Where nobody can be asked, only the last needs `--yes`. Enter alone says yes to nothing grave.
-    """
-    grave, careful = action.grave(job), action.careful(job)
-    planned = job.plan is not None and (action.long or of_menu)
-    if job.unattended or action.harmless(job) or not (grave or careful or planned):
-        return True
-    if not can_ask:
-        if grave:
-            console.print(f"{text('cannot_ask')} {text('say_yes')}")
-        return not grave
-    if names := action.typed(job):
-        return ask_word(text("type_name").format(name=names[0]), names, console)
-    return ask_yes(text("go_ahead"), default=not (grave or careful))
-
-
-def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False) -> int:
-    """Do some work and put every error into words, in this one place; returns an exit code."""
-    try:
-        return work()
-    except (Stopped, KeyboardInterrupt):
-        console.print(text("stopped"))
-        return STOPPED
-    except PipelineError as error:
-        return _failed(error, answering)
-    except BrokenPipeError:
-        return _reader_gone()
-    except (OSError, ImportError) as error:
-        if told := as_pipeline_error(error):
-            return _failed(told, answering)
-        return _fault(error, home, answering)
-    except Exception as error:  # noqa: BLE001 - the last resort: a sentence and a log instead of a traceback on the user's screen
-        return _fault(error, home, answering)
-
-
-def _reader_gone() -> int:
-    """Whoever read our words has enough of them, as `head` has: no fault of anybody's, and nothing more can be said."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return DONE
-
-
-def _complain(error: PipelineError, cure: str = "") -> None:
-    Console(stderr=True, highlight=False).print(screens.failure(error, cure))
-
-
-def _failed(error: PipelineError, answering: bool) -> int:
-    _complain(error)
-    if answering:
-        _print_json(_told(error))
-    return FAILED
-
-
-def _fault(error: Exception, home: Path, answering: bool) -> int:
-    """A fault of ours: the traceback goes to the log, a sentence to the screen."""
-    from logging.handlers import RotatingFileHandler  # here, not above: it opens sockets too, and brings all they need
-
-    path = home / "logs" / "avatar_pipeline.log"
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        log.addHandler(RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
-        log.error("unexpected", exc_info=error)
-    return _failed(ProgramFault(error=type(error).__name__, path=path), answering)
-
-
-# --- the menu ---------------------------------------------------------------------------------------------------------
-def open_menu(program: Program) -> int:
-    """The first screen: the clients and the tools. Leaving it anywhere loses nothing."""
-    home, console = program.home, program.console
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        console.print(text("no_terminal"))
-        return WRONG_WORDS
-    if not settings_file(home).exists():  # the first start: which base model, before anything else
-        guarded(lambda: _from_menu(action_named("setup"), program, None), console, home)
-    while True:
-        settings = program.session().settings  # its language may have been changed a moment ago
-        clients = sorted(list_clients(home), key=lambda client: -client.used)
-        machine = screens.machine_line(settings.base_model, largest_gpu())
-        console.print(screens.welcome(home, tuple(clients), first_time=not settings_file(home).exists(), machine=machine))
-        shown = clients if len(clients) <= MOST_CLIENTS else clients[: MOST_CLIENTS - 1]
-        rows = [_new_row(), *map(_client_option, shown)]
-        rows += [] if shown == clients else [Option(EVERYBODY, text("everybody").format(count=len(clients)))]
-        rows += [Option(f"tool:{row.name}", _(row.label), about=_(row.about)) for row in ROWS if row.tool]
-        rows += [Option(IMPORT, text("import_client"), about=text("import_client_about"))]
-        chosen = choose(text("main_question"), [*rows, Option(BACK, text("quit"))], clients[0].id if clients else None)
-        if chosen == BACK:
-            return DONE
-        guarded(lambda: _enter(chosen, program), console, home)  # noqa: B023 - called at once
-
-
-def _new_row() -> Option:
-    return Option(NEW, text("new_client"), about=text("new_client_about"))
-
-
-def _client_option(client: Client) -> Option:
-    when = datetime.fromtimestamp(client.used)
-    return Option(client.id, screens.client_row(client), about=text("client_about").format(when=when, folder=client.root))
-
-
-def _enter(chosen: str, program: Program) -> int:
-    """Open what was chosen on the first screen."""
-    if chosen == EVERYBODY:
-        clients = sorted(list_clients(program.home), key=lambda client: client.display_name.casefold())
-        last = max(clients, key=lambda client: client.used, default=None)
-        rows = [_new_row(), *map(_client_option, clients), Option(BACK, text("back"))]
-        chosen = choose(text("main_question"), rows, last.id if last else None)
-    if chosen == BACK:
-        return DONE
-    if chosen == NEW:
-        return _new_client(program)
-    if chosen == IMPORT:
-        return _import_client(program)
-    if chosen.startswith("tool:"):
-        return _from_menu(action_named(chosen.removeprefix("tool:")), program, None)
-    return client_menu(chosen, program)
-
-
-def _new_client(program: Program) -> int:
-    """Ask for a name, the trigger word proposed of it and a class word; make the client and open it. Esc leads back."""
-    name = ask_text(text("new_client_name"))
-    trigger = _ask_trigger(name, program) if name else None
-    if not name or not trigger:
-        return DONE
-    words = [(word, _(label), "") for word, label in CLASS_LABELS.items()]
-    word = choose(text("class_word"), [*words, Option(OTHER, text("other_class_word")), Option(BACK, text("back"))])
-    if word == OTHER:
-        word = english_class_word(ask_text(text("own_class_word")) or "") or BACK
-    if word == BACK:
-        return DONE
-    create_client(program.home, trigger, word, name)
-    return client_menu(trigger, program)
-
-
-def _ask_trigger(name: str, program: Program) -> str | None:
-    """The trigger word; one that cannot be is asked again with the reason, the text kept. None where the user went back."""
-    proposal = propose_trigger(name, [client.id for client in list_clients(program.home)])
-    if is_common(name):
-        _complain(CommonWord(name=name, proposal=proposal))
-    while True:
-        word = ask_text(text("trigger_word"), proposal)
-        if not word:
-            return None
-        try:
-            return check_trigger(word, program.home)
-        except PipelineError as error:
-            _complain(error)
-            proposal = word
-
-
-def _import_client(program: Program) -> int:
-    """Ask for an export and take it in, then open the client's screen."""
-    file = ask_path(text("import_file"), program.home, program.console)
-    if not file:
-        return DONE
-    action = action_named("client")
-    report = _perform_again(action, Job(program.session(), action.request(verb="import", name=file)), program.console)
-    _hand_over(action, report, program.console, None)
-    return client_menu(report.client.id, program)
-
-
-def client_menu(name: str, program: Program) -> int:
-    """The guided screen of a client: its eight steps, read from disk, the next one preselected."""
-    home, console = program.home, program.console
-    client = open_client(home, name)
-    client.mark_used()
-    while client.state_file.exists():
-        settings = program.session().settings
-        steps = read_journey(home, settings, client)
-        machine = screens.machine_line(client.state().base_model or settings.base_model, largest_gpu())
-        console.print(screens.headline(client, machine))
-        rows = [screens.step_option(step) for step in steps]
-        rows += [Option(MORE, text("more"), about=text("more_about"))]
-        rows += [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.extra]
-        question = text("client_question").format(client=client.display_name)
-        chosen = choose(question, [*rows, Option(BACK, text("back"))], next_step(steps))
-        if chosen == BACK:
-            return DONE
-        if chosen == MORE:
-            _more_menu(question, client, program)
-        else:
-            guarded(lambda: _from_menu(action_named(chosen), program, client), console, home)  # noqa: B023 - called at once
-    return DONE
-
-
-def _more_menu(question: str, client: Client, program: Program) -> None:
-    """The list behind "more": the user stays in it, the pointer where it was, until going back."""
-    rows = [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.more]
-    chosen = None
-    while (chosen := choose(question, [*rows, Option(BACK, text("back"))], chosen)) != BACK:
-        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home)
-
-
-def _ask_for(
-    action: Action[Any], session: Session, client: Client | None, follow: FollowUp | None, console: Console
-) -> Job[Any] | None:
-    """The job that the user's answers make, after what speaks against it was overruled; None when the user went back."""
-    if follow and follow.given is None:  # chosen as it is: there is nothing to ask
-        return Job(session, follow.request, client)
-    first = Job(session, action.request.model_construct(**({"client": client.id} if client else {})), client)
-    refused = action.objection(first)
-    if refused and _overruled(action, first, refused, console) is None:
-        return None
-    given = {name: getattr(follow.request, name) for name in follow.given or ()} if follow else {}
-    job = ask_request(action, session, client, console, given)
-    if job and refused and action.retry and (again := action.retry(job.request, refused)):
-        return replace(job, request=again.request)
-    return job
-
-
-def _from_menu(action: Action[Any], program: Program, client: Client | None, follow: FollowUp | None = None) -> int:
-    """Ask what the action needs to know, show its plan, and run it once the user agrees; then offer what may follow."""
-    console = program.console
-    asked = _ask_for(action, program.session(), client, follow, console)
-    if asked is None:
-        return DONE
-    job = action.planned(asked)
-    if job.plan is not None:
-        show(action, job.plan, console)
-    if follow and follow.given is None and not (action.grave(job) or action.careful(job)):
-        agreed = True
-    elif instead := action.instead(job):
-        others = [Option(name, _(row_named(name).label), about=_(row_named(name).about)) for name in instead]
-        answer = choose(text("go_ahead"), [Option("yes", text("yes")), *others, Option(BACK, text("no"))], instead[0])
-        if answer in instead:
-            return _from_menu(action_named(answer), program, client)
-        agreed = answer == "yes"
-    else:
-        agreed = _agreed(action, job, console, can_ask=True, of_menu=True)
-    if not agreed:
-        if action.otherwise is None:
-            console.print(text("not_done"))
-            return DONE
-        job = action.otherwise(job)
-    report = _perform_again(action, job, console)
-    code = _hand_over(action, report, console, None, job)
-    _offer_more(action, job, report, program)
-    for name in action.then(job, report):
-        _from_menu(action_named(name), program, client)
-    return code
-
-
-def _offer_more(action: Action[Any], job: Job[Any], report: object, program: Program) -> None:
-    """After a report: open what was made, or go on with it, until the user has enough. Where there is neither, nothing is asked."""
-    from terminal.openers import opener  # here, not above: the first screen opens nothing
-
-    made = [path for path in action.made(job, report) if path.exists()]
-    pictures = [path for path in made if path.suffix in PICTURE_ENDINGS][:MOST_PATHS]
-    offers = {f"offer:{number}": offer for number, offer in enumerate(action.offers(job, report))}
-    rows = [(name, offer.label, "") for name, offer in offers.items()]
-    if made and opener():
-        rows += [
-            (str(path), text("open_one" if len(pictures) > 1 else "open_picture").format(name=path.name), "") for path in pictures
-        ]
-        rows += [(FOLDER, text("open_folder"), "")]
-    while rows:
-        chosen = choose(text("after_question"), [(MORE, text("go_on"), ""), *rows], MORE)
-        if chosen in (BACK, MORE):
-            return
-        follow = offers.get(chosen)
-        target = made[0].parent if chosen == FOLDER else Path(chosen)
-        guarded(lambda: _follow(follow, target, program, job.client), program.console, program.home)  # noqa: B023 - called at once
-        if follow and follow.action == action.name:  # it has offered the same already
-            return
-
-
-def _follow(follow: FollowUp | None, target: Path, program: Program, client: Client | None) -> int:
-    """Do what was chosen after a report: another action, or else a file or folder opened by the system."""
-    from terminal.openers import opener
-
-    if follow:
-        return _from_menu(action_named(follow.action), program, client, follow)
-    if opens := opener():
-        opens(target)
-    return DONE
+        report = perform(action, job, console, quiet=answering and not console.is_terminal, apart=can_ask)
+    return hand_over(action, report, console, action.answer(report) if answering else None, job)
 
 
 if __name__ == "__main__":

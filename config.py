@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from locales.language import N_
+from locales.language import N_, _
 from utils import Record, SettingRefused, explain, locked, nearest, read_record, where, write_record
 
 VERSION = "0.2.0"  # the only place beside pyproject.toml, which a test holds to it
@@ -21,6 +22,7 @@ HOME_VARIABLE = "AVATAR_PIPELINE_HOME"
 EMBEDDED_BASE = "embedded"  # the name of the base model that comes with the program
 SDXL_BASE = "sdxl"  # SDXL 1.0 itself, to plan for before it is on this machine
 SDXL_ID = "stabilityai/stable-diffusion-xl-base-1.0"
+LONG_SECONDS = 120.0  # a job that takes longer is one that people do not wait for: its end is told, see `machine.notify`
 PROGRAM = Path(__file__).resolve().parent
 EMBEDDED_FOLDER = PROGRAM / "embedded" / "base"
 
@@ -318,6 +320,26 @@ class Settings(Record):
             "nobody was asked yet."
         ),
     )  # fmt: skip
+
+    notify_desktop: bool = Field(
+        default=True, description="tell the desktop when a job of more than two minutes or one in the background has ended"
+    )
+    notify_bell: bool = Field(default=True, description="ring the terminal's bell then")
+    notify_url: str = Field(
+        default="",
+        description="address that is told then with a POST, such as a topic of ntfy or a webhook of Slack: https, or a server on "
+        "this machine. Of the client it is told the id; empty: none",
+    )
+
+    @field_validator("notify_url")
+    @classmethod
+    def _check_notify_url(cls, url: str) -> str:
+        """What is told of a client's job goes over no open line."""
+        address = urlsplit(url)
+        here = address.scheme == "http" and address.hostname in ("localhost", "127.0.0.1", "::1")
+        if url and not (address.hostname and (address.scheme == "https" or here)):
+            raise ValueError(_("an address that begins with https:// is needed, or http:// on this machine itself"))
+        return url
 
     @model_validator(mode="before")
     @classmethod

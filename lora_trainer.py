@@ -52,7 +52,18 @@ from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_que
 from training.run import run_or_take_smaller
 from training.runs import read_runs
 from training.samples import gather_samples, write_sample_sheet
-from utils import Event, Notice, NotReady, PipelineError, TrainingTick, as_pipeline_error, log, sweep_parts, write_record
+from utils import (
+    Event,
+    Notice,
+    NotReady,
+    PipelineError,
+    Stopped,
+    TrainingTick,
+    as_pipeline_error,
+    log,
+    sweep_parts,
+    write_record,
+)
 
 NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")
@@ -66,16 +77,22 @@ CHOICES = N_("Choose one of: {names}")
 NAME_A_CARD = N_('Did you mean {names}? Any other card is taken by a name and its memory, such as "My card 16 GB".')
 NO_ORIGINAL = N_("the original plan names no values for {gpu}.")
 USE_RECOMMENDED = N_("Use the recommended values.")
+GOES_ON = N_("Stopped. The next training goes on from step {step} of {total}.")
+BEGINS_ANEW = N_("Stopped. No state was saved yet: the next training begins at step 0 of {total}.")
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
 class PreparedTraining(NamedTuple):
-    """A plan, what it costs, all that will follow the script's name, and what the original plan's values would cost."""
+    """A plan, what it costs, all that will follow the script's name, and what the original plan's values would cost.
+
+    `begins_at` is the step it will go on from: 0 from the start, the plan's `steps` where nothing is left to do.
+    """
 
     plan: TrainingPlan
     estimate: Estimate
     argv: tuple[str, ...]
     original: TrainingPlan | None = None
+    begins_at: int = 0
 
 
 def plan_training(
@@ -107,7 +124,16 @@ def plan_training(
     argv = kohya_arguments(plan, client, find_resume(client, plan))
     if plan.extra:
         check_arguments(argv)
-    return PreparedTraining(plan, estimate(plan, measured_here(client.home, plan)), argv, alternative)
+    measured = estimate(plan, measured_here(client.home, plan))
+    return PreparedTraining(plan, measured, argv, alternative, _first_step(client, plan))
+
+
+def _first_step(client: Client, plan: TrainingPlan) -> int:
+    """The step that a run of this plan begins at, by what lies on disk."""
+    if is_whole(final_lora(client, plan)):
+        return plan.steps
+    resume = find_resume(client, plan)
+    return resume.step if resume else 0
 
 
 def names_original(client: Client, settings: Settings, *, gpu: str | None = None, base_model: str = "") -> bool:
@@ -166,7 +192,8 @@ class TrainingReport:
 def train(
     client: Client, settings: Settings, plan: TrainingPlan, *, take_smaller_plans: bool = False
 ) -> Generator[Event, None, TrainingReport]:
-    """Train a plan to its end, or go on with it; a finished one is only reported. Stopping ends the trainer.
+    """Train a plan to its end, or go on with it; a finished one is only reported. Stopping ends the trainer, with a state saved
+    where it can: Stopped says from which step the next run goes on.
 
     Where the GPU's memory is too little, `take_smaller_plans` tries the next smaller plan, and so on; what changed is in the plan
     that is saved. Raises PlanRefused, NotReady, GPUBusy, ModelMissing, TrainerMissing, MemoryFull, or TrainerFailed with the cause.
@@ -189,7 +216,10 @@ def train(
             if not client.regularisation.exists():
                 yield Notice(WHY_OTHERS)
             yield from draw_regularisation(client.regularisation)
-        begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans)
+        try:
+            begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans)
+        except (Stopped, KeyboardInterrupt) as stop:
+            raise Stopped(_what_is_kept(client, plan)) from stop
     # Samples came since the sheet was written, or a killed run could not write it.
     outdated = gather_samples(client, plan) or begun < plan.steps or not client.samples_sheet(plan.version).is_file()
     sheet = write_sample_sheet(client, plan.version, plan.base_kind) if outdated else client.samples_sheet(plan.version)
@@ -200,6 +230,13 @@ def train(
         final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet,
         plan.practice,
     )  # fmt: skip
+
+
+def _what_is_kept(client: Client, plan: TrainingPlan) -> Notice:
+    """Where the next run goes on; the plan that was started with may be a smaller one by now."""
+    started = read_plan(client) or plan
+    step = _first_step(client, started)
+    return Notice(GOES_ON if step else BEGINS_ANEW, {"step": step, "total": started.steps})
 
 
 def trained_lora(client: Client) -> Path | None:
@@ -233,7 +270,7 @@ def run_queue(
         started = time.monotonic()
         try:
             rows[number] = yield from _train_one(client, settings, preset)
-        except GeneratorExit:
+        except (GeneratorExit, Stopped, KeyboardInterrupt):
             rows[number] = _cut_short(client, Outcome.STOPPED, started)
             _write(home, rows)
             raise

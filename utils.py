@@ -77,6 +77,9 @@ class TrainingTick:
     vram_gb: float | None = None  # used on the GPU, None where the driver does not tell
     vram_total_gb: float | None = None
     silent_seconds: float = 0.0  # since the trainer last said anything
+    phase: str = ""  # what it does instead of steps: "checking", "loading", "first", "sampling", "saving"
+    control: str = ""  # the folder where a trainer that takes wishes looks for them; empty: it takes none
+    kept_step: int = 0  # of the newest whole state: where another run would go on
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +203,12 @@ class ProgramFault(PipelineError):
     hint = N_("Please report it with the details in {path}")
 
 
-class Stopped(Exception):
-    """The user asked to stop; what was finished is kept."""
+class Stopped(BaseException):  # as GeneratorExit is: no `except Exception` of a stage may take it for a failure
+    """The user asked to stop; what was finished is kept. `told` says what, where a stage knows better than that."""
+
+    def __init__(self, told: Notice | None = None) -> None:
+        self.told = told
+        super().__init__()
 
 
 def as_pipeline_error(error: OSError | ImportError) -> PipelineError | None:

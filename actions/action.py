@@ -11,6 +11,7 @@ from typing import Annotated, Any, Generic, Self, get_type_hints
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
 from actions.request import Asked, ClientRequest, Job, Request
+from machine.background import Place
 from utils import Event, PipelineError
 
 Stage = Generator[Event, None, Any]
@@ -95,6 +96,14 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
+class Background(Generic[Asked]):
+    """An action that may run in a process of its own, which outlives the terminal: where its files lie, and what it reports."""
+
+    place: Callable[[Job[Asked]], Place]
+    report: type
+
+
+@dataclass(frozen=True, slots=True)
 class Action(Generic[Asked]):
     """What an action is asked, plans, runs and answers. `verdict` says whether the report is a failure."""
 
@@ -120,6 +129,7 @@ class Action(Generic[Asked]):
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     # Names of actions that the menu offers beside going ahead with the plan.
     instead: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()
+    background: Background[Asked] | None = None  # whether it may outlive the terminal
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
     made: Callable[[Job[Asked], Any], Sequence[Path]] = lambda _job, _report: ()  # the files to look at, the first one first
     shown: Callable[[Job[Asked], Any], Sequence[Shown]] = lambda _job, _report: ()  # pictures for a terminal that can show some

@@ -109,6 +109,13 @@ class ClientRequest(Request):
     client: Annotated[str, Ask(N_("name of the client"), "--client", "ID")]
 
 
+class BackgroundRequest(Request):
+    """What an action is asked too that may run in a process of its own."""
+
+    background: Annotated[bool, Ask(N_("let it run in the background, where no closed terminal ends it"), "--background")] = False
+    attach: Annotated[bool, Ask(N_("come back to what runs in the background, or hear how it ended"), "--attach")] = False
+
+
 Asked = TypeVar("Asked", bound=Request)
 
 

@@ -10,7 +10,7 @@ import lora_trainer
 from actions.action import Form
 from actions.base_choice import BASE_HELP, BASE_ROW, offer_bases
 from actions.form import request_form
-from actions.request import Ask, ClientRequest, Job
+from actions.request import Ask, BackgroundRequest, ClientRequest, Job
 from client_folder.consent import Consent, What, has_consent
 from config import PRESETS
 from locales.language import N_, _, ngettext
@@ -49,7 +49,7 @@ def _value(name: str, label: str, metavar: str, row: str, row_help: str) -> Ask:
     )  # fmt: skip
 
 
-class TrainRequest(ClientRequest):
+class TrainRequest(ClientRequest, BackgroundRequest):
     """How to train; what is left out is what the plan recommends."""
 
     consent: Annotated[

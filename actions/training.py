@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
-from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Shown, Stage
+from actions.action import Action, Answer, Background, Retry, Rounded2, Rounded3, Shown, Stage
 from actions.journey import how_far
-from actions.request import Ask, ClientRequest, Job, Menu, Request
+from actions.request import Ask, BackgroundRequest, ClientRequest, Job, Menu
 from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
-from client_folder.client import list_clients
+from client_folder.client import list_clients, queue_run_file
 from client_folder.consent import What, has_consent, record_consent
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
 from locales.language import N_, _
-from lora_trainer import PreparedTraining
+from lora_trainer import PreparedTraining, TrainingReport
+from machine.background import Place
 from training import tensorboard_server
-from training.cost import Cure, MemoryPart, PlanRefusal, estimate
+from training.cost import Cure, MemoryPart, PlanRefusal, duration, estimate
 from training.monitor import MemoryFull, TrainerFailed
 from training.plan import Fit, TrainingPlan
 from training.queue import Outcome, QueueReport, QueueRow
@@ -30,9 +31,10 @@ _CURVE_LABELS = {"start": N_("start it"), "stop": N_("stop it"), "show": N_("sho
 SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
 _QUEUE_HELP = N_("Clients, in this order (none: the last table):")
-MINUTES, HOURS = N_("about {minutes:.0f} min"), N_("about {hours:.1f} h")
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
+OF_CLIENT = N_("The training of {client}")
+OF_QUEUE = N_("The queue")
 
 
 class QueueFailed(PipelineError):
@@ -66,13 +68,12 @@ def _queue_rows(job: Job[QueueRequest]) -> list[tuple[str, str]]:
     for client in sorted(list_clients(job.home), key=lambda client: -client.used):
         label = f"{client.title:<28} {how_far(client)}"
         with suppress(PipelineError):  # of one that cannot be trained yet there is no time to tell
-            hours = lora_trainer.plan_training(client, job.settings, preset=job.request.preset).estimate.hours
-            label += ", " + (_(HOURS).format(hours=hours) if hours >= 1.5 else _(MINUTES).format(minutes=max(1, hours * 60)))
+            label += ", " + duration(lora_trainer.plan_training(client, job.settings, preset=job.request.preset).estimate.seconds)
         rows.append((client.id, label))
     return rows
 
 
-class QueueRequest(Request):
+class QueueRequest(BackgroundRequest):
     """Which clients to train, in this order; none: the table of the last queue is shown."""
 
     names: Annotated[tuple[str, ...], Ask(_QUEUE_HELP, metavar="ID", menu=Menu.TICKS, offer=_queue_rows)] = ()
@@ -108,8 +109,7 @@ def train(job: Job[TrainRequest]) -> Stage:
 def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
     """After a refusal: all the same. After a failure: a smaller plan where memory was full, else on from the last checkpoint."""
     if isinstance(error, MemoryFull):
-        cure = error.facts["smaller"]
-        assert isinstance(cure, Cure)
+        cure = Cure.named(str(error.facts["smaller"]))
         return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
         return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), grave=True, cure=str(error.facts["cure"]))
@@ -155,6 +155,7 @@ class TrainingPlanAnswer(Answer):
     time_measured: bool
     memory_measured: bool
     original: OriginalAnswer | None
+    begins_at: int
 
     @classmethod
     def of(cls, prepared: PreparedTraining) -> Self:
@@ -166,7 +167,7 @@ class TrainingPlanAnswer(Answer):
             refusals=cost.refusals, cures={cure.setting: cure.value for cure in cost.cures}, insisted=plan.insisted,
             practice=plan.practice, time_measured=cost.measured is not None,
             memory_measured=bool(cost.measured and cost.measured.vram_gb),
-            original=OriginalAnswer.of(prepared.original) if prepared.original else None,
+            original=OriginalAnswer.of(prepared.original) if prepared.original else None, begins_at=prepared.begins_at,
         )  # fmt: skip
 
 
@@ -225,13 +226,25 @@ def _train_elsewhere(job: Job[TrainRequest]) -> tuple[str, ...]:
 
 
 # --- the actions ------------------------------------------------------------------------------------------------------
+def _training_place(job: Job[TrainRequest]) -> Place:
+    return Place(job.who.background_file, _(OF_CLIENT).format(client=job.who.display_name), f"train --client {job.who.id} --attach")
+
+
+def _queue_place(job: Job[QueueRequest]) -> Place:
+    return Place(queue_run_file(job.home), _(OF_QUEUE), "queue --attach")
+
+
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
     long=True, whole_gpu=True, retry=retry_training, form=train_form, instead=_train_elsewhere, objection=no_go,
     made=lambda _job, report: tuple(filter(None, (report.samples, report.lora))),
     shown=lambda _job, report: (Shown(report.samples),) if report.samples else (),
+    background=Background(_training_place, TrainingReport),
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
-QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)
+QUEUE = Action(
+    "queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint,
+    background=Background(_queue_place, QueueReport),
+)  # fmt: skip
 
 ACTIONS = (TRAIN, TENSORBOARD, QUEUE)

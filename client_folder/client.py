@@ -240,6 +240,16 @@ class Client:
         return self.training / "trainer.json"
 
     @property
+    def background_file(self) -> Path:
+        """Which process of ours trains in the background, until somebody was told of its end."""
+        return self.training / "background.json"
+
+    @property
+    def trainer_control(self) -> Path:
+        """Where wishes are laid for the trainer: save now, sample now, stop."""
+        return self.training / "control"
+
+    @property
     def models(self) -> Path:
         """LoRA files, states of a training, and the trainer's samples."""
         return self.root / "models"
@@ -450,6 +460,11 @@ class Client:
 def clients_folder(home: Path) -> Path:
     """The folder of all clients of a home."""
     return home / "clients"
+
+
+def queue_run_file(home: Path) -> Path:
+    """Which process of ours trains several clients in the background, until somebody was told of its end."""
+    return home / "logs" / "queue.json"
 
 
 def list_clients(home: Path) -> tuple[Client, ...]:

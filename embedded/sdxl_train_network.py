@@ -6,10 +6,12 @@ Run by its path, from any folder:
 
 It trains any SDXL-shaped model, in diffusers' layout or in one file, and needs no GPU, no hub and no clone of sd-scripts. Where it
 differs from sd-scripts on purpose: it ends with code 1 when there is nothing to train on (sd-scripts: 0), refuses NaN latents
-instead of training on them, trains the U-Net only, leaves no half-written file when it is killed, and a resumed training gives the
-same LoRA as one that was never stopped.
+instead of training on them, trains the U-Net only, leaves no half-written file when it is killed, paints the finished LoRA too, and
+a resumed training gives the same LoRA as one that was never stopped. While it trains it may be asked to save, to paint, or to stop
+with a state saved: see `trainer.trainer_control`.
 
-Exit codes: 0 trained; 1 refused or failed, the last line says why; 2 wrong words; killed by a signal: that signal.
+Exit codes: 0 trained; 1 refused or failed, the last line says why; 2 wrong words; 3 stopped as asked, with a state saved; killed
+by a signal: that signal.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ if __package__ in (None, ""):
 
 from embedded.trainer.kohya_dataset import read_dataset
 from embedded.trainer.trainer_console import open_log
+from embedded.trainer.trainer_control import STOPPED_CODE, StopAsked
 from embedded.trainer.trainer_flags import Refused, parse_flags
 
 
@@ -51,6 +54,8 @@ def main(argv: Sequence[str]) -> int:
     except Refused as error:
         print(f"sdxl_train_network.py: {error}", file=sys.stderr, flush=True)
         return 1
+    except StopAsked:
+        return STOPPED_CODE
     return 0
 
 

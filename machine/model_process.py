@@ -95,7 +95,7 @@ class ModelProcess:
             for answer in self._answers(number):
                 if answer.kind == "failed":
                     ended = True
-                    raise _error_of(answer.facts, self._log)
+                    raise error_of(answer.facts, self._log)
                 if answer.kind == "done":
                     ended = True
                     return answer.facts
@@ -244,8 +244,8 @@ def _result(answers: Generator[TaskEvent, None, dict[str, Any]]) -> dict[str, An
             return dict(end.value)
 
 
-def _error_of(facts: dict[str, Any], log: Path) -> PipelineError:
-    """The error that the worker met with, as if it had been met here.
+def error_of(facts: dict[str, Any], log: Path) -> PipelineError:
+    """The error that another process of ours met with, as if it had been met here: `facts` hold its name, its module and its facts.
 
     The module that defines it may not be loaded here yet: it is imported if it is one of the program's own, and no other ever is.
     """

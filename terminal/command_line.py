@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from actions.action import Action
-from actions.request import Question, Request, questions_of
+from actions.request import YES_NO, Question, Request, questions_of
 from actions.table import ROWS, action_named
 from config import VERSION
 from locales.language import LANGUAGES, N_, _
@@ -65,12 +65,34 @@ def read_request(options: Namespace, kind: type[Request]) -> Request:
     return kind(**given)
 
 
+def words_of(request: Request) -> list[str]:
+    """The words that `read_request` makes this request of; what stands at its default is left out."""
+    words: list[str] = []
+    for question in questions_of(type(request)):
+        value = getattr(request, question.name)
+        if value is None or value == question.default:
+            continue
+        if question.switch:
+            words.append(question.ask.flag)
+            continue
+        said = [YES_NO[0] if one is True else YES_NO[1] if one is False else str(one) for one in _each(value, question)]
+        # With an equals sign: a value may begin with a dash.
+        words += [f"{question.ask.flag}={one}" for one in said] if question.ask.flag else said
+    return words
+
+
+def _each(value: Any, question: Question) -> Sequence[Any]:
+    return value if question.many else (value,)
+
+
 def _add_options(parser: ArgumentParser, action: Action[Any]) -> None:
     # Before the action or behind it, as anybody would write it; SUPPRESS leaves what stood before it.
     parser.add_argument("--language", choices=(*LANGUAGES, "auto"), default=SUPPRESS, help=text("language"))
     parser.add_argument("--home", default=SUPPRESS, help=text("home"))
     parser.add_argument("--json", action="store_true", help=text("json"))
     parser.add_argument("--yes", action="store_true", help=text("yes"))
+    if action.background:
+        parser.add_argument("--recorded", action="store_true", help=SUPPRESS)  # how the program starts itself
     if action.plan:
         parser.add_argument("--plan", action="store_true", help=text("plan"))
     parser.add_argument("--schema", action=_PrintSchemas, nargs=0, const=action, default=SUPPRESS, help=text("schema"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -23,7 +23,7 @@ from locales.language import N_, _, ngettext
 from machine.base_models import PRACTICE_NOTE
 from machine.gpu import GPUState
 from terminal.choice_list import Option
-from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick, shortened
+from utils import Event, Notice, PipelineError, Progress, StepFinished, StepStarted, TrainingTick, shortened
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
@@ -62,6 +62,25 @@ STAGES = {
     "swap": N_("Swapping faces"),
     "transcribe": N_("Listening"),
     "preload": N_("Downloading models"),
+}
+# What takes its time before the first piece of a stage, while nothing can be counted.
+_FIRST = {
+    "generate": N_("loading the base"),
+    "likeness": N_("loading the base"),
+    "swap": N_("loading the models"),
+    "upscale": N_("loading the model"),
+    "transcribe": N_("loading the model"),
+    "process": N_("loading the face detector"),
+    "tensorboard": N_("this takes some seconds"),
+}
+# What a trainer does instead of steps, by the code of a tick.
+PHASES = {
+    "checking": N_("asking the trainer's own parser"),
+    "loading": N_("loading the base, reading pictures and captions; this can take minutes"),
+    "first": N_("the first steps are slow"),
+    "sampling": N_("painting samples"),
+    "saving": N_("saving"),
+    "stopping": N_("saving the state before the end"),
 }
 # What came out of a step of a journey, by the name of the value.
 OUTCOMES = {
@@ -108,10 +127,21 @@ def outcome(values: Mapping[str, int | float | str]) -> str:
 def progress_columns() -> tuple[ProgressColumn, ...]:
     """The parts of a bar, made for 80 columns."""
     return (
-        TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), _Rate(),
+        TextColumn("{task.description}"), BarColumn(bar_width=None), _Counted(), _Rate(),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[note]}"),
     )  # fmt: skip
+
+
+class _Counted(ProgressColumn):
+    """How many pieces are done; nothing where neither that nor their number is known, for "0/?" tells nobody anything."""
+
+    def render(self, task: Task) -> Text:
+        """Done and in all."""
+        done = int(task.completed)
+        if task.total is None:
+            return Text(str(done or ""), style="progress.download")
+        return Text(f"{done:>{len(str(int(task.total)))}}/{int(task.total)}", style="progress.download")
 
 
 class _Rate(ProgressColumn):
@@ -122,18 +152,20 @@ class _Rate(ProgressColumn):
         speed = task.finished_speed or task.speed
         if not speed:
             return Text("")
-        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s", style="progress.data.speed")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s", style="cyan")
 
 
 def bar_state(event: Event) -> BarState:
     """An event as a bar shows it."""
     if isinstance(event, TrainingTick):
         return BarState("train", stage_label("train"), event.step, event.total, _training_note(event))
-    if isinstance(event, Notice):
+    if isinstance(event, Notice) or (isinstance(event, Progress) and not event.stage):
         return BarState("", "", 0, 0, "")
     if isinstance(event, StepStarted | StepFinished):
         return BarState(event.name, stage_label(event.name), 0, 0, "")
     note = event.item if event.stage in _NAMES_ITS_STEPS else ""
+    if event.stage in _FIRST and not (event.done or event.total):
+        note = _(_FIRST[event.stage])
     return BarState(event.stage, stage_label(event.stage), event.done, event.total, note)
 
 
@@ -163,22 +195,23 @@ class TrainingView:
         if event.loss is not None:
             self._losses[event.step] = event.loss
         self._checkpoint = Path(event.checkpoint).name or self._checkpoint
-        self._sample = Path(event.sample).name or self._sample
+        self._sample = event.sample or self._sample
 
     def __rich__(self) -> RenderableType:
-        """Two or three lines, or nothing where no training runs."""
+        """Two to four lines, or nothing where no training runs."""
         tick = self._tick
         if tick is None:
             return Text("")
         rate = _("{seconds:.2f} s a step").format(seconds=tick.seconds_per_step) if tick.seconds_per_step else ""
         silent = _("silent for {minutes:.0f} min").format(minutes=tick.silent_seconds / 60) if tick.silent_seconds else ""
-        first = [sparkline(list(self._losses.values())), _training_note(tick), rate, silent]
-        last = [
-            _("checkpoint {name}").format(name=self._checkpoint) if self._checkpoint else "",
-            _("sample {name}").format(name=self._sample) if self._sample else "",
-        ]
-        lines = ("  ".join(part for part in parts if part) for parts in (first, last))
-        return Group(*(Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in lines if line))
+        phase = _(PHASES[tick.phase]) if tick.phase else ""
+        first = [sparkline(list(self._losses.values())), _training_note(tick), rate, phase, silent]
+        saved = _("checkpoint {name}").format(name=self._checkpoint) if self._checkpoint else ""
+        lines = ("  ".join(part for part in first if part), saved)
+        shown = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in lines if line]
+        # A path is there to be opened: whole, on as many lines as it needs.
+        sample = [Text(_("sample {name}").format(name=self._sample), style="dim", overflow="fold")] if self._sample else []
+        return Group(*shown, *sample)
 
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

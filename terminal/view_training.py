@@ -24,6 +24,11 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     for label, value in columns[0].items():
         rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
     lines: list[RenderableType] = [rows, *practice_lines(plan.practice), Text(cost.verdict.label, style="bold")]
+    if prepared.begins_at == plan.steps:
+        lines.append(Text(_("It is trained already: nothing is left to do."), style="bold"))
+    elif prepared.begins_at:
+        goes_on = _("It goes on from step {step} of {total}.")
+        lines.append(Text(goes_on.format(step=prepared.begins_at, total=plan.steps), style="bold"))
     lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
     if beside:
         lines.append(

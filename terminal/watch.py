@@ -6,20 +6,25 @@ Events are drawn on the console that the program hands over; what they look like
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
+from rich.text import Text
 
 from locales.language import N_, _
 from terminal import screens
+from terminal.keys import Keys
 from terminal.picture import picture
 from utils import Event, Stopped, TrainingTick
 
@@ -27,6 +32,29 @@ Report = TypeVar("Report")
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
 SAMPLE_COLUMNS = 24  # of the last sample of a training
 STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
+STOPS = N_("Ctrl-C or Esc: stop; what is finished is kept")
+STOPS_WITH_STATE = N_("Ctrl-C or Esc: stop, with the state of this step saved")
+STOPS_AT_ONCE = N_("Ctrl-C or Esc once more: stop at once, without that state")
+STOPS_BEFORE = N_("Ctrl-C or Esc: stop; nothing new is learned yet that could be lost")
+STOPS_AND_LOSES = N_("Ctrl-C or Esc: stop; the last state is of step {kept}, {lost} steps would be lost")
+LEAVES = N_("Ctrl-C or Esc: leave it running, or stop it")
+SAVE_KEY, SAMPLE_KEY, LEAVE_KEY = "s", "p", "b"  # the same letters in every language: the line names them
+KEYS = {SAVE_KEY: N_("save now"), SAMPLE_KEY: N_("sample now"), LEAVE_KEY: N_("go on in the background")}
+ASKED = {SAVE_KEY: N_("Saving after this step."), SAMPLE_KEY: N_("Painting samples after this step.")}
+
+
+class Left(BaseException):  # flow control, as Stopped is
+    """The screen of a run that goes on by itself is left. `asks`: the user is to say what becomes of it; `hung_up`: the terminal is
+    gone; `command` comes back to it."""
+
+    def __init__(self, asks: bool = False, hung_up: bool = False, command: str = "") -> None:
+        self.asks, self.hung_up, self.command = asks, hung_up, command
+        super().__init__()
+
+
+def _takes_wishes(tick: TrainingTick | None) -> bool:
+    """Whether a trainer that can save and sample when it is asked to has come to its steps."""
+    return tick is not None and bool(tick.control) and tick.phase not in ("checking", "loading", "stopping")
 
 
 class Interrupts:
@@ -38,12 +66,16 @@ class Interrupts:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.presses = 0
         self.stage_works = False
+        self.hung_up = False  # the terminal is gone
         self._say = say
 
-    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
         """Take a signal."""
         self.presses += 1
-        if self.presses == 1:
+        if sys.platform != "win32" and number == signal.SIGHUP:
+            self.hung_up = True
+            _let_go_of_terminal()
+        elif self.presses == 1:
             self._say(_(STOPPING))
         elif self.stage_works:
             raise KeyboardInterrupt
@@ -60,30 +92,85 @@ class Interrupts:
                 signal.signal(number, handler)
 
 
-class Watch:
-    """Shows the events of a stage: bars on a terminal, a line now and then elsewhere, nothing where asked to be quiet."""
+def _let_go_of_terminal() -> None:
+    """Whatever is still said goes nowhere: writing to a terminal that is gone would fail in the middle of saving."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        if os.isatty(stream):
+            os.dup2(nowhere, stream)
+    os.close(nowhere)
 
-    def __init__(self, console: Console, quiet: bool) -> None:
+
+class Watcher(Protocol):
+    """Who watches a stage: shows its events, and knows when it is to stop."""
+
+    def say(self, line: str) -> None:
+        """One line for people."""
+
+    def show(self, event: Event) -> None:
+        """Take an event."""
+
+    def presses(self, signals: int, hung_up: bool) -> int:
+        """How often the stage was asked to stop, by signals or otherwise; raises Left where it goes on without us."""
+
+
+class Watch:
+    """Shows the events of a stage: bars on a terminal, a line now and then elsewhere, nothing where asked to be quiet.
+
+    `goes_on`: the run has a process of its own, so that its screen can be left. `visiting`: we came back to such a run, and what
+    stops our screen does not stop it.
+    """
+
+    def __init__(self, console: Console, quiet: bool, *, goes_on: bool = False, visiting: bool = False) -> None:
         self._console = console
         self._quiet = quiet
+        self._goes_on, self._visiting = goes_on, visiting
         self._bars = Bars(*screens.progress_columns(), console=console, expand=True)
         self._training = screens.TrainingView()
-        self._live = Live(Group(self._bars, self._training), console=console, refresh_per_second=8)
+        self._tick: TrainingTick | None = None
+        self._keys, self._held = Keys(), contextlib.ExitStack()
+        self._live = Live(Group(self._bars, self._training, self), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
         self._last_state: screens.BarState | None = None
 
     def __enter__(self) -> Watch:
         if self._console.is_terminal and not self._quiet:
+            self._held.enter_context(self._keys.listening())
             self._live.start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._live.stop()
+        self._quiet = True  # what the keys do is not left on the screen when they do nothing any more
+        with self._held:
+            self._live.stop()
+
+    def __rich__(self) -> Text:
+        """The line that says what can be pressed."""
+        if self._quiet:
+            return Text("")
+        tick = self._tick
+        keys = [SAVE_KEY, SAMPLE_KEY] if _takes_wishes(tick) else []
+        keys += [LEAVE_KEY] if self._goes_on else []
+        lines = ["   ".join(f"{key}: {_(KEYS[key])}" for key in keys)] if keys else []
+        return Text("\n".join([*lines, self._how_to_stop(tick)]), style="dim")
+
+    def _how_to_stop(self, tick: TrainingTick | None) -> str:
+        if self._visiting:
+            return _(LEAVES)
+        if tick is None or tick.step >= tick.total:
+            return _(STOPS)
+        if tick.phase == "stopping":
+            return _(STOPS_AT_ONCE)
+        if tick.step <= tick.kept_step:
+            return _(STOPS_BEFORE)
+        return (
+            _(STOPS_WITH_STATE) if tick.control else _(STOPS_AND_LOSES).format(kept=tick.kept_step, lost=tick.step - tick.kept_step)
+        )
 
     def say(self, line: str) -> None:
         """One line, above the bars."""
-        if not self._quiet:
+        if not (self._quiet or self._visiting):
             self._console.print(line)
 
     def show(self, event: Event) -> None:
@@ -97,14 +184,38 @@ class Watch:
         else:
             self._print_line(event)
 
+    def presses(self, signals: int, hung_up: bool) -> int:
+        """Heed the keys that were pressed: they ask for something or leave, and none of them stops. Raises Left."""
+        if self._goes_on and (hung_up or (signals and self._visiting)):
+            raise Left(asks=not hung_up, hung_up=hung_up)
+        for key in self._keys.take():
+            if key == LEAVE_KEY and self._goes_on:
+                raise Left
+            if key in ASKED and self._tick and _takes_wishes(self._tick):
+                from embedded.trainer.trainer_control import SAMPLE, SAVE, ask_trainer  # here: the first screen has no trainer
+
+                ask_trainer(Path(self._tick.control), SAVE if key == SAVE_KEY else SAMPLE)
+                self._console.print(Text(_(ASKED[key]), style="dim"))
+        return signals
+
     def _move_bar(self, event: Event) -> None:
         self._training.take(event)
-        if isinstance(event, TrainingTick) and event.sample:
-            self._console.print(picture(Path(event.sample), SAMPLE_COLUMNS))
+        if isinstance(event, TrainingTick):
+            self._tick = event
+            if event.sample:
+                self._console.print(picture(Path(event.sample), SAMPLE_COLUMNS))
         state = screens.bar_state(event)
+        if not state.label:  # nothing happened yet
+            return
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
-        self._bars.update(self._tasks[state.stage], completed=state.done, total=state.total or None, note=state.note)
+        waits = isinstance(event, TrainingTick) and event.phase in (
+            "checking",
+            "loading",
+            "first",
+        )  # a bar that stands still pulses
+        total = None if waits else state.total or None
+        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=state.note)
 
     def _print_line(self, event: Event) -> None:
         now, state = time.monotonic(), screens.bar_state(event)
@@ -117,20 +228,29 @@ class Watch:
             self._console.print(screens.plain_line(state, now - self._stage_started))
 
 
-def drive(stage: Generator[Event, None, Report], watch: Watch) -> Report:
-    """Run a stage to its end and hand back its report; raises Stopped when the user asked to stop."""
-    interrupts = Interrupts(watch.say)
+def drive(stage: Generator[Event, None, Report], watcher: Watcher) -> Report:
+    """Run a stage to its end and hand back its report; raises Stopped when the user asked to stop, Left when it goes on without us.
+
+    Asked once, Stopped is thrown into the stage where it stands: one that can bring its piece to a good end takes it, and goes on
+    yielding until that is reached; any other ends there.
+    """
+    interrupts, thrown = Interrupts(watcher.say), False
     with interrupts.installed(), contextlib.closing(stage):
+        step: Callable[[], Event] = partial(next, stage)
         while True:
             try:
                 interrupts.stage_works = True
-                event = next(stage)
+                event = step()
             except StopIteration as end:
                 return end.value
             except KeyboardInterrupt as error:
                 raise Stopped from error
             finally:
                 interrupts.stage_works = False
-            watch.show(event)
-            if interrupts.presses:
+            watcher.show(event)
+            step = partial(next, stage)
+            presses = watcher.presses(interrupts.presses, interrupts.hung_up)
+            if presses > 1 and thrown:
                 raise Stopped
+            if presses and not thrown:
+                thrown, step = True, partial(stage.throw, Stopped())

@@ -16,8 +16,8 @@ from safetensors.numpy import load_file
 from stages import run
 
 from client_folder.client import create_client, open_client
-from config import EMBEDDED_FOLDER, Settings
-from lora_trainer import plan_training, train, trained_lora
+from config import EMBEDDED_FOLDER, Settings, save_settings
+from lora_trainer import BEGINS_ANEW, plan_training, run_queue, train, trained_lora
 from machine.base_models import BaseKind
 from machine.models import model_named
 from training.checkpoints import find_resume, is_whole, list_checkpoints, read_plan
@@ -25,7 +25,8 @@ from training.errors import PlanRefused
 from training.inputs import EMBEDDED_SCRIPT, TrainerMissing, find_trainer, launch_words
 from training.monitor import TrainerFailed, read_line
 from training.plan import Fit, Overrides, TrainerKind
-from utils import BrokenFile, ModelMissing, NotReady, TrainingTick
+from training.queue import Outcome, last_queue
+from utils import BrokenFile, ModelMissing, NotReady, Stopped, TrainingTick
 
 ROOT = Path(__file__).resolve().parent.parent
 STANDIN = Path(__file__).resolve().parent / "data" / "standin_trainer"
@@ -294,6 +295,50 @@ def test_stopping_leaves_no_child(client, settings, play):
     assert steps_learned(report.lora) == 10
 
 
+def test_stopped_it_says_what_would_be_lost_before_and_where_the_next_run_goes_on_after(client, settings, play):
+    play("success", pause=0.1)
+    stage = train(client, settings, prepare(client, settings).plan)
+    ticks = []
+    while not ticks or not ticks[-1].kept_step:
+        ticks.append(next(stage))
+    assert ticks[-1].kept_step in (2, 4), "a bar is read when the next one begins, and the next state may be there by then"
+    assert not ticks[-1].control, "sd-scripts takes no wishes"
+    with pytest.raises(Stopped) as stopped:
+        stage.throw(Stopped())
+    assert not children()
+    step = stopped.value.told.facts["step"]
+    assert step >= ticks[-1].kept_step
+    assert prepare(client, settings).begins_at == step
+    play("success")
+    _, report = train_now(client, settings)
+    assert report.resumed_from == step
+    assert prepare(client, settings).begins_at == report.steps, "nothing is left to do"
+
+
+def test_stopped_before_the_first_state_it_does_not_say_that_anything_is_kept(client, settings, play):
+    play("success", pause=0.1)
+    stage = train(client, settings, prepare(client, settings).plan)
+    while next(stage).step < 1:
+        pass
+    with pytest.raises(Stopped) as stopped:
+        stage.throw(Stopped())
+    assert stopped.value.told.message == BEGINS_ANEW
+
+
+def test_a_queue_that_is_stopped_begins_no_other_client(client, settings, play):
+    play("success", pause=0.1)
+    save_settings(client.home, settings.model_copy(update={"gpu": CARD}))
+    other = create_client(client.home, "eva")
+    shutil.copytree(client.training_data, other.training_data)
+    stage = run_queue(client.home, settings.model_copy(update={"gpu": CARD}), ["ana", "eva"])
+    while not (isinstance(event := next(stage), TrainingTick) and event.step >= 1):
+        pass
+    with pytest.raises(Stopped):
+        stage.throw(Stopped())
+    assert [row.outcome for row in last_queue(client.home).rows] == [Outcome.STOPPED, Outcome.WAITING]
+    assert not children()
+
+
 def test_a_silent_trainer_can_be_stopped(client, settings, play):
     play("hang")
     stage = train(client, settings, prepare(client, settings).plan)
@@ -348,7 +393,12 @@ LAST = TrainingTick(0, 2000)
         ("epoch validation steps:  50%|█████     | 2/4 [00:29<00:29, 14.96s/it]", LAST),
         ("caching latents: 100%|██████████| 4/4 [00:12<00:00,  3.1s/it]", LAST),
         ("  total optimization steps / 学習ステップ数: 4", LAST),
-        ("saving checkpoint: /c/a b-step00000002.safetensors", TrainingTick(0, 2000, checkpoint="/c/a b-step00000002.safetensors")),
+        (
+            "saving checkpoint: /c/a b-step00000002.safetensors",
+            TrainingTick(0, 2000, checkpoint="/c/a b-step00000002.safetensors", phase="saving"),
+        ),
+        ("running training / 学習開始", TrainingTick(0, 2000, phase="first")),
+        ("generating sample images at step / サンプル画像生成 ステップ: 4", TrainingTick(0, 2000, phase="sampling")),
     ],
 )  # fmt: skip
 def test_the_lines_of_sd_scripts_are_understood(line, tick):
@@ -425,12 +475,20 @@ def test_the_embedded_trainer_trains_stops_and_goes_on(client):
     assert prepared.estimate.verdict is Fit.FITS
     stage = train(client, Settings(), prepared.plan)
     for event in stage:
-        if isinstance(event, TrainingTick) and event.step >= 3:
+        if isinstance(event, TrainingTick) and event.step >= 1:
             break
-    stage.close()
+    stopped = event
+    with pytest.raises(Stopped) as told:
+        event = stage.throw(Stopped())
+        while True:  # the step is brought to its end, and its state saved
+            stopped, event = event, next(stage)
+    assert stopped.phase == "stopping"
     assert not children()
+    step = told.value.told.facts["step"]
+    assert step >= 1
+    assert step == plan_training(client, Settings(), overrides=brief).begins_at
     _, report = run(train(client, Settings(), plan_training(client, Settings(), overrides=brief).plan))
-    assert report.resumed_from in (2, 4)
-    assert (report.steps, [one.step for one in report.checkpoints]) == (6, [2, 4, 6, 6])
+    assert report.resumed_from == step
+    assert (report.steps, [one.step for one in report.checkpoints][-1]) == (6, 6)
     assert all(one.whole for one in report.checkpoints)
     assert trained_lora(open_client(client.root.parent.parent, "ana")) == report.lora

@@ -114,6 +114,11 @@ class Cure:
     def __str__(self) -> str:
         return f"{self.setting} = {self.value}"
 
+    @staticmethod
+    def named(words: str) -> Cure:
+        """The cure of those words, which is all that another process tells of one."""
+        return next(cure for cure in _SMALLER if str(cure) == words)
+
     def applied(self, plan: TrainingPlan) -> TrainingPlan:
         """The plan with that setting; alpha keeps its ratio to dim."""
         alpha = {"alpha": plan.alpha / plan.dim * float(self.value)} if self.setting == "dim" else {}

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from client_folder.client import Client
+from embedded.trainer.trainer_control import STOP, ask_trainer
 from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind
 from machine.processes import Heartbeat, Line, ProcessResult
+from training.checkpoints import find_resume
 from training.cost import estimate, next_smaller
 from training.diagnosis import Cause, Diagnosis, diagnose, told_by_spill
-from training.plan import TrainingPlan
+from training.plan import TrainerKind, TrainingPlan
 from training.runs import RunRecord, end_run, note_tick
 from training.samples import gather_samples
-from utils import PipelineError, TrainingTick, write_record
+from utils import PipelineError, Stopped, TrainingTick, write_record
 
 PROBE_STEPS = 3  # whose cost is measured and compared with the plan
 _KEPT_LINES = 200  # of what the trainer said, for the diagnosis
@@ -39,6 +41,12 @@ _BAR = re.compile(
     r"(?:, .*?avr_loss=(?P<loss>[^\],\s]+))?[^\]]*\]?"
 )
 _SAVING = re.compile(r"saving checkpoint: (?P<path>.+)")
+# What a trainer says, in either's words, before it does something else than steps.
+_PHASES = (
+    ("first", re.compile(r"^running training")),
+    ("sampling", re.compile(r"generating sample images at step")),
+    ("saving", re.compile(r"saving (?:checkpoint:|state at)")),
+)
 
 
 class TrainerFailed(PipelineError):
@@ -75,31 +83,50 @@ class Watched:
 def watch(child: Generator[Line | Heartbeat, None, ProcessResult], watched: Watched) -> Generator[TrainingTick, None, Ended]:
     """Turn what the trainer says into ticks, until it ends. A silent trainer repeats the last tick.
 
-    Raises TrainerFailed for a loss that is no number, MemoryFull where the GPU's memory spills into the system's.
+    Stopped thrown into it is answered by the trainer where it takes wishes and there is something to save: it saves its state and
+    ends by itself. Raises TrainerFailed for a loss that is no number, MemoryFull where the GPU's memory spills into the system's.
     """
     said: deque[str] = deque(maxlen=_KEPT_LINES)
-    memory, heard = _Memory(watched.plan), time.monotonic()
-    tick = TrainingTick(watched.begun, watched.plan.steps)
-    yield tick
+    memory, heard, stopping = _Memory(watched.plan), time.monotonic(), False
+    tick = _first_tick(watched)
     while True:
+        try:
+            yield tick
+        except Stopped:
+            if stopping or not tick.control or tick.step <= tick.kept_step:
+                raise
+            stopping = True
+            ask_trainer(Path(tick.control), STOP)
+        tick = replace(tick, checkpoint="", sample="")  # told once
         try:
             event = next(child)
         except StopIteration as end:
             return Ended(end.value.returncode, tuple(said))
         now = time.monotonic()
         if isinstance(event, Line):
-            tick, heard = read_line(event.text, tick, watched.begun), now
+            tick, heard = _heard(event.text, tick, watched), now
             if tick.loss is not None and not math.isfinite(tick.loss):
                 fail(watched, diagnose([event.text], 0))
             if rest := _BAR.sub("", event.text).strip():
                 said.append(rest)
         silent = now - heard if now - heard >= _SILENCE_SECONDS else 0.0
-        tick = replace(tick, **memory.look(now), silent_seconds=silent)
+        tick = replace(tick, **memory.look(now), silent_seconds=silent, phase="stopping" if stopping else tick.phase)
         if gathered := gather_samples(watched.client, watched.plan):
             tick = replace(tick, sample=str(gathered[-1]))
         _note(watched, tick)
-        yield tick
-        tick = replace(tick, checkpoint="", sample="")  # told once
+
+
+def _first_tick(watched: Watched) -> TrainingTick:
+    control = str(watched.client.trainer_control) if watched.plan.trainer is TrainerKind.EMBEDDED else ""
+    return TrainingTick(watched.begun, watched.plan.steps, phase="loading", control=control, kept_step=watched.begun)
+
+
+def _heard(text: str, last: TrainingTick, watched: Watched) -> TrainingTick:
+    """What a line tells; once a state was written, the disk is asked whether it is whole."""
+    tick = read_line(text, last, watched.begun)
+    if last.phase == "saving" and tick.phase != "saving" and (state := find_resume(watched.client, watched.plan)):
+        return replace(tick, kept_step=state.step)
+    return tick
 
 
 class _Memory:
@@ -157,17 +184,19 @@ def read_line(text: str, last: TrainingTick, begun: int = 0) -> TrainingTick:
 
     sd-scripts writes each step twice, first with the loss of the one before; a rate it does not know yet is "?".
     """
+    phase = next((name for name, said in _PHASES if said.search(text)), last.phase)
     if saving := _SAVING.search(text):
-        return replace(last, checkpoint=saving["path"].strip())
+        return replace(last, checkpoint=saving["path"].strip(), phase=phase)
     bar = _BAR.search(text)
     if bar is None:
-        return last
+        return replace(last, phase=phase)
     seconds = last.seconds_per_step
     if "?" not in bar["rate"] and float(bar["rate"]) > 0:
         seconds = float(bar["rate"]) if bar["unit"] == "s/it" else 1 / float(bar["rate"])
     loss = float(bar["loss"]) if bar["loss"] else last.loss
     # After its last step a resumed run of sd-scripts fills its epoch, at a learning rate of 0.
-    return replace(last, step=min(begun + int(bar["done"]), last.total), loss=loss, seconds_per_step=seconds)
+    phase = phase if not int(bar["done"]) else ""
+    return replace(last, step=min(begun + int(bar["done"]), last.total), loss=loss, seconds_per_step=seconds, phase=phase)
 
 
 def fail(watched: Watched, found: Diagnosis) -> NoReturn:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from client_folder.client import Client
 from config import Settings
+from embedded.trainer.trainer_control import STOPPED_CODE, VARIABLE, take_wishes
 from locales.language import N_
 from machine import gpu as hardware
 from machine.processes import run_child
@@ -20,7 +21,7 @@ from training.monitor import MemoryFull, Watched, fail, watch
 from training.plan import TrainerKind, TrainingPlan, kohya_arguments, run_name
 from training.runs import begin_run, end_run
 from training.samples import write_prompts
-from utils import Event, Notice, TrainingTick, write_record
+from utils import Event, Notice, Stopped, TrainingTick, write_record
 
 TAKING_SMALLER = N_("{cause} Trying again with {smaller}.")
 # What the real script's own parser says to the words; it loads no model, but takes as long to import as it always does.
@@ -48,7 +49,7 @@ def run_or_take_smaller(
 def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Event, None, int]:
     """Run the trainer once to the end of the plan, or end it with this generator; the step it began at.
 
-    Raises TrainerFailed, MemoryFull or GPUBusy.
+    Raises TrainerFailed, MemoryFull, GPUBusy, or Stopped where the trainer ended because it was asked to.
     """
     card = hardware.largest_gpu() if plan.gpu.vram_gb else None
     with hold_gpu(card.key if card else "", plan.gpu.name, client.id) as beside_the_lock:
@@ -66,13 +67,17 @@ def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Ev
         if trainer.kind is TrainerKind.SD_SCRIPTS:
             yield from _ask_the_parser(trainer, argv, watched)
         words = (*launch_words(settings, trainer), *argv)
-        environment = trainer_environment(plan, settings, card)
+        environment = {**trainer_environment(plan, settings, card), VARIABLE: str(client.trainer_control)}
+        take_wishes(client.trainer_control)  # which nobody heeded in a run before
         try:
             with closing(run_child(words, client.train_log, environment, client.trainer_pid, *beside_the_lock)) as child:
                 ended = yield from watch(child, watched)
         finally:
             if watched.run.outcome == Cause.NAN.value:
                 drop_noise(client, plan, watched.run.steps)
+    if ended.returncode == STOPPED_CODE and trainer.kind is TrainerKind.EMBEDDED:
+        end_run(watched.file, watched.run, "stopped")
+        raise Stopped
     if ended.returncode != 0 or not is_whole(written):
         fail(watched, diagnose(ended.lines, ended.returncode))
     finish(client, plan, resume)
@@ -90,6 +95,6 @@ def _ask_the_parser(trainer: Trainer, argv: Sequence[str], watched: Watched) -> 
             except StopIteration as end:
                 result = end.value
                 break
-            yield TrainingTick(watched.begun, watched.plan.steps)
+            yield TrainingTick(watched.begun, watched.plan.steps, phase="checking", kept_step=watched.begun)
     if result.returncode != 0:
         fail(watched, diagnose(result.tail, result.returncode))

@@ -62,7 +62,7 @@ class RunRecord(Record):
     schema_: Literal[1] = Field(default=1, alias="schema")
     started: str
     ended: str = ""
-    outcome: str = "running"  # "done", a cause of `diagnosis`, or "running" where it was cut off
+    outcome: str = "running"  # "done", "stopped", a cause of `diagnosis`, or "running" where it was cut off
     evidence: str = ""
     version: int
     lora: str  # name of the LoRA's files

@@ -33,6 +33,7 @@ from embedded.trainer.kohya_lora import LoraShape, add_lora
 from embedded.trainer.kohya_metadata import checkpoint_metadata, lora_metadata
 from embedded.trainer.sdxl_model import TextOutputs
 from embedded.trainer.trainer_console import LOG, say
+from embedded.trainer.trainer_control import SAMPLE, SAVE, STOP, StopAsked, take_wishes
 from embedded.trainer.trainer_flags import Flags, Refused
 from embedded.trainer.trainer_samples import SamplePainter
 from embedded.trainer.trainer_state import Names, SavedProgress
@@ -84,7 +85,7 @@ class Start:
 
 
 def train(flags: Flags, data: Dataset) -> None:
-    """Trains and writes everything the flags ask for; raises `Refused` when it cannot."""
+    """Trains and writes everything the flags ask for; raises `Refused` when it cannot, `StopAsked` when it was asked to stop."""
     seed = random.Random().randint(0, 2**32 - 1) if flags.seed is None else flags.seed
     start = find_start(flags, data)
     accelerator = open_accelerator(flags)
@@ -94,6 +95,8 @@ def train(flags: Flags, data: Dataset) -> None:
         trainer_state.load_state(flags.resume, training.unet, training.kept)
     announce(training)
     step, epoch = run_epochs(training, start)
+    if training.painter and not (trainer_samples.due(flags, step, None) or trainer_samples.due(flags, step, epoch)):
+        paint(training, step, None)  # sd-scripts would leave the finished LoRA without a picture
     accelerator.end_training()
     last = training.names.last()
     if flags.save_state or flags.save_state_on_train_end:
@@ -261,6 +264,7 @@ def run_epochs(training: Training, start: Start) -> tuple[int, int]:
             log_step(training, step, current, fmean(losses))
             if step >= flags.max_train_steps:
                 break
+            heed_wishes(training, step, epoch + 1)
         training.accelerator.log({"loss/epoch_average": fmean(losses)}, step=epoch + 1)
         after_epoch(training, step, epoch + 1, is_last=epoch + 1 == epochs)
     bar.close()
@@ -353,6 +357,25 @@ def after_step(training: Training, step: int, epoch: int) -> None:
             LOG.info(f"\nsaving state at step {step}")
             save_state(training, trainer_state.state_folder(checkpoint), SavedProgress(epoch, step))
         trainer_state.prune_steps(flags, training.names, step)
+
+
+def heed_wishes(training: Training, step: int, epoch: int) -> None:
+    """Does what was asked for since the last step, unless it was due anyway; raises `StopAsked` once the state is saved."""
+    flags, wishes = training.flags, take_wishes()
+    if SAMPLE in wishes and training.painter and not trainer_samples.due(flags, step, None):
+        paint(training, step, None)
+    saved = bool(flags.save_every_n_steps) and step % (flags.save_every_n_steps or 1) == 0
+    checkpoint = training.names.step(step)
+    if SAVE in wishes and not saved:
+        save_checkpoint(training, checkpoint, step, epoch)
+    if wishes & {SAVE, STOP} and not (saved and flags.save_state):
+        LOG.info(f"\nsaving state at step {step}")
+        save_state(training, trainer_state.state_folder(checkpoint), SavedProgress(epoch, step))
+        trainer_state.prune_asked(flags, training.names, step)
+    if STOP in wishes:
+        training.accelerator.end_training()
+        LOG.info(f"stopped at step {step}, as asked")
+        raise StopAsked
 
 
 def after_epoch(training: Training, step: int, epoch: int, is_last: bool) -> None:

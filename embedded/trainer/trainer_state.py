@@ -20,6 +20,7 @@ from embedded.trainer.kohya_lora import kohya_tensors, load_lora, safetensors_by
 from embedded.trainer.trainer_console import LOG, say
 from embedded.trainer.trainer_flags import Flags, Refused
 
+_STEP_DIGITS = 8  # of a step in a name
 PARTIAL = ".partial-"  # begins the name of what is being written
 
 
@@ -126,7 +127,10 @@ def load_state(folder: Path, unet: UNet2DConditionModel, keep: dict[str, Any]) -
 
 
 def prune_steps(flags: Flags, names: Names, step: int) -> None:
-    """Removes the step file and the state that --save_last_n_steps and --save_last_n_steps_state no longer keep."""
+    """Removes the step file and the states that --save_last_n_steps and --save_last_n_steps_state no longer keep.
+
+    A state that was saved between two of these steps, because somebody asked for it, goes with the older of them.
+    """
     every = flags.save_every_n_steps or 1
     if flags.save_last_n_steps is not None and (old := _pruned_step(step, flags.save_last_n_steps, every)) > 0:
         checkpoint = names.step(old)
@@ -135,8 +139,17 @@ def prune_steps(flags: Flags, names: Names, step: int) -> None:
             checkpoint.unlink()
     kept = flags.save_last_n_steps_state or flags.save_last_n_steps
     if flags.save_state and kept is not None and (old := _pruned_step(step, kept, every)) > 0:
-        state = state_folder(names.step(old))
-        if state.exists():
+        for state in sorted(names.folder.glob(f"{glob.escape(names.name or 'at')}-step*-state")):
+            if state <= state_folder(names.step(old)):  # the steps of these names have eight digits each
+                LOG.info(f"removing old state: {state}")
+                _remove(state)
+
+
+def prune_asked(flags: Flags, names: Names, step: int) -> None:
+    """Removes the states that were asked for before that of `step`: one of them is enough beside those that are always saved."""
+    for state in names.folder.glob(f"{glob.escape(names.name or 'at')}-step*-state"):
+        number = int(state.name.removesuffix("-state")[-_STEP_DIGITS:])
+        if number < step and (not flags.save_every_n_steps or number % flags.save_every_n_steps):
             LOG.info(f"removing old state: {state}")
             _remove(state)
 
