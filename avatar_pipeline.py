@@ -93,9 +93,10 @@ def _first_job(program: Program, action: Action[Any], options: Namespace) -> Job
 def _job_of(program: Program, action: Action[Any], first: Job[Any], options: Namespace, can_ask: bool) -> Job[Any] | None:
     """The job with its plan; what the command line leaves open is asked where somebody is there. None: the user went back."""
     job: Job[Any] | None = first
-    if action.guided and can_ask and not (options.yes or options.plan) and first.request == action.request():
+    planning = bool(action.plan) and options.plan
+    if action.guided and can_ask and not (options.yes or planning) and first.request == action.request():
         job = ask_request(action, first.session, first.client, program.console)
-    if job and not options.plan and (refused := action.objection(job)):
+    if job and not planning and (refused := action.objection(job)):
         if not can_ask or job.unattended:
             raise refused
         job = overruled(action, job, refused, program.console)
