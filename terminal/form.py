@@ -27,7 +27,7 @@ _FEW_LINES, _FEW_COLUMNS = 20, 78
 _LOOKS = {"title": "bold", "current": "reverse", "wrong": "bold ansired", "usual": "italic", "group": "bold ansicyan", "keys": ""}
 
 TEXT = {
-    "keys": N_("Esc: back, nothing is changed; up, down: row; left, right: choice; PgDn: end"),
+    "keys": N_("Esc: back, nothing is changed; arrows: move and choose; PgDn: the last row"),
     "more": N_("more ..."),
     "fewer": N_("fewer ..."),
     "more_help": N_("Enter opens the rows that are seldom needed."),
@@ -144,6 +144,7 @@ class _Screen:
         self.state = state
         self._top = 0  # the first line that shows
         self._editors: dict[str, Window] = {}
+        self._replaced = False  # whether the next letter takes the place of the number that stands in the row
         self._fixed = Window(FormattedTextControl(self._value, focusable=True, show_cursor=False), height=1)
 
         def lines(of: Callable[[], list[_Line]]) -> Window:
@@ -238,7 +239,9 @@ class _Screen:
         """The line of help, and the range or the choices of the row under the cursor, broken between words."""
         row = self.state.row()
         facts = [row.extent, text("empty").format(usual=row.usual) if row.usual and not row.choices else ""]
-        words = [("", word) for word in f"{_(row.help)} {'; '.join(filter(None, facts))}".split()]
+        words = [("", word) for word in _(row.help).split()]
+        words += [("", "\n")] * bool(words and (any(facts) or row.choices) and self._rule_lines())
+        words += [("", word) for word in "; ".join(filter(None, facts)).split()]
         for number, (value, label) in enumerate(row.choices):
             look = "bold underline" if value == self.state.answers[row.key] else ""
             words += [("", "/")] * bool(number) + [(look, word) for word in label.split()]
@@ -275,10 +278,12 @@ class _Screen:
         if "\n" in buffer.text:
             buffer.text = buffer.text.replace("\n", " ")
         self.state.answers[key] = buffer.text
+        self._replaced = False
 
     def _keys(self) -> KeyBindings:
         from prompt_toolkit.filters import Condition
         from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.keys import Keys
 
         keys, typed = KeyBindings(), Condition(lambda: self._editor() is not self._fixed)
 
@@ -296,6 +301,7 @@ class _Screen:
         bind(("enter",), self._enter, eager=True)
         bind(("left",), lambda event: self._then(event, lambda: self.state.turn(-1)), filter=~typed)
         bind(("right", " "), lambda event: self._then(event, lambda: self.state.turn(1)), filter=~typed)
+        bind((Keys.Any,), self._replace, filter=typed & Condition(lambda: self._replaced))
         bind(("escape", "c-c"), lambda event: event.app.exit(result=None), eager=True)
         return keys
 
@@ -306,7 +312,16 @@ class _Screen:
     def _then(self, event: Any, work: Callable[[], None]) -> None:
         """Do what a key does, and put the cursor into the row where it is then."""
         work()
+        self._replaced = bool(self.state.row().extent)
         event.app.layout.focus(self._editor())
+
+    def _replace(self, event: Any) -> None:
+        """A number is written anew, as in a spreadsheet; who moved the cursor into it first goes on in it."""
+        line = event.current_buffer
+        if line.cursor_position == len(line.text):
+            line.text = ""
+        line.insert_text(event.data)
+        self._replaced = False
 
     def _enter(self, event: Any) -> None:
         """The next row, the next choice, or on."""
@@ -333,6 +348,9 @@ def _wrapped(words: Sequence[tuple[str, str]], columns: int) -> list[Part]:
     parts: list[Part] = []
     used = 0
     for look, word in words:
+        if word == "\n":
+            parts, used = [*parts, ("", word)], 0
+            continue
         broken = used + 1 + get_cwidth(word) > columns
         parts += [("", "\n" if broken else " " if used else ""), (look, word)]
         used = get_cwidth(word) if broken else used + bool(used) + get_cwidth(word)
@@ -344,5 +362,5 @@ def _padded(label: str, width: int) -> str:
     from prompt_toolkit.utils import get_cwidth
 
     while get_cwidth(label) > width:
-        label = f"{label.removesuffix('…')[:-1]}…"
+        label = f"{label.removesuffix('..')[:-1]}.."
     return label + " " * (width - get_cwidth(label))

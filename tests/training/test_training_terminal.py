@@ -46,10 +46,11 @@ def choose(terminal, label):
 def begin_training(terminal, client):
     terminal.wait_for(NEXT)
     choose(terminal, "Train the LoRA")
+    terminal.wait_for("Training of ana", "balanced, about 3")
     if not has_consent(client, What.TRAINING):
-        terminal.wait_for("Did the person agree")
-        terminal.press("Ana, by mail, 3 May", "enter")
-    terminal.wait_for("How long to train:")
+        terminal.wait_for("> consent")
+        terminal.press("Ana, by mail, 3 May")
+    terminal.to_row("Go on")
     terminal.press("enter")
     terminal.wait_for("it fits", "Go ahead?")
     terminal.press("enter")
