@@ -125,7 +125,7 @@ class FormState:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _FormLine:
     """One line of the form: of which row, and whether it is the row itself, not a heading or a complaint."""
 
     key: str
@@ -147,7 +147,7 @@ class _Screen:
         self._replaced = False  # whether the next letter takes the place of the number that stands in the row
         self._fixed = Window(FormattedTextControl(self._value, focusable=True, show_cursor=False), height=1)
 
-        def lines(of: Callable[[], list[_Line]]) -> Window:
+        def lines(of: Callable[[], list[_FormLine]]) -> Window:
             return Window(FormattedTextControl(lambda: _joined(of())), height=lambda: len(of()))
 
         current = VSplit(
@@ -187,7 +187,7 @@ class _Screen:
         widest = max(get_cwidth(_(row.label)) for row in self.state.visible())
         return min(widest, int(self._size()[1] * _LABELS_SHARE))
 
-    def _frame(self) -> tuple[list[_Line], list[_Line]]:
+    def _frame(self) -> tuple[list[_FormLine], list[_FormLine]]:
         """The lines that fit above and below the row under the cursor, what is wrong with it among them."""
         lines = self._lines()
         here = next(at for at, line in enumerate(lines) if line.own and line.key == self.state.row().key)
@@ -198,16 +198,16 @@ class _Screen:
         self._top = min(self._top, here)
         return lines[self._top : here], lines[here + 1 : self._top + room]
 
-    def _lines(self) -> list[_Line]:
+    def _lines(self) -> list[_FormLine]:
         """Every line of the form: headings, rows, and under a row what is wrong with it."""
         lines, group, width = [], "", self._label_width()
         for row in self.state.visible():
             if row.group != group and row.group:
-                lines.append(_Line("", False, [("class:group", _(row.group))]))
+                lines.append(_FormLine("", False, [("class:group", _(row.group))]))
             group = row.group
-            lines.append(_Line(row.key, True, [("", f"  {_padded(_(row.label), width)}  "), *self._shown(row)]))
+            lines.append(_FormLine(row.key, True, [("", f"  {_padded(_(row.label), width)}  "), *self._shown(row)]))
             if complaint := self.state.complaint(row):
-                lines.append(_Line(row.key, False, [("class:wrong", f"    ! {complaint}")]))
+                lines.append(_FormLine(row.key, False, [("class:wrong", f"    ! {complaint}")]))
         return lines
 
     def _shown(self, row: FormRow) -> list[Part]:
@@ -334,7 +334,7 @@ class _Screen:
         event.app.layout.focus(self._editor())
 
 
-def _joined(lines: list[_Line]) -> list[Part]:
+def _joined(lines: list[_FormLine]) -> list[Part]:
     parts: list[Part] = []
     for number, line in enumerate(lines):
         parts += [("", "\n"), *line.parts] if number else line.parts

@@ -22,7 +22,7 @@ from utils import BrokenFile, write_record
 
 terminal_only = pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
 MAIN, NEXT = "What shall we work on?", "Next for ana:"
-SIZES = [(80, 24), (50, 20), (80, 10), (120, 40)]
+SIZES = [((80, 24), "en"), ((50, 20), "es"), ((80, 10), "en"), ((120, 40), "es")]
 
 
 @pytest.fixture(autouse=True)
@@ -242,17 +242,14 @@ def open_form(terminal, row, title):
 
 
 @terminal_only
-@pytest.mark.parametrize(
-    ("language", "title", "steps"), [("en_US.UTF-8", "Portraits of ana", "steps"), ("es_ES.UTF-8", "Retratos de ana", "pasos")]
-)
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_a_number_and_a_choice_are_changed_at_every_size(client, tmp_path, size, language, title, steps):
+@pytest.mark.parametrize(("size", "language"), SIZES, ids=lambda value: str(value))
+def test_a_number_and_a_choice_are_changed_at_every_size(client, tmp_path, size, language):
     words = {
-        "en": ("style", "more", "from 1 to 50", "Go on", "portraits to paint"),
-        "es": ("estilo", "más", "de 1 a 50", "Seguir", "retratos por pintar"),
+        "en": ("Portraits of ana", "style", "more", "steps", "from 1 to 50", "Go on", "portraits to paint"),
+        "es": ("Retratos de ana", "estilo", "más", "pasos", "de 1 a 50", "Seguir", "retratos por pintar"),
     }
-    style, more, extent, go, count = words[language[:2]]
-    with Terminal(tmp_path, size=size, LANG=language, NO_COLOR="1") as terminal:
+    title, style, more, steps, extent, go, count = words[language]
+    with Terminal(tmp_path, size=size, LANG=f"{language}.UTF-8", NO_COLOR="1") as terminal:
         terminal.wait_for("ana")
         terminal.press("enter")
         terminal.settle()
