@@ -2,7 +2,8 @@
 each, from top to bottom, what is asked (requests), what is planned and run, what is answered.
 
 `table` lists all of them; `request` and `action` say what a request, a job, an action and a row are; `reference` tells
-their schemas. `clients`, `imports`, `faces`, `who`, `dataset`, `training`, `checkpoints`, `portraits`, `gallery`, `swap`,
-`recordings`, `machine`, `doctor`, `setup` and `settings` are the actions; `demo`, `journey`, `review` and `limits` lead over
-several stages.
+their schemas; `form` draws the form of a request, `settings_form` that of settings and limits, `base_choice` offers bases.
+`clients`, `imports`, `faces`, `who`, `dataset`, `training` (what it is asked: `train_request`), `checkpoints`, `portraits`,
+`gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup` and `settings` are the actions; `demo`, `journey`, `review` and
+`limits` lead over several stages.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from actions.request import Job
@@ -22,5 +23,5 @@ def offer_bases(job: Job[Any]) -> list[tuple[str, str]]:
     client: Client | None = job.client
     own = client.state().base_model if client else ""
     counts = own or job.settings.base_model
-    said = _(_AS_CLIENT if own else _AS_SET).format(base=_(_LABELS.get(counts, counts)))
+    said = _(_AS_CLIENT if own else _AS_SET).format(base=_(_LABELS[counts]) if counts in _LABELS else Path(counts).name)
     return [("", said), *((name, _(label)) for name, label in _LABELS.items() if name != counts)]

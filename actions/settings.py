@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from actions.action import Action, at_once
+from actions.action import Action, Form, at_once
 from actions.request import Ask, Job, Request
-from actions.settings_form import settings_form
 from config import Settings, change_settings
 from locales.language import N_
 
@@ -29,8 +28,15 @@ def answer(settings: Settings) -> Settings:
     return settings
 
 
+def _form(job: Job[SettingsRequest]) -> Form:
+    """Every setting on one screen."""
+    from actions.settings_form import settings_form  # here, not above: who names a setting need not wait for what limits bring
+
+    return settings_form(job.settings, SettingsRequest)
+
+
 SETTINGS = Action(
     "settings", SettingsRequest, at_once(change), answer, changes=False,
-    form=lambda job: settings_form(job.settings, SettingsRequest),
+    form=_form,
 )  # fmt: skip
 ACTIONS = (SETTINGS,)

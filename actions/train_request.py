@@ -37,6 +37,33 @@ _PRESET_ROW_HELP = N_("Longer is more alike, up to a point. The times are estima
 _VALUES_ROW_HELP = N_("What the original plan names for this card, or what is known to fit.")
 
 
+def names_original(job: Job[TrainRequest]) -> bool:
+    """Whether the original plan has values for the card, so that there is something to choose."""
+    try:
+        return lora_trainer.names_original(job.who, job.settings, gpu=job.request.gpu, base_model=job.request.base)
+    except PipelineError:
+        return False
+
+
+def _try_plan(job: Job[TrainRequest], preset: str | None) -> PreparedTraining | None:
+    """What is recommended for the base and values that are chosen; None where nothing can be planned."""
+    request = job.request
+    with contextlib.suppress(PipelineError):
+        return lora_trainer.plan_training(
+            job.who, job.settings, gpu=request.gpu, preset=preset, base_model=request.base, original=request.values == "original"
+        )
+    return None
+
+
+def _presets(job: Job[TrainRequest]) -> list[tuple[str, str]]:
+    """The presets, each with its time where that can be told."""
+    rows = []
+    for name, label in _PRESET_LABELS.items():
+        prepared = _try_plan(job, name)
+        rows.append((name, f"{_(label)}, {duration(prepared.estimate.seconds)}" if prepared else _(label)))
+    return rows
+
+
 def _value(name: str, label: str, metavar: str, row: str, row_help: str) -> Ask:
     """What a setting of the plan says of itself: a row behind "more", checked as the plan checks it."""
     field = TrainingPlan.model_fields[name]
@@ -175,34 +202,6 @@ def plan_training(job: Job[TrainRequest]) -> PreparedTraining:
         job.who, job.settings, gpu=request.gpu, preset=request.preset, overrides=request.overrides,
         base_model=request.base, original=request.values == "original",
     )  # fmt: skip
-
-
-# --- its form ----
-def names_original(job: Job[TrainRequest]) -> bool:
-    """Whether the original plan has values for the card, so that there is something to choose."""
-    try:
-        return lora_trainer.names_original(job.who, job.settings, gpu=job.request.gpu, base_model=job.request.base)
-    except PipelineError:
-        return False
-
-
-def _try_plan(job: Job[TrainRequest], preset: str | None) -> PreparedTraining | None:
-    """What is recommended for the base and values that are chosen; None where nothing can be planned."""
-    request = job.request
-    with contextlib.suppress(PipelineError):
-        return lora_trainer.plan_training(
-            job.who, job.settings, gpu=request.gpu, preset=preset, base_model=request.base, original=request.values == "original"
-        )
-    return None
-
-
-def _presets(job: Job[TrainRequest]) -> list[tuple[str, str]]:
-    """The presets, each with its time where that can be told."""
-    rows = []
-    for name, label in _PRESET_LABELS.items():
-        prepared = _try_plan(job, name)
-        rows.append((name, f"{_(label)}, {duration(prepared.estimate.seconds)}" if prepared else _(label)))
-    return rows
 
 
 def _usual(job: Job[TrainRequest]) -> dict[str, str]:

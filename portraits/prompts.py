@@ -89,7 +89,7 @@ def settle_prompts(client: Client, setup: PipelineSetup, prompt_options: PromptO
         if prompt.strip():  # written for any client, it is put in the words of this one
             given.append(_one_line(prompt).replace("{trigger}", client.id).replace("{class_word}", class_word))
     if prompt_options.prompts and not given:
-        raise PromptEmpty
+        raise PromptEmpty()
     wanted = given or default_prompts(client.id, class_word, base.practice)
     style, count = style_named(client.home, prompt_options.style), counter_for(setup.files.base)
 

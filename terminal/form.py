@@ -27,7 +27,7 @@ _FEW_LINES, _FEW_COLUMNS = 20, 78
 _LOOKS = {"title": "bold", "current": "reverse", "wrong": "bold ansired", "usual": "italic", "group": "bold ansicyan", "keys": ""}
 
 TEXT = {
-    "keys": N_("Esc: back, nothing is changed; up, down: row; left, right: choice; PgDn: end"),
+    "keys": N_("Esc: back, nothing is changed; arrows: move and choose; PgDn: the last row"),
     "more": N_("more ..."),
     "fewer": N_("fewer ..."),
     "more_help": N_("Enter opens the rows that are seldom needed."),
@@ -126,7 +126,7 @@ class FormState:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _FormLine:
     """One line of the form: of which row, and whether it is the row itself, not a heading or a complaint."""
 
     key: str
@@ -145,9 +145,10 @@ class _Screen:
         self.state = state
         self._top = 0  # the first line that shows
         self._editors: dict[str, Window] = {}
+        self._replaced = False  # whether the next letter takes the place of the number that stands in the row
         self._fixed = Window(FormattedTextControl(self._value, focusable=True, show_cursor=False), height=1)
 
-        def lines(of: Callable[[], list[_Line]]) -> Window:
+        def lines(of: Callable[[], list[_FormLine]]) -> Window:
             return Window(FormattedTextControl(lambda: _joined(of())), height=lambda: len(of()))
 
         current = VSplit(
@@ -188,7 +189,7 @@ class _Screen:
         widest = max(get_cwidth(_(row.label)) for row in self.state.visible())
         return min(widest, int(self._size()[1] * _LABELS_SHARE))
 
-    def _frame(self) -> tuple[list[_Line], list[_Line]]:
+    def _frame(self) -> tuple[list[_FormLine], list[_FormLine]]:
         """The lines that fit above and below the row under the cursor, what is wrong with it among them."""
         lines = self._lines()
         here = next(at for at, line in enumerate(lines) if line.own and line.key == self.state.row().key)
@@ -199,16 +200,16 @@ class _Screen:
         self._top = min(self._top, here)
         return lines[self._top : here], lines[here + 1 : self._top + room]
 
-    def _lines(self) -> list[_Line]:
+    def _lines(self) -> list[_FormLine]:
         """Every line of the form: headings, rows, and under a row what is wrong with it."""
         lines, group, width = [], "", self._label_width()
         for row in self.state.visible():
             if row.group != group and row.group:
-                lines.append(_Line("", False, [("class:group", _(row.group))]))
+                lines.append(_FormLine("", False, [("class:group", _(row.group))]))
             group = row.group
-            lines.append(_Line(row.key, True, [("", f"  {_padded(_(row.label), width)}  "), *self._shown(row)]))
+            lines.append(_FormLine(row.key, True, [("", f"  {_padded(_(row.label), width)}  "), *self._shown(row)]))
             if complaint := self.state.complaint(row):
-                lines.append(_Line(row.key, False, [("class:wrong", f"    ! {complaint}")]))
+                lines.append(_FormLine(row.key, False, [("class:wrong", f"    ! {complaint}")]))
         return lines
 
     def _shown(self, row: FormRow) -> list[Part]:
@@ -248,7 +249,9 @@ class _Screen:
         """The line of help, and the range or the choices of the row under the cursor, broken between words."""
         row = self.state.row()
         facts = [row.extent, text("empty").format(usual=row.usual) if row.usual and not row.choices else ""]
-        words = [("", word) for word in f"{_(row.help)} {'; '.join(filter(None, facts))}".split()]
+        words = [("", word) for word in _(row.help).split()]
+        words += [("", "\n")] * bool(words and (any(facts) or row.choices) and self._rule_lines())
+        words += [("", word) for word in "; ".join(filter(None, facts)).split()]
         for number, (value, label) in enumerate(row.choices):
             look = "bold underline" if value == self.state.answers[row.key] else ""
             words += [("", "/")] * bool(number) + [(look, word) for word in label.split()]
@@ -285,10 +288,12 @@ class _Screen:
         if "\n" in buffer.text:
             buffer.text = buffer.text.replace("\n", " ")
         self.state.answers[key] = buffer.text
+        self._replaced = False
 
     def _keys(self) -> KeyBindings:
         from prompt_toolkit.filters import Condition
         from prompt_toolkit.key_binding import KeyBindings
+        from prompt_toolkit.keys import Keys
 
         keys, typed = KeyBindings(), Condition(lambda: self._editor() is not self._fixed)
 
@@ -306,6 +311,7 @@ class _Screen:
         bind(("enter",), self._enter, eager=True)
         bind(("left",), lambda event: self._then(event, lambda: self.state.turn(-1)), filter=~typed)
         bind(("right", " "), lambda event: self._then(event, lambda: self.state.turn(1)), filter=~typed)
+        bind((Keys.Any,), self._replace, filter=typed & Condition(lambda: self._replaced))
         bind(("escape", "c-c"), lambda event: event.app.exit(result=None), eager=True)
         return keys
 
@@ -316,7 +322,16 @@ class _Screen:
     def _then(self, event: Any, work: Callable[[], None]) -> None:
         """Do what a key does, and put the cursor into the row where it is then."""
         work()
+        self._replaced = bool(self.state.row().extent)
         event.app.layout.focus(self._editor())
+
+    def _replace(self, event: Any) -> None:
+        """A number is written anew, as in a spreadsheet; who moved the cursor into it first goes on in it."""
+        line = event.current_buffer
+        if line.cursor_position == len(line.text):
+            line.text = ""
+        line.insert_text(event.data)
+        self._replaced = False
 
     def _enter(self, event: Any) -> None:
         """The next row, the next choice, or on."""
@@ -332,7 +347,7 @@ class _Screen:
         event.app.layout.focus(self._editor())
 
 
-def _joined(lines: list[_Line]) -> list[Part]:
+def _joined(lines: list[_FormLine]) -> list[Part]:
     parts: list[Part] = []
     for number, line in enumerate(lines):
         parts += [("", "\n"), *line.parts] if number else line.parts
@@ -346,6 +361,9 @@ def _wrapped(words: Sequence[tuple[str, str]], columns: int) -> list[Part]:
     parts: list[Part] = []
     used = 0
     for look, word in words:
+        if word == "\n":
+            parts, used = [*parts, ("", word)], 0
+            continue
         broken = used + 1 + get_cwidth(word) > columns
         parts += [("", "\n" if broken else " " if used else ""), (look, word)]
         used = get_cwidth(word) if broken else used + bool(used) + get_cwidth(word)
@@ -362,5 +380,5 @@ def _padded(label: str, width: int) -> str:
     from prompt_toolkit.utils import get_cwidth
 
     while get_cwidth(label) > width:
-        label = f"{label.removesuffix('…')[:-1]}…"
+        label = f"{label.removesuffix('..')[:-1]}.."
     return label + " " * (width - get_cwidth(label))

@@ -1,6 +1,8 @@
 """A real terminal for tests: the program runs in a pseudo-terminal, of 80x24 unless said otherwise, and its screen is read back."""
 
+import copy
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -60,6 +62,19 @@ class Terminal:
         history = ["".join(row[column].data for column in range(self._screen.columns)).rstrip() for row in self._screen.history.top]
         return "\n".join([*history, self.screen()])
 
+    def _feed(self, text):
+        """What the program writes; pyte knows no second screen, on which forms are drawn: the first comes back behind it."""
+        if text == "\x1b[?1049h":
+            self._first = copy.deepcopy((dict(self._screen.buffer), self._screen.cursor.y))
+            self._stream.feed("\x1b[2J\x1b[H")
+        elif text == "\x1b[?1049l":
+            lines, row = self._first
+            self._screen.buffer.clear()
+            self._screen.buffer.update(lines)
+            self._stream.feed(f"\x1b[{row + 1};1H")
+        else:
+            self._stream.feed(text)
+
     def _read(self, seconds):
         try:
             text = self.child.read_nonblocking(65536, timeout=seconds)
@@ -68,7 +83,8 @@ class Terminal:
         except pexpect.EOF:
             return False
         self.raw += text
-        self._stream.feed(text)
+        for part in re.split(r"(\x1b\[\?1049[hl])", text):
+            self._feed(part)
         if "\x1b[6n" in text:  # prompt_toolkit asks where the cursor is, as it would a real terminal
             self.child.send(f"\x1b[{self._screen.cursor.y + 1};{self._screen.cursor.x + 1}R")
         return True
@@ -94,16 +110,22 @@ class Terminal:
         """The row of a form that is highlighted."""
         lines = self._screen.buffer
         bars = [row for row in range(self._screen.lines) if lines[row][0].reverse]
+        if not bars:  # half a picture was read
+            return ""
         assert len(bars) == 1, f"{len(bars)} rows are highlighted\n{self.screen()}"
         return self._screen.display[bars[0]].rstrip()
 
     def to_row(self, label, key="down", most=60):
         """Walk to the row of a form that bears a label."""
+        self.settle()
         for _ in range(most):
-            self.settle(0.1)
-            if self.form_row().startswith(f"> {label}"):
+            before = self.form_row()
+            if before.startswith(f"> {label}"):
                 return
             self.child.send(KEYS[key])
+            end = time.monotonic() + 10  # the next key only once this one was obeyed, however busy the machine is
+            while self.form_row() == before and time.monotonic() < end:
+                self._read(0.1)
         raise AssertionError(f"no row {label}\n{self.screen()}")
 
     def wait_for_end(self, seconds=30):
