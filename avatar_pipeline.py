@@ -30,7 +30,16 @@ from actions.action import Action, dump
 from actions.journey import next_step, read_journey
 from actions.request import ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
-from client_folder.client import CLASS_LABELS, Client, CommonWord, check_trigger, create_client, list_clients, open_client
+from client_folder.client import (
+    CLASS_LABELS,
+    Client,
+    CommonWord,
+    check_trigger,
+    create_client,
+    last_used_first,
+    list_clients,
+    open_client,
+)
 from client_folder.names import english_class_word, is_common, propose_trigger
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
@@ -41,7 +50,7 @@ from terminal.choice_list import BACK, Option
 from terminal.command_line import build_parser, read_request
 from terminal.questions import ask_request, ask_text, ask_word, ask_yes, choose
 from terminal.watch import Watch, drive
-from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
+from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, fold, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 NEW, MORE, EVERYBODY, OTHER = "<new>", "<more>", "<everybody>", "<other>"  # answers that no client can be named
@@ -284,9 +293,9 @@ def open_menu(program: Program) -> int:
         return WRONG_WORDS
     while True:
         settings = program.session().settings  # its language may have been changed a moment ago
-        clients = sorted(list_clients(home), key=lambda client: -client.used)
+        clients = last_used_first(home)
         machine = screens.machine_line(settings.base_model, largest_gpu())
-        console.print(screens.welcome(home, tuple(clients), first_time=not settings_file(home).exists(), machine=machine))
+        console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists(), machine=machine))
         shown = clients if len(clients) <= MOST_CLIENTS else clients[: MOST_CLIENTS - 1]
         rows = [_new_row(), *map(_client_option, shown)]
         rows += [] if shown == clients else [Option(EVERYBODY, text("everybody").format(count=len(clients)))]
@@ -309,10 +318,10 @@ def _client_option(client: Client) -> Option:
 def _enter(chosen: str, program: Program) -> int:
     """Open what was chosen on the first screen."""
     if chosen == EVERYBODY:
-        clients = sorted(list_clients(program.home), key=lambda client: client.display_name.casefold())
-        last = max(clients, key=lambda client: client.used, default=None)
-        rows = [_new_row(), *map(_client_option, clients), Option(BACK, text("back"))]
-        chosen = choose(text("main_question"), rows, last.id if last else None)
+        clients = last_used_first(program.home)
+        by_name = sorted(clients, key=lambda client: fold(client.display_name))
+        rows = [_new_row(), *map(_client_option, by_name), Option(BACK, text("back"))]
+        chosen = choose(text("main_question"), rows, clients[0].id if clients else None)
     if chosen == BACK:
         return DONE
     if chosen == NEW:

@@ -11,7 +11,7 @@ import lora_trainer
 from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
 from actions.journey import how_far
 from actions.request import Ask, ClientRequest, Job, Menu, Request
-from client_folder.client import list_clients
+from client_folder.client import last_used_first
 from client_folder.consent import What, has_consent, record_consent
 from config import PRESETS, load_settings
 from dataset import doctor as dataset_doctor
@@ -144,7 +144,7 @@ class TensorboardRequest(ClientRequest):
 def _queue_rows(job: Job[QueueRequest]) -> list[tuple[str, str]]:
     """Every client, how far it is and, where there is a dataset, how long a training takes; the last used first."""
     rows = []
-    for client in sorted(list_clients(job.home), key=lambda client: -client.used):
+    for client in last_used_first(job.home):
         label = f"{client.title:<28} {how_far(client)}"
         with suppress(PipelineError):  # of one that cannot be trained yet there is no time to tell
             hours = lora_trainer.plan_training(client, job.settings, preset=job.request.preset).estimate.hours

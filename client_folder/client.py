@@ -436,6 +436,11 @@ def list_clients(home: Path) -> tuple[Client, ...]:
     return tuple(Client(state.parent) for state in states)
 
 
+def last_used_first(home: Path) -> tuple[Client, ...]:
+    """The same, in the order in which somebody would look for them."""
+    return tuple(sorted(list_clients(home), key=lambda client: -client.used))
+
+
 def check_client_id(name: str) -> str:
     """The name, if it can be a folder on every system and a word of a prompt; raises BadClientId."""
     if name.lower() in RESERVED:
