@@ -49,6 +49,11 @@ TEXT = {
 }
 
 
+def text(name: str) -> str:
+    """A text of a list, in the user's language."""
+    return _(TEXT[name])
+
+
 class Option(NamedTuple):
     """One row: what taking it answers, what stands there, why it cannot be taken, what it does, and how it looks (see LOOKS)."""
 
@@ -134,18 +139,18 @@ class ChoiceList:
             # A row may be a table's: its first column names it.
             return [*parts, ("class:answer", ", ".join(_COLUMNS.split(label)[0] for label in labels) or "-")]
         keys = "keys_ticks" if self.several else "keys_search" if len(self.options) >= SEARCH_FROM else "keys"
-        return [*parts, ("class:keys", _(TEXT[keys]))]
+        return [*parts, ("class:keys", text(keys))]
 
     def searched(self) -> StyleAndTextTuples:
         """What is searched for."""
-        return [("class:search", " " + _(TEXT["search"]).format(words=self.search))]
+        return [("class:search", " " + text("search").format(words=self.search))]
 
     def rows(self) -> StyleAndTextTuples:
         """The rows that are shown, each on a line; the bar of the one under the pointer is as long as the longest."""
         from prompt_toolkit.utils import get_cwidth
 
         if not self.shown:
-            return [("class:waiting", f"   {_(TEXT['nothing'])}")]
+            return [("class:waiting", f"   {text('nothing')}")]
         labels = {row: self._label(row) for row in self.shown}
         width, digits = max(map(get_cwidth, labels.values())), len(max(self.numbers, key=len, default=""))
         lines: StyleAndTextTuples = []
