@@ -30,17 +30,8 @@ from actions.action import Action, dump
 from actions.journey import next_step, read_journey
 from actions.request import ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
-from client_folder.client import (
-    CLASS_LABELS,
-    Client,
-    CommonWord,
-    check_trigger,
-    create_client,
-    last_used_first,
-    list_clients,
-    open_client,
-)
-from client_folder.names import english_class_word, is_common, propose_trigger
+from client_folder.client import CLASS_LABELS, Client, check_trigger, create_client, last_used_first, list_clients, open_client
+from client_folder.names import CommonWord, english_class_word, is_common, propose_trigger
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
 from machine.gpu import largest_gpu

@@ -6,9 +6,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actions.clients import ClientErased, ClientList, ClientView, ErasePlan, all_of_it
-from client_folder.client import CommonWord
 from client_folder.export import MB, ExportedClient
-from client_folder.names import MARK, is_common
+from client_folder.names import MARK, CommonWord, is_common
 from locales.language import _
 from terminal.screens import ROWS, Views, guided, printable
 
