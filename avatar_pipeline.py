@@ -22,9 +22,7 @@ from rich.console import Console
 from actions.action import Action
 from actions.request import BackgroundRequest, ClientRequest, Job
 from actions.table import action_named
-from client_folder.client import (
-    open_client,
-)
+from client_folder.client import open_client
 from client_folder.erasing import sweep_erased
 from config import program_home
 from locales.language import LANGUAGES, speak

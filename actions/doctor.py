@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from actions.action import Action, Answer, Rounded4, Stage
 from actions.journey import how_far
 from actions.request import Ask, Job, Menu, Request
-from client_folder.client import list_clients, open_client
+from client_folder.client import last_used_first, list_clients, open_client
 from dataset import doctor as dataset_doctor
 from dataset.doctor import Examination, Spread
 from dataset.findings import Readiness
@@ -19,7 +19,7 @@ from training.machine_doctor import MachineReport, examine_machine
 
 def _patients(job: Job[DoctorRequest]) -> list[tuple[str, str]]:
     """This machine, and every client, the last used first."""
-    clients = sorted(list_clients(job.home), key=lambda client: -client.used)
+    clients = last_used_first(job.home)
     return [("", _("this machine")), *((client.id, f"{client.title:<28} {how_far(client)}") for client in clients)]
 
 

@@ -12,7 +12,7 @@ from actions.action import Action, Answer, Background, Retry, Rounded2, Rounded3
 from actions.journey import how_far
 from actions.request import Ask, BackgroundRequest, ClientRequest, Job, Menu
 from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
-from client_folder.client import list_clients, queue_run_file
+from client_folder.client import last_used_first, queue_run_file
 from client_folder.consent import What, has_consent, record_consent
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
@@ -65,7 +65,7 @@ class TensorboardRequest(ClientRequest):
 def _queue_rows(job: Job[QueueRequest]) -> list[tuple[str, str]]:
     """Every client, how far it is and, where there is a dataset, how long a training takes; the last used first."""
     rows = []
-    for client in sorted(list_clients(job.home), key=lambda client: -client.used):
+    for client in last_used_first(job.home):
         label = f"{client.title:<28} {how_far(client)}"
         with suppress(PipelineError):  # of one that cannot be trained yet there is no time to tell
             label += ", " + duration(lora_trainer.plan_training(client, job.settings, preset=job.request.preset).estimate.seconds)

@@ -16,36 +16,13 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from client_folder.names import RESERVED, english_class_word, is_common, propose_trigger
+from client_folder.names import CommonWord, check_client_id, english_class_word, is_common, propose_trigger
 from client_folder.records import Decisions, Faces, Picture, Pictures, Source, Verdict
 from locales.language import N_
 from utils import Kind, PipelineError, Record, read_record, whole_png, write_record
 
-_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
-
 CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
 CLASS_WORDS = tuple(CLASS_LABELS)
-
-
-class BadClientId(PipelineError):
-    """Facts: name."""
-
-    message = N_('"{name}" cannot be the name of a client.')
-    hint = N_("Use 2 to 40 letters, digits, _ or -, beginning with a letter: the name is a folder and the trigger word.")
-
-
-class ReservedName(BadClientId):
-    """Facts: name."""
-
-    message = N_('"{name}" is the name of a device on Windows, where no folder can be called that.')
-    hint = N_("Choose another one, such as {name}_x: the folder has to work on every system.")
-
-
-class CommonWord(PipelineError):
-    """Facts: name, proposal."""
-
-    message = N_('The base knows the word "{name}" already: what it knows of it would be in every portrait.')
-    hint = N_("Take a trigger word that means nothing yet, such as {proposal}.")
 
 
 class ClientExists(PipelineError):
@@ -83,8 +60,7 @@ class ClientState(Record):
 
     schema_: Literal[1] = Field(default=1, alias="schema")
     created: str
-    # What the person is called, in any letters. Not written where it was not said, so that older files read as they did.
-    name: str = Field(default="", exclude_if=lambda name: not name)
+    name: str = Field(default="", exclude_if=lambda name: not name)  # what the person is called, in any letters
     class_word: Annotated[str, BeforeValidator(english_class_word)] = CLASS_WORDS[0]  # what the client is, for captions
     base_model: str = ""  # empty: the settings' base model
     # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
@@ -474,13 +450,9 @@ def list_clients(home: Path) -> tuple[Client, ...]:
     return tuple(Client(state.parent) for state in states)
 
 
-def check_client_id(name: str) -> str:
-    """The name, if it can be a folder on every system and a word of a prompt; raises BadClientId."""
-    if name.lower() in RESERVED:
-        raise ReservedName(name=name)
-    if not _ID.fullmatch(name):
-        raise BadClientId(name=name)
-    return name
+def last_used_first(home: Path) -> tuple[Client, ...]:
+    """The same, in the order in which somebody would look for them."""
+    return tuple(sorted(list_clients(home), key=lambda client: -client.used))
 
 
 def check_trigger(word: str, home: Path) -> str:
@@ -488,20 +460,18 @@ def check_trigger(word: str, home: Path) -> str:
     check_client_id(word)
     if is_common(word):
         raise CommonWord(name=word, proposal=propose_trigger(word, [client.id for client in list_clients(home)]))
-    _check_free(word, home)
-    return word
+    return _free(word, home)
 
 
-def _check_free(name: str, home: Path) -> None:
+def _free(name: str, home: Path) -> str:
     if any(client.id.lower() == name.lower() for client in list_clients(home)):
         raise ClientExists(client=name)
+    return name
 
 
 def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0], display_name: str = "") -> Client:
     """Make a client's folder; raises BadClientId, ClientExists (names that differ only in case are one) or ClientFolderTaken."""
-    check_client_id(name)
-    _check_free(name, home)
-    client = Client(clients_folder(home) / name)
+    client = Client(clients_folder(home) / _free(check_client_id(name), home))
     if client.root.exists() and any(client.root.iterdir()):
         raise ClientFolderTaken(client=name, path=client.root)
     for folder in (client.raw_mj, client.raw_real, client.metadata):

@@ -1,12 +1,14 @@
-"""Names of clients, pure: the trigger word that a person's name makes, which words cannot be one, and class words in English."""
+"""Names of clients: the trigger word that a person's name makes, which words cannot be one and why, and class words in English."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
 
-from utils import fold
+from locales.language import N_
+from utils import PipelineError, fold
 
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,39}")
 MOST_LETTERS = 40  # of a trigger word, which is a folder's name too
 MARK = "x"  # what makes a word one of its own: maria_x
 # Windows refuses these as names of folders, whatever their ending.
@@ -44,6 +46,36 @@ _ENGLISH_CLASS_WORDS = {
     "chica": "girl", "nina": "girl", "muchacha": "girl", "chico": "boy", "nino": "boy", "muchacho": "boy",
     "perro": "dog", "perra": "dog", "gato": "cat", "gata": "cat",
 }  # fmt: skip
+
+
+class BadClientId(PipelineError):
+    """Facts: name."""
+
+    message = N_('"{name}" cannot be the name of a client.')
+    hint = N_("Use 2 to 40 letters, digits, _ or -, beginning with a letter: the name is a folder and the trigger word.")
+
+
+class ReservedName(BadClientId):
+    """Facts: name."""
+
+    message = N_('"{name}" is the name of a device on Windows, where no folder can be called that.')
+    hint = N_("Choose another one, such as {name}_x: the folder has to work on every system.")
+
+
+class CommonWord(PipelineError):
+    """Facts: name, proposal."""
+
+    message = N_('The base knows the word "{name}" already: what it knows of it would be in every portrait.')
+    hint = N_("Take a trigger word that means nothing yet, such as {proposal}.")
+
+
+def check_client_id(name: str) -> str:
+    """The name, if it can be a folder on every system and a word of a prompt; raises BadClientId."""
+    if name.lower() in RESERVED:
+        raise ReservedName(name=name)
+    if not _ID.fullmatch(name):
+        raise BadClientId(name=name)
+    return name
 
 
 def english_class_word(said: str) -> str:

@@ -25,8 +25,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from client_folder.client import Client, ClientExists, check_client_id, clients_folder, list_clients
+from client_folder.client import Client, ClientExists, clients_folder, list_clients
 from client_folder.export import CHUNK_BYTES, MB, NoRoom
+from client_folder.names import check_client_id
 from locales.language import N_, _
 from utils import BrokenFile, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing, zip_index_bytes
 

@@ -49,6 +49,11 @@ TEXT = {
 }
 
 
+def text(name: str) -> str:
+    """A text of a list, in the user's language."""
+    return _(TEXT[name])
+
+
 class Option(NamedTuple):
     """One row: what taking it answers, what stands there, why it cannot be taken, what it does, and how it looks (see LOOKS)."""
 
@@ -134,17 +139,18 @@ class ChoiceList:
             # A row may be a table's: its first column names it.
             return [*parts, ("class:answer", ", ".join(_COLUMNS.split(label)[0] for label in labels) or "-")]
         keys = "keys_ticks" if self.several else "keys_search" if len(self.options) >= SEARCH_FROM else "keys"
-        parts.append(("class:keys", _(TEXT[keys])))
-        if self.search:
-            parts.append(("class:search", "  " + _(TEXT["search"]).format(words=self.search)))
-        return parts
+        return [*parts, ("class:keys", text(keys))]
+
+    def searched(self) -> StyleAndTextTuples:
+        """What is searched for."""
+        return [("class:search", " " + text("search").format(words=self.search))]
 
     def rows(self) -> StyleAndTextTuples:
         """The rows that are shown, each on a line; the bar of the one under the pointer is as long as the longest."""
         from prompt_toolkit.utils import get_cwidth
 
         if not self.shown:
-            return [("class:waiting", f"   {_(TEXT['nothing'])}")]
+            return [("class:waiting", f"   {text('nothing')}")]
         labels = {row: self._label(row) for row in self.shown}
         width, digits = max(map(get_cwidth, labels.values())), len(max(self.numbers, key=len, default=""))
         lines: StyleAndTextTuples = []
@@ -197,7 +203,8 @@ def application(choices: ChoiceList) -> Application[str | list[str] | None]:
         FormattedTextControl(lambda: choices.about(get_app().output.get_size().columns - 2)), height=2, dont_extend_height=True
     )
     listed = VSplit([rows, ConditionalContainer(beside, wide)])
-    body = HSplit([head, ConditionalContainer(HSplit([listed, ConditionalContainer(about, below)]), ~is_done)])
+    search = ConditionalContainer(Window(FormattedTextControl(choices.searched), height=1), Condition(lambda: bool(choices.search)))
+    body = HSplit([head, ConditionalContainer(HSplit([search, listed, ConditionalContainer(about, below)]), ~is_done)])
     return Application(
         Layout(body, focused_element=rows), key_bindings=_keys(choices), style=Style.from_dict(LOOKS),
         color_depth=ColorDepth.from_env(),

@@ -18,14 +18,14 @@ from actions.table import ROWS, action_named, row_named
 from client_folder.client import (
     CLASS_LABELS,
     Client,
-    CommonWord,
     check_trigger,
     create_client,
+    last_used_first,
     list_clients,
     open_client,
     queue_run_file,
 )
-from client_folder.names import english_class_word, is_common, propose_trigger
+from client_folder.names import CommonWord, english_class_word, is_common, propose_trigger
 from config import settings_file
 from locales.language import N_, _
 from machine.gpu import largest_gpu
@@ -45,7 +45,7 @@ from terminal.performing import (
     perform_again,
 )
 from terminal.questions import ask_path, ask_request, ask_text, choose, show
-from utils import PipelineError
+from utils import PipelineError, fold
 
 # Answers that no client can be named.
 NEW, IMPORT, MORE, EVERYBODY, OTHER, RUNS = "<new>", "<import>", "<more>", "<everybody>", "<other>", "<runs>"
@@ -100,9 +100,9 @@ def open_menu(program: Program) -> int:
         guarded(lambda: _from_menu(action_named("setup"), program, None), console, home)
     while True:
         settings = program.session().settings  # its language may have been changed a moment ago
-        clients = sorted(list_clients(home), key=lambda client: -client.used)
+        clients = last_used_first(home)
         machine = screens.machine_line(settings.base_model, largest_gpu())
-        console.print(screens.welcome(home, tuple(clients), first_time=not settings_file(home).exists(), machine=machine))
+        console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists(), machine=machine))
         shown = clients if len(clients) <= MOST_CLIENTS else clients[: MOST_CLIENTS - 1]
         rows = [*_rows_of_runs(home, clients, queue=True), _new_row(), *map(_client_option, shown)]
         rows += [] if shown == clients else [Option(EVERYBODY, text("everybody").format(count=len(clients)))]
@@ -126,10 +126,10 @@ def _client_option(client: Client) -> Option:
 def _enter(chosen: str, program: Program) -> int:
     """Open what was chosen on the first screen."""
     if chosen == EVERYBODY:
-        clients = sorted(list_clients(program.home), key=lambda client: client.display_name.casefold())
-        last = max(clients, key=lambda client: client.used, default=None)
-        rows = [_new_row(), *map(_client_option, clients), Option(BACK, text("back"))]
-        chosen = choose(text("main_question"), rows, last.id if last else None)
+        clients = last_used_first(program.home)
+        by_name = sorted(clients, key=lambda client: fold(client.display_name))
+        rows = [_new_row(), *map(_client_option, by_name), Option(BACK, text("back"))]
+        chosen = choose(text("main_question"), rows, clients[0].id if clients else None)
     if chosen == BACK:
         return DONE
     if chosen == NEW:

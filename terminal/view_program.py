@@ -7,9 +7,8 @@ from rich.text import Text
 
 from actions.clients import ClientErased, ClientList, ClientView, ErasePlan, all_of_it
 from actions.colab import ColabFolder
-from client_folder.client import CommonWord
 from client_folder.export import MB, ExportedClient
-from client_folder.names import MARK, is_common
+from client_folder.names import MARK, CommonWord, is_common
 from client_folder.restore import RestoredClient
 from locales.language import _
 from terminal.screens import ROWS, Views, guided, printable

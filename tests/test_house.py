@@ -40,10 +40,10 @@ HEAVY = (
     "faster_whisper", "onnxruntime", "dlib", "ncnn",
 )  # fmt: skip
 FIRST_SCREEN = {
-    "avatar_pipeline", "config", "utils", "actions.action", "actions.journey", "actions.request", "actions.table",
-    "client_folder.client", "client_folder.reasons", "client_folder.records", "locales.language",
-    "machine.model_process", "machine.worker_tasks", "terminal.command_line", "terminal.picture", "terminal.questions",
-    "terminal.screens", "terminal.watch",
+    "avatar_pipeline", "config", "utils", "actions.action", "actions.journey", "actions.recent", "actions.request", "actions.table",
+    "client_folder.client", "client_folder.names", "client_folder.reasons", "client_folder.records", "locales.language",
+    "machine.gpu", "machine.model_process", "machine.worker_tasks", "terminal.choice_list", "terminal.command_line",
+    "terminal.menu", "terminal.performing", "terminal.picture", "terminal.questions", "terminal.screens", "terminal.watch",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, ValidationError
 
 from actions.action import answer_kind, dump
 from actions.reference import actions_reference, schemas_of
-from actions.request import Ask, ClientRequest, Menu, Request, UserPath, questions_of
+from actions.request import Ask, ClientRequest, Menu, Request, UserPath, questions_of, read_path
 from actions.table import ROWS, action_named
 from locales.language import speak
 from terminal.command_line import add_arguments, read_request
@@ -177,3 +177,13 @@ def test_an_answer_is_what_its_function_promises():
     told = answer(ClientList(()))
     assert isinstance(told, answer_kind(answer))
     assert dump(told) == {"clients": []}
+
+
+def test_a_path_is_read_as_terminals_write_it(tmp_path):
+    folder = tmp_path / "Imágenes de José"
+    folder.mkdir()
+    for given in (str(folder), f"'{folder}' ", f'"{folder}"', folder.as_uri(), str(folder).replace(" ", "\\ ") + " "):
+        assert read_path(given) == folder, given
+    (tmp_path / "a\\ b").mkdir()
+    assert read_path(str(tmp_path / "a\\ b")) == tmp_path / "a\\ b", "a folder of that very name"
+    assert read_path("~/x") == Path.home() / "x"

@@ -6,7 +6,6 @@ import sys
 import pytest
 
 from client_folder.client import (
-    BadClientId,
     Client,
     ClientBusy,
     ClientExists,
@@ -15,6 +14,7 @@ from client_folder.client import (
     list_clients,
     open_client,
 )
+from client_folder.names import BadClientId
 from client_folder.records import Picture, Pictures, Source
 from utils import BrokenFile, write_record
 

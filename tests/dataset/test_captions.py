@@ -134,3 +134,9 @@ def test_measures_say_what_stands_out_and_never_the_face() -> None:
         update={"background": "soft", "analysis": ordinary, "measures": {"brightness": 120.0, "contrast": 45.0}}
     )
     assert measured_details(plain, 0.25) == ()
+
+
+def test_nothing_dangles_where_a_text_was_cut_or_a_word_is_not_told():
+    assert details_of("portrait of a woman with hat in a gard", cut=True) == ("with hat",)
+    assert details_of("reading by the", cut=False) == ("reading",)
+    assert details_of("mujer con sombrero en la pl", cut=True) == ("con sombrero",)

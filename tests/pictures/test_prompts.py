@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from conftest import program
 from PIL import Image
+from stages import finish
 
+from actions.imports import prompts_form
 from client_folder.client import Client, create_client
 from data_preprocessor import import_midjourney
+from pictures.midjourney_jobs import proposed_usernames
 from pictures.midjourney_records import read_midjourney_file
 from pictures.prompts import ListRefused, UnknownJob, read_prompts, tell
 from pictures.user_notes import read_user_notes
@@ -114,3 +117,37 @@ def test_scripts_can_do_the_same(client: Client, tmp_path: Path) -> None:
     assert {job["prompt"] for job in found["jobs"] if job["key"] == JOBS[4]} == {"a cat"}
     wrong = subprocess.run(program(home, "prompts", "--client", "ana", "--set", "nonsense"), capture_output=True, text=True)
     assert wrong.returncode == 2
+
+
+def _imported(tmp_path, names):
+    client = create_client(tmp_path, "eva")
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for number, name in enumerate(names):
+        Image.new("RGB", (32, 32), (number % 256, number // 256, 90)).save(folder / name)
+    finish(import_midjourney(client, [folder]))
+    return client
+
+
+def _job(number):
+    return f"{number:08x}-b262-44f9-977c-ac23e9c7d3e3"
+
+
+def test_cut_prompts_count_before_most_jobs_share_a_word(tmp_path):
+    cut = [f"anagarcia_portrait_of_a_woman_in_a_red_dress_in_the_gar_{_job(number)}.png" for number in range(9)]
+    whole = [f"anagarcia_portrait_of_a_woman_gym_--v_6_{_job(99)}.png"]
+    client = _imported(tmp_path, [*cut, *whole])
+    form = prompts_form(client)
+    rows = {row.key: row for row in form.rows}
+    assert rows["<username>"].value == "anagarcia"
+    assert "gym" not in rows["<master>"].value and "anagarcia" not in rows["<master>"].value
+    assert len({row.label for row in form.rows}) == len(form.rows), "rows can be told apart"
+    assert form.about
+
+
+def test_user_names_are_found_where_the_files_of_several_are_mixed():
+    names = [
+        f"{user}_a_cat_{number}_{_job(number)}.png"
+        for number, user in enumerate(("pete", "pete", "olga77", "olga77", "portrait", "portrait", "once"))
+    ]
+    assert proposed_usernames(names) == ("pete", "olga77")

@@ -44,7 +44,7 @@ def choose(terminal, text, most=30):
     raise AssertionError(f"no row {text}\n{terminal.screen()}")
 
 
-def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path):
+def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path):  # noqa: PLR0915 - one walk
     target = picture(tmp_path / "group.png", [(160, 320, "#ffd11a"), (480, 320, "#fa761c")])
     with Terminal(tmp_path) as terminal:
         terminal.wait_for("What shall we work on?")
