@@ -14,7 +14,7 @@ from machine.base_models import BaseModel
 from machine.gpu import largest_gpu
 from machine.other_cards import find_other_cards
 from training import installation
-from training.installation import Installation, Item, SetupPlan, ToDo, bases_to_choose, trains_sdxl
+from training.installation import Installation, SetupItem, SetupPlan, ToDo, bases_to_choose, trains_sdxl
 from training.machine_doctor import Check
 from utils import free_bytes
 
@@ -109,7 +109,7 @@ def _without_fetching(job: Job[SetupRequest]) -> Job[SetupRequest]:
 class FetchAnswer(Answer):
     """One thing that would be fetched; bytes are about those of the download."""
 
-    item: Item
+    item: SetupItem
     bytes: int
     source: str
     place: Path

@@ -18,7 +18,6 @@ from actions.journey import State, Step
 from client_folder.client import Client
 from client_folder.reasons import Rejection
 from locales.language import N_, _, ngettext
-from machine.base_models import PRACTICE_NOTE
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
@@ -267,6 +266,8 @@ def printable(name: str) -> str:
 
 def practice_lines(practice: bool) -> list[RenderableType]:
     """That what is shown comes of the practice model; nothing where it does not."""
+    from machine.base_models import PRACTICE_NOTE  # here, not above: the first screen does not need it
+
     return [Text(_(PRACTICE_NOTE), style="bold yellow")] if practice else []
 
 
