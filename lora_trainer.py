@@ -74,7 +74,7 @@ WHY_OTHERS = N_(
 DATASET_CHANGED = N_("the dataset changed after the plan was made; make the plan again.")
 UNKNOWN_CHOICE = N_('there is no "{name}".')
 CHOICES = N_("Choose one of: {names}")
-NAME_A_CARD = N_('Did you mean {names}? Any other card is taken by a name and its memory, such as "My card 16 GB".')
+NAME_A_CARD = N_('Known are cards such as {names}. Any other is taken by a name and its memory, such as "My card 16 GB".')
 NO_ORIGINAL = N_("the original plan names no values for {gpu}.")
 USE_RECOMMENDED = N_("Use the recommended values.")
 GOES_ON = N_("Stopped. The next training goes on from step {step} of {total}.")
@@ -159,7 +159,7 @@ def _profile_named(name: str) -> GPUProfile:
         return hardware.profile_here()
     if found := hardware.profile_named(name):
         return found
-    cure = _(NAME_A_CARD).format(names=", ".join(hardware.names_like(name)) or "RTX 4070 12GB")
+    cure = _(NAME_A_CARD).format(names=", ".join(hardware.names_like(name)) or "RTX 3060 12GB, RTX 4090 24GB")
     raise PlanRefused(reason=_(UNKNOWN_CHOICE).format(name=name), cure=cure)
 
 

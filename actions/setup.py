@@ -14,7 +14,7 @@ from machine.base_models import BaseModel
 from machine.gpu import largest_gpu
 from machine.other_cards import find_other_cards
 from training import installation
-from training.installation import Installation, Item, SetupPlan, ToDo, bases_to_choose, trains_sdxl
+from training.installation import Installation, SetupItem, SetupPlan, ToDo, bases_to_choose, trains_sdxl
 from training.machine_doctor import Check
 from utils import free_bytes
 
@@ -38,14 +38,15 @@ def _card(_job: Job[SetupRequest]) -> str:
     if card is not None:
         memory = _("{gb:.0f} GB").format(gb=card.total_gb) if card.total_gb else _("memory unknown")
         named = _("This machine has: {card}, {memory}.").format(card=card.name, memory=memory)
-        if trains_sdxl(card):
-            return f"{named} {_('SDXL can be trained on it, by our estimates.')}"
-        return f"{named} {_('That is too little to train SDXL: an RTX card with 8 GB or more is needed.')}"
+        enough = _("SDXL can be trained on it, by our estimates.")
+        too_little = _("That is too little to train SDXL: an RTX card with 8 GB or more is needed.")
+        return f"{named} {enough if trains_sdxl(card) else too_little}"
     needed = _("Photographs take SDXL and, to train it, an NVIDIA card with 8 GB or more, here or rented.")
     others = find_other_cards()
     if not others:
-        return f"{_('This machine has no NVIDIA card.')} {needed}"
-    return f"{_('This machine has: {card}.').format(card=others[0].name)} {_(others[0].maker.use)} {needed}"
+        return " ".join((_("This machine has no NVIDIA card."), needed))
+    named = _("This machine has: {card}.").format(card=others[0].name)
+    return " ".join((named, _(others[0].maker.use), needed))
 
 
 def _bases(job: Job[SetupRequest]) -> list[tuple[str, str]]:
@@ -108,7 +109,7 @@ def _without_fetching(job: Job[SetupRequest]) -> Job[SetupRequest]:
 class FetchAnswer(Answer):
     """One thing that would be fetched; bytes are about those of the download."""
 
-    item: Item
+    item: SetupItem
     bytes: int
     source: str
     place: Path

@@ -33,21 +33,21 @@ class Maker(Labelled):
         self.english_use = use
 
     NVIDIA = (
-        "nvidia", "NVIDIA",
+        "nvidia", N_("NVIDIA"),
         N_("Its driver does not answer: install it, and start again. Until then this card is of no use here."),
     )  # fmt: skip
     AMD = (
-        "amd", "AMD",
+        "amd", N_("AMD"),
         N_("Nothing here computes on AMD cards: SDXL cannot be trained, and the processor paints portraits, in many minutes each. "
            "ComfyUI paints on it, SimpleTuner trains on it (both on Linux, with ROCm)."),
     )  # fmt: skip
     INTEL = (
-        "intel", "Intel",
+        "intel", N_("Intel"),
         N_("Nothing here computes on Intel graphics: SDXL cannot be trained, and the processor paints portraits, in many minutes "
            "each. ComfyUI paints on Intel's Arc cards."),
     )  # fmt: skip
     APPLE = (
-        "apple", "Apple",
+        "apple", N_("Apple"),
         N_("Nothing here computes on Apple's chips: SDXL cannot be trained, and the processor paints portraits, in many minutes "
            "each. ComfyUI paints on them, SimpleTuner trains on them."),
     )  # fmt: skip

@@ -335,6 +335,7 @@ def printable(name: str) -> str:
 
 def practice_lines(practice: bool) -> list[RenderableType]:
     """That what is shown comes of the practice model; nothing where it does not."""
+
     return [Text(_(PRACTICE_NOTE), style="bold yellow")] if practice else []
 
 

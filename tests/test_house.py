@@ -123,6 +123,9 @@ def test_the_first_screen_waits_for_no_stage(tmp_path):
     """A third of a second is all it may take, and a module of ours costs three milliseconds: a new one has to be worth them."""
     import pexpect
 
+    (tmp_path / "settings.json").write_text(
+        '{"schema": 1}'
+    )  # the very first start asks which base model, and looks for checkpoints
     code = (
         f"import sys, avatar_pipeline; avatar_pipeline.main(['--home', {str(tmp_path)!r}, '--language', 'en'])\n"
         f"print('loaded:', *({set(MODULES) | set(HEAVY)!r} & set(sys.modules)))"

@@ -45,6 +45,8 @@ def test_make_run_opens_the_menu(clone):
     marker.unlink(missing_ok=True)
     marker.touch()
     with Terminal(clone, command=("make", "run"), cwd=clone) as terminal:
+        terminal.wait_for("Which base model?", "SDXL 1.0", "The practice model")
+        terminal.press("escape")
         terminal.wait_for("What shall we work on?", "First time here?", "0) Quit")
         terminal.press("0", "enter")
         assert terminal.wait_for_end() == 0
@@ -53,9 +55,9 @@ def test_make_run_opens_the_menu(clone):
 def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 - one walk, told in one go
     pictures = demo.home / "sample"
     with Terminal(clone, command=(sys.executable, "avatar_pipeline.py"), cwd=clone) as terminal:
-        terminal.wait_for("What shall we work on?", "First time here?")
-        terminal.press("3", "enter")
-        terminal.wait_for("Base model", "What shall we work on?")
+        terminal.wait_for("Which base model?", "> 1) The practice model")
+        terminal.press("enter")
+        terminal.wait_for("Base model: embedded", "What shall we work on?")
         terminal.press("1", "enter")
         terminal.wait_for("Name of the client")
         terminal.press("Ana", "enter")
@@ -98,7 +100,7 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
         terminal.press("Ana, by mail, 3 May")
         terminal.to_row("how long to train")
         terminal.press("left", "page down", "enter")
-        terminal.wait_for("150 (quick)", "it fits", "Go ahead?")
+        terminal.wait_for("150 (quick)", "Practice model: to learn the program.", "it fits", "Go ahead?")
         terminal.press("enter")
         terminal.wait_for("Training the LoRA", "loss", seconds=120)
 

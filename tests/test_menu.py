@@ -30,7 +30,9 @@ def pictures(tmp_path):
 
 def test_it_opens_on_clients_and_tools_and_says_what_to_do_first(tmp_path):
     create_client(tmp_path, "ana")
-    with Terminal(tmp_path) as terminal:
+    with Terminal(tmp_path, fresh=True) as terminal:
+        terminal.wait_for("Which base model?")
+        terminal.press("escape")
         screen = terminal.wait_for(MAIN, "1) New client", "> 2) ana", "sample client", "0) Quit")
         assert "First time here?" in screen
         terminal.press("0", "enter")

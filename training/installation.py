@@ -28,7 +28,7 @@ _CLONE_BYTES = 20_000_000  # one commit of sd-scripts, without its history
 _VENV_BYTES = 5_000_000_000  # PyTorch for CUDA and what it brings along, as pip downloads it
 
 
-class Item(Labelled):
+class SetupItem(Labelled):
     """What set-up can fetch."""
 
     BASE = "base", N_("the base model")
@@ -40,7 +40,7 @@ class Item(Labelled):
 class ToFetch:
     """One thing to be fetched: how large the download is (about, for what pip fetches), from where and to where."""
 
-    item: Item
+    item: SetupItem
     bytes: int
     source: str
     place: Path
@@ -68,7 +68,7 @@ class SetupPlan:
 class ToDo:
     """What was not done: the command that does it, and why it failed; empty where the user said no, or nobody was asked."""
 
-    item: Item
+    item: SetupItem
     command: str
     reason: str = ""
 
@@ -122,12 +122,12 @@ def plan_setup(home: Path, settings: Settings, base_name: str = "", trainer: boo
         wanted = downloads.plan_preload(home, settings, (base.preload,))
         from huggingface_hub.constants import HF_HUB_CACHE  # here, not above: it takes a moment to import
 
-        items.append(ToFetch(Item.BASE, wanted.bytes, f"https://huggingface.co/{SDXL_ID}", Path(HF_HUB_CACHE)))
+        items.append(ToFetch(SetupItem.BASE, wanted.bytes, f"https://huggingface.co/{SDXL_ID}", Path(HF_HUB_CACHE)))
     if trainer is None:
         trainer = base.kind is BaseKind.SDXL and card is not None and card.total_gb >= TRAINS_FROM_GB
     if trainer and not _trainer_here(settings):
-        items.append(ToFetch(Item.TRAINER, _CLONE_BYTES, settings.sd_scripts_source, trainer_folder(home)))
-        items.append(ToFetch(Item.TRAINER_PYTHON, _VENV_BYTES, "pip", trainer_folder(home)))
+        items.append(ToFetch(SetupItem.TRAINER, _CLONE_BYTES, settings.sd_scripts_source, trainer_folder(home)))
+        items.append(ToFetch(SetupItem.TRAINER_PYTHON, _VENV_BYTES, "pip", trainer_folder(home)))
     return SetupPlan(home, base, not base_name, look_at_gpu(card), tuple(items), free_bytes(home))
 
 
@@ -173,12 +173,12 @@ def _settled(base: BaseModel) -> str:
 
 def _fetch(home: Path, plan: SetupPlan) -> Generator[Event, None, list[ToDo]]:
     """Fetch what was agreed to; what fails is still to do, and what it was failing at is said."""
-    fetchers: dict[Item, tuple[str, Callable[[Settings], Generator[Event, None, object]]]] = {
-        Item.BASE: (
+    fetchers: dict[SetupItem, tuple[str, Callable[[Settings], Generator[Event, None, object]]]] = {
+        SetupItem.BASE: (
             f"models preload {plan.base.preload}",
             lambda settings: downloads.preload(downloads.plan_preload(home, settings, (plan.base.preload,))),
         ),
-        Item.TRAINER: (
+        SetupItem.TRAINER: (
             "setup sd-scripts",
             lambda settings: install_trainer(home, settings, plan_trainer(home, settings, largest_gpu())),
         ),

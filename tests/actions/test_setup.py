@@ -16,7 +16,7 @@ from stages import run
 
 from config import Settings, load_settings, save_settings
 from machine.base_models import NotSdxl
-from training.installation import Item, bases_to_choose, declined, plan_setup, set_up
+from training.installation import SetupItem, bases_to_choose, declined, plan_setup, set_up
 
 # NVML as it answers for one card of 24 GB and the like: `CARD` is name, GiB and compute capability; REFUSED are what it keeps back.
 DRIVER = """
@@ -188,9 +188,9 @@ def test_a_clients_own_base_stays_and_declined_items_are_listed(empty: Path) -> 
     client = create_client(empty, "ana")
     write_record(client.state_file, client.state().model_copy(update={"base_model": "embedded"}))
     plan = plan_setup(empty, Settings(), "sdxl")
-    assert [one.item for one in plan.items] == [Item.BASE]
+    assert [one.item for one in plan.items] == [SetupItem.BASE]
     _events, report = run(set_up(empty, Settings(), declined(plan)))
-    assert [(one.item, one.reason) for one in report.todo] == [(Item.BASE, "")]
+    assert [(one.item, one.reason) for one in report.todo] == [(SetupItem.BASE, "")]
     assert base_of(client, load_settings(empty)).practice and not report.practice
 
 

@@ -51,6 +51,21 @@ def test_the_bar_under_a_picture_shows_its_tone(tmp_path: Path, tone: Tone) -> N
     assert opened(tmp_path / "sheet.png").getpixel((GAP + 32, GAP + 64 + BAR // 2)) == tone.value
 
 
+def test_a_caption_stands_above_all_and_is_never_cut_by_a_narrow_sheet(tmp_path: Path) -> None:
+    caption = "practice model, no photographs"
+    for name, told in (("plain", ""), ("told", caption)):
+        contact_sheet([[Cell(solid(RED))]], tmp_path / f"{name}.png", caption=told, cell_px=64)
+    plain, told_sheet = opened(tmp_path / "plain.png"), opened(tmp_path / "told.png")
+    above = told_sheet.height - plain.height
+    assert above > 10 and told_sheet.width > plain.width
+    assert told_sheet.getpixel((GAP + 32, GAP + 32 + above)) == RED, "the picture lies below it"
+    inked = [told_sheet.getpixel((x, y)) != PAPER for x in range(told_sheet.width) for y in range(GAP, GAP + above)]
+    assert sum(inked) > 100
+    assert all(told_sheet.getpixel((told_sheet.width - 1, y)) == PAPER for y in range(told_sheet.height)), (
+        "and room is left beside it"
+    )
+
+
 def test_a_missing_picture_leaves_a_crossed_out_cell(tmp_path: Path) -> None:
     contact_sheet([[Cell(None), Cell(tmp_path / "gone.png")]], tmp_path / "sheet.png", cell_px=64)
     sheet = opened(tmp_path / "sheet.png")

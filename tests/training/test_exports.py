@@ -188,11 +188,15 @@ def test_for_all_programs_it_goes_to_diffusers_alone_and_loads_there_onto_the_ba
 
 def test_people_read_of_which_base_it_is_and_what_was_left_out(practised, settings, capsys):
     for record, told in (
-        (run(look_closely(practised))[1], "practice base"),
+        (run(look_closely(practised))[1], "practice model"),
         (run(export_lora(practised, settings))[1], "Left out:"),
     ):
         Console(width=120).print(VIEWS[type(record)](record))
         assert told in capsys.readouterr().out
+    listed, exported = (
+        dump(answer(record)) for record in (run(look_closely(practised))[1], run(export_lora(practised, settings))[1])
+    )
+    assert all(one["practice"] for one in listed["checkpoints"]) and exported["practice"]
 
 
 # --- TensorBoard ------------------------------------------------------------------------------------------------------
