@@ -3,5 +3,6 @@ each, from top to bottom, what is asked (requests), what is planned and run, wha
 
 `table` lists all of them; `request` and `action` say what a request, a job, an action and a row are; `reference` tells
 their schemas. `clients`, `imports`, `faces`, `dataset`, `training`, `checkpoints`, `portraits`, `swap`, `recordings`,
-`machine`, `doctor` and `settings` are the actions; `demo`, `journey`, `review` and `limits` lead over several stages.
+`machine`, `doctor`, `settings` and `colab` are the actions; `demo`, `journey`, `review` and `limits` lead over several
+stages.
 """
