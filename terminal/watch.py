@@ -24,10 +24,10 @@ from rich.text import Text
 
 from locales.language import N_, _
 from terminal import screens
-from terminal.keys import Keys
 from utils import Event, Stopped, TrainingTick
 
 Report = TypeVar("Report")
+STARTING = "start"  # the stage of a run that has said nothing yet; its bar goes when another comes
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
 STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
 STOPS = N_("Ctrl-C or Esc: stop; what is finished is kept")
@@ -126,6 +126,8 @@ class Watch:
         self._bars = Bars(*screens.progress_columns(), console=console, expand=True)
         self._training = screens.TrainingView()
         self._tick: TrainingTick | None = None
+        from terminal.keys import Keys  # here, not above: the first screen runs nothing yet
+
         self._keys, self._held = Keys(), contextlib.ExitStack()
         self._live = Live(Group(self._bars, self._training, self), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
@@ -201,13 +203,17 @@ class Watch:
         if isinstance(event, TrainingTick):
             self._tick = event
         state = screens.bar_state(event)
-        if not state.label:  # nothing happened yet
-            return
+        if state.stage != STARTING and STARTING in self._tasks:
+            self._bars.remove_task(self._tasks.pop(STARTING))
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
-        waits = isinstance(event, TrainingTick) and event.phase in ("checking", "loading", "first")  # a bar that stands still pulses
+        waits = isinstance(event, TrainingTick) and event.phase in (
+            "checking",
+            "loading",
+            "first",
+        )  # a bar that stands still pulses
         total = None if waits else state.total or None
-        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=state.note)
+        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=state.note, seconds=state.seconds)
 
     def _print_line(self, event: Event) -> None:
         now, state = time.monotonic(), screens.bar_state(event)
