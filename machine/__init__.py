@@ -1,4 +1,4 @@
 """What this machine has: `gpu`, `base_models`, `models` (the table of models) with `downloads` and `licence`; and its
-processes: `processes` runs a child, `background` one that outlives the terminal, `notify` tells that it ended, `model_process` and `worker` are the two sides of the process that holds models,
-`worker_tasks` what they say, `vram` who may be on the GPU.
+processes: `processes` runs a child, `background` one that outlives the terminal, `notify` tells that it ended, `model_process`
+and `worker` are the two sides of the process that holds models, `worker_tasks` what they say, `vram` who may be on the GPU.
 """
