@@ -6,13 +6,15 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Generic, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Self, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
 from actions.request import Asked, ClientRequest, Job, Request
-from machine.background import Place
 from utils import Event, PipelineError
+
+if TYPE_CHECKING:
+    from machine.background import Place  # the first screen has no need of it
 
 Stage = Generator[Event, None, Any]
 # Numbers of an answer, to so many decimals; a count among them stays whole.

@@ -184,8 +184,8 @@ def follow(place: Place, *, ours: bool = False) -> Generator[Event, None, Any]:
     """
     if find(place) is RunState.NONE:
         raise NothingRuns(what=place.what)
-    at, asked, again, told = 0, 0, Progress("", 0, 0), 0.0
-    shown: Event = again
+    at, asked, told = 0, 0, 0.0
+    shown: Event = Progress("start", 0, 0)
     while True:
         alive = _is_alive(place.record)  # asked before reading: what it wrote before it ended is read then
         lines, at = _lines(place, at)

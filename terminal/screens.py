@@ -23,7 +23,7 @@ from locales.language import N_, _, ngettext
 from machine.base_models import PRACTICE_NOTE
 from machine.gpu import GPUState
 from terminal.choice_list import Option
-from utils import Event, Notice, PipelineError, Progress, StepFinished, StepStarted, TrainingTick, shortened
+from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick, shortened
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
@@ -36,6 +36,7 @@ _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), 
 
 # What a stage is doing, by the code that it yields.
 STAGES = {
+    "start": N_("Starting"),
     "setup": N_("Setting up"),
     "sample": N_("Drawing the sample client"),
     "client": N_("Creating the client"),
@@ -112,6 +113,7 @@ class BarState:
     done: int
     total: int
     note: str
+    seconds: float | None = None  # a piece, where the stage says so itself; else the bar measures
 
 
 def stage_label(name: str) -> str:
@@ -128,7 +130,7 @@ def progress_columns() -> tuple[ProgressColumn, ...]:
     """The parts of a bar, made for 80 columns."""
     return (
         TextColumn("{task.description}"), BarColumn(bar_width=None), _Counted(), _Rate(),
-        TimeRemainingColumn(compact=True),
+        _Remaining(compact=True),
         TextColumn("{task.fields[note]}"),
     )  # fmt: skip
 
@@ -144,12 +146,26 @@ class _Counted(ProgressColumn):
         return Text(f"{done:>{len(str(int(task.total)))}}/{int(task.total)}", style="progress.download")
 
 
+class _Remaining(TimeRemainingColumn):
+    """How long it still takes. Who comes back to a training hears of a thousand steps at once, which is not its speed."""
+
+    def render(self, task: Task) -> Text:
+        """Minutes and seconds."""
+        seconds = task.fields.get("seconds")
+        if not seconds or task.total is None or task.finished:
+            return super().render(task)
+        minutes, rest = divmod(round(seconds * (task.total - task.completed)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return Text(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}", style="progress.remaining")
+
+
 class _Rate(ProgressColumn):
     """How fast it goes; slow work is told in seconds a piece."""
 
     def render(self, task: Task) -> Text:
         """The rate of the last half minute."""
-        speed = task.finished_speed or task.speed
+        seconds = task.fields.get("seconds")
+        speed = 1 / seconds if seconds else task.finished_speed or task.speed
         if not speed:
             return Text("")
         return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s", style="cyan")
@@ -158,8 +174,8 @@ class _Rate(ProgressColumn):
 def bar_state(event: Event) -> BarState:
     """An event as a bar shows it."""
     if isinstance(event, TrainingTick):
-        return BarState("train", stage_label("train"), event.step, event.total, _training_note(event))
-    if isinstance(event, Notice) or (isinstance(event, Progress) and not event.stage):
+        return BarState("train", stage_label("train"), event.step, event.total, _training_note(event), event.seconds_per_step)
+    if isinstance(event, Notice):
         return BarState("", "", 0, 0, "")
     if isinstance(event, StepStarted | StepFinished):
         return BarState(event.name, stage_label(event.name), 0, 0, "")

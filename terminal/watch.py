@@ -29,6 +29,7 @@ from terminal.picture import picture
 from utils import Event, Stopped, TrainingTick
 
 Report = TypeVar("Report")
+STARTING = "start"  # the stage of a run that has said nothing yet; its bar goes when another comes
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
 SAMPLE_COLUMNS = 24  # of the last sample of a training
 STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
@@ -128,6 +129,7 @@ class Watch:
         self._bars = Bars(*screens.progress_columns(), console=console, expand=True)
         self._training = screens.TrainingView()
         self._tick: TrainingTick | None = None
+
         self._keys, self._held = Keys(), contextlib.ExitStack()
         self._live = Live(Group(self._bars, self._training, self), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
@@ -205,8 +207,8 @@ class Watch:
             if event.sample:
                 self._console.print(picture(Path(event.sample), SAMPLE_COLUMNS))
         state = screens.bar_state(event)
-        if not state.label:  # nothing happened yet
-            return
+        if state.stage != STARTING and STARTING in self._tasks:
+            self._bars.remove_task(self._tasks.pop(STARTING))
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
         waits = isinstance(event, TrainingTick) and event.phase in (
@@ -215,7 +217,7 @@ class Watch:
             "first",
         )  # a bar that stands still pulses
         total = None if waits else state.total or None
-        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=state.note)
+        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=state.note, seconds=state.seconds)
 
     def _print_line(self, event: Event) -> None:
         now, state = time.monotonic(), screens.bar_state(event)

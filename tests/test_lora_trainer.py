@@ -393,10 +393,7 @@ LAST = TrainingTick(0, 2000)
         ("epoch validation steps:  50%|█████     | 2/4 [00:29<00:29, 14.96s/it]", LAST),
         ("caching latents: 100%|██████████| 4/4 [00:12<00:00,  3.1s/it]", LAST),
         ("  total optimization steps / 学習ステップ数: 4", LAST),
-        (
-            "saving checkpoint: /c/a b-step00000002.safetensors",
-            TrainingTick(0, 2000, checkpoint="/c/a b-step00000002.safetensors", phase="saving"),
-        ),
+        ("saving checkpoint: /c/b.safetensors", TrainingTick(0, 2000, checkpoint="/c/b.safetensors", phase="saving")),
         ("running training / 学習開始", TrainingTick(0, 2000, phase="first")),
         ("generating sample images at step / サンプル画像生成 ステップ: 4", TrainingTick(0, 2000, phase="sampling")),
     ],

@@ -155,7 +155,19 @@ class TrainingPlan(Record):
 
     def teaches_the_same(self, other: TrainingPlan) -> bool:
         """Whether both plans end in the same LoRA; which machine trains and where files lie does not count."""
-        aside = {"version", "preset", "gpu", "base", "workers", "sample_every", "sample_px", "tokenizers", "insisted", "changes"}
+        aside = {
+            "version",
+            "preset",
+            "gpu",
+            "base",
+            "workers",
+            "save_every",
+            "sample_every",
+            "sample_px",
+            "tokenizers",
+            "insisted",
+            "changes",
+        }
         return self.model_dump(exclude=aside) == other.model_dump(exclude=aside)
 
 
@@ -239,7 +251,21 @@ def make_plan(
         "samples_per_epoch": dataset.samples_per_epoch, "regularised": dataset.regularised, **values,
     })  # fmt: skip
     plan = (original_of(plan) or plan) if original else plan
-    return _validated({**plan.model_dump(by_alias=True), **_wanted(plan, overrides or Overrides())})
+    wanted = overrides or Overrides()
+    plan = _validated({**plan.model_dump(by_alias=True), **_wanted(plan, wanted)})
+    return plan if wanted.save_every or wanted.sample_every is not None else _sampled_at_the_end(plan)
+
+
+def _sampled_at_the_end(plan: TrainingPlan) -> TrainingPlan:
+    """sd-scripts paints at multiples of a number of steps only; one that divides the steps gives the finished LoRA a sample too.
+
+    Where no such number is near the usual one, the plan stays: checkpoints far apart or close together are worse.
+    """
+    if plan.trainer is not TrainerKind.SD_SCRIPTS or not plan.sample_every or plan.steps % plan.sample_every == 0:
+        return plan
+    usual = min(plan.save_every, plan.steps)
+    near = [every for every in range(usual, usual // 2, -1) if plan.steps % every == 0]
+    return plan.model_copy(update={"save_every": near[0], "sample_every": near[0]}) if near else plan
 
 
 def original_values(card: GPUProfile, kind: BaseKind) -> Mapping[str, object]:

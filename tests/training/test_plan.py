@@ -274,3 +274,11 @@ def test_another_machine_teaches_the_same_and_other_numbers_do_not():
     assert plan.teaches_the_same(moved)
     assert not plan.teaches_the_same(plan.model_copy(update={"dataset_digest": "other"}))
     assert not plan.teaches_the_same(plan.model_copy(update={"steps": 10}))
+
+
+@pytest.mark.parametrize(("steps", "every"), [(1500, 250), (1700, 170), (1501, 250), (200, 200), (90, 90)])
+def test_with_sd_scripts_the_finished_lora_has_a_sample_too(steps, every):
+    """It paints at multiples only: a number that divides the steps is taken where one is near, unless the user named one."""
+    plan = plan_for("RTX 3060 12GB", steps=steps)
+    assert (plan.save_every, plan.sample_every) == (every, every)
+    assert plan_for("RTX 3060 12GB", steps=steps, save_every=240).save_every == 240
