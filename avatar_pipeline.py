@@ -91,16 +91,29 @@ def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool
         return drive(action.run(job), watch)
 
 
-def _perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
+def _ready(action: Action[Any], job: Job[Any], console: Console) -> Job[Any] | None:
+    """The job with its plan, shown, once what it needs and is not here was asked for; None where the user wants none of it."""
+    from terminal import missing  # here, not above: nobody waits for downloads at the first screen
+
+    return missing.ready(action, job, console, lambda job: _show(action, job.plan, console) if job.plan is not None else None)
+
+
+def _perform_again(action: Action[Any], job: Job[Any], console: Console, *, in_menu: bool) -> Any:
     """Run an action and, where it fails in a way that can be answered, ask whether to try that; hand back its report."""
+    from terminal import missing
+
     while True:
         try:
             return perform(action, job, console)
         except PipelineError as error:
             again = action.retry(job.request, error) if action.retry else None
             if again is None:
-                raise
-            _complain(error)
+                settled = missing.settle(error, job, console)
+                if settled is None:
+                    raise Stopped from error
+                job = action.planned(settled)
+                continue
+            _complain(error, in_menu=in_menu)
             if not ask_yes(again.question):
                 raise Stopped from error
             job = action.planned(replace(job, request=again.request))
@@ -143,18 +156,23 @@ def _run_action(program: Program, options: Namespace) -> int:
     request = read_request(options, action.request)
     session = program.session()
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
-    job = action.planned(Job(session, request, client, unattended=options.yes))
-    if job.plan is not None and action.plan_answer:
-        if options.plan:
-            return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
-        if not options.json:
-            _show(action, job.plan, console)
+    job = Job(session, request, client, unattended=options.yes)
     can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
-    if not _agreed(action, job, console, can_ask):
+    only_plan = bool(action.plan and options.plan)
+    if can_ask and not options.yes and not only_plan:
+        ready = _ready(action, job, console)
+    else:
+        ready = action.planned(job)
+        if ready.plan is not None and action.plan_answer and only_plan:
+            return _hand_over(action, ready.plan, console, action.plan_answer(ready.plan) if options.json else None)
+        if ready.plan is not None and not options.json:
+            _show(action, ready.plan, console)
+    if ready is None or not _agreed(action, ready, console, can_ask):
         console.print(text("not_done"))
         return STOPPED
+    job = ready
     if can_ask and not job.unattended:
-        report = _perform_again(action, job, console)
+        report = _perform_again(action, job, console, in_menu=False)
     else:
         report = perform(action, job, console, quiet=options.json and not console.is_terminal)
     return _hand_over(action, report, console, action.answer(report) if options.json else None, action.verdict(report))
@@ -198,7 +216,7 @@ def _agreed(action: Action[Any], job: Job[Any], console: Console, can_ask: bool)
     return not action.grave(job)
 
 
-def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False) -> int:
+def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False, in_menu: bool = False) -> int:
     """Do some work and put every error into words, in this one place; returns an exit code."""
     try:
         return work()
@@ -206,7 +224,7 @@ def guarded(work: Callable[[], int], console: Console, home: Path, answering: bo
         console.print(text("stopped"))
         return STOPPED
     except PipelineError as error:
-        return _failed(error, answering)
+        return _failed(error, answering, in_menu)
     except BrokenPipeError:
         return _reader_gone()
     except (OSError, ImportError) as error:
@@ -223,12 +241,12 @@ def _reader_gone() -> int:
     return DONE
 
 
-def _complain(error: PipelineError) -> None:
-    Console(stderr=True, highlight=False).print(screens.failure(error))
+def _complain(error: PipelineError, *, in_menu: bool = False) -> None:
+    Console(stderr=True, highlight=False).print(screens.failure(error, in_menu=in_menu))
 
 
-def _failed(error: PipelineError, answering: bool) -> int:
-    _complain(error)
+def _failed(error: PipelineError, answering: bool, in_menu: bool = False) -> int:
+    _complain(error, in_menu=in_menu)
     if answering:
         _print_json(_told(error))
     return FAILED
@@ -263,7 +281,7 @@ def open_menu(program: Program) -> int:
         chosen = choose(text("main_question"), [*choices, (BACK, text("quit"), "")])
         if chosen == BACK:
             return DONE
-        guarded(lambda: _enter(chosen, program), console, home)  # noqa: B023 - called at once
+        guarded(lambda: _enter(chosen, program), console, home, in_menu=True)  # noqa: B023 - called at once
 
 
 def _enter(chosen: str, program: Program) -> int:
@@ -304,7 +322,7 @@ def client_menu(name: str, program: Program) -> int:
             rows = [(row.name, _(row.label), "") for row in ROWS if row.more]
             chosen = choose(text("client_question").format(client=name), [*rows, (BACK, text("back"), "")])
         if chosen != BACK:
-            guarded(lambda: _from_menu(action_named(chosen), program, client), console, home)  # noqa: B023 - called at once
+            guarded(lambda: _from_menu(action_named(chosen), program, client), console, home, in_menu=True)  # noqa: B023 - called at once
     return DONE
 
 
@@ -314,13 +332,12 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None) -> 
     job = ask_request(action, program.session(), client, console)
     if job is None:
         return DONE
-    job = action.planned(job)
-    if job.plan is not None:
-        _show(action, job.plan, console)
-    if (job.plan is not None or action.grave(job)) and not ask_yes(text("go_ahead")):
+    ready = _ready(action, job, console)
+    if ready is None or ((ready.plan is not None or action.grave(ready)) and not ask_yes(text("go_ahead"))):
         console.print(text("not_done"))
         return DONE
-    report = _perform_again(action, job, console)
+    job = ready
+    report = _perform_again(action, job, console, in_menu=True)
     code = _hand_over(action, report, console, None, action.verdict(report))
     for name in action.then(job, report):
         _from_menu(action_named(name), program, client)

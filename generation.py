@@ -23,7 +23,7 @@ from config import Settings
 from locales.language import N_, _
 from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
-from machine.models import Found, find
+from machine.models import require
 from pictures.contact_sheet import contact_sheet
 from pictures.listing import list_pictures
 from portraits.errors import RecipeRefused
@@ -45,7 +45,7 @@ from portraits.sheet import SHEET_CELL_PX, sheet_rows
 from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
 from training.checkpoints import choose_lora
-from utils import Event, FolderMissing, ModelMissing, NotReady, PipelineError, Progress, known_sha256, read_record, sweep_parts
+from utils import Event, FolderMissing, NotReady, PipelineError, Progress, known_sha256, read_record, sweep_parts
 
 STAGE = "generate"
 SWAP_STAGE = "swap"
@@ -61,6 +61,7 @@ class NoTargetFace(PipelineError):
 
     message = N_("{path}: {problem}")
     hint = N_("swap --preview shows every face with its number.")
+    menu_hint = N_("The same again, with Yes to only showing the faces, gives each its number.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,17 +327,9 @@ def swap_faces(
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
 def _files(client: Client, settings: Settings) -> FaceFiles:
-    """Where the models lie; raises ModelMissing."""
-    found = {name: find(name, client.home, settings) for name in ("buffalo_l", "inswapper_128")}
-    for one in found.values():
-        if not one.here:
-            raise ModelMissing(model=f"{one.model.title} (models preload {one.model.name})")
-    return FaceFiles(analysis=_path(found["buffalo_l"]).parent, swapper=_path(found["inswapper_128"]))
-
-
-def _path(found: Found) -> Path:
-    assert found.path is not None
-    return found.path
+    """Where the models lie; raises NotDownloaded."""
+    analysis, swapper = require(("buffalo_l", "inswapper_128"), client.home, settings)
+    return FaceFiles(analysis=analysis.parent, swapper=swapper)
 
 
 def _best_crops(client: Client) -> tuple[Path, ...]:

@@ -17,7 +17,8 @@ from client_folder.client import Client, open_client
 from config import GPU_PROFILES, PRESETS, GPUProfile, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
-from machine.base_models import BaseKind
+from machine.base_models import BaseKind, base_of
+from machine.downloads import PreloadPlan, plan_preload
 from machine.processes import end_orphan
 from training.arguments import check_arguments
 from training.checkpoints import (
@@ -71,6 +72,7 @@ class PreparedTraining(NamedTuple):
     estimate: Estimate
     argv: tuple[str, ...]
     original: TrainingPlan | None = None
+    download: PreloadPlan | None = None  # of what it trains with and is not here
 
 
 def plan_training(
@@ -102,7 +104,13 @@ def plan_training(
     argv = kohya_arguments(plan, client, find_resume(client, plan))
     if plan.extra:
         check_arguments(argv)
-    return PreparedTraining(plan, estimate(plan), argv, alternative)
+    return PreparedTraining(plan, estimate(plan), argv, alternative, download_for(client, settings, base_model))
+
+
+def download_for(client: Client, settings: Settings, base_model: str = "") -> PreloadPlan | None:
+    """What has to be downloaded before a client can be trained on the named base, else on its own; None where nothing has."""
+    name = base_of(client, settings, base_model).preload
+    return plan_preload(client.home, settings, (name,)) if name else None
 
 
 def names_original(client: Client, settings: Settings, *, gpu: str | None = None, base_model: str = "") -> bool:

@@ -78,6 +78,7 @@ class Action(Generic[Asked]):
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
+    needs: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # models of the table that are not here, though it was planned
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     then: Callable[[Job[Asked], Any], Sequence[str]] = lambda _job, _report: ()  # what the menu goes on with after this report
 

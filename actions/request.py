@@ -64,6 +64,7 @@ class Ask:
     when: Callable[[Job[Any]], bool] | None = None  # whether the menu asks, after what was answered so far; None: it does
     offer: Callable[[Job[Any]], Sequence[tuple[str, str]]] | None = None  # rows (value, label) that the menu offers
     suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited
+    check: Callable[[Job[Any]], object] | None = None  # of the answer, before the next question; raises what is wrong with it
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)

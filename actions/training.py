@@ -8,7 +8,9 @@ from typing import Annotated, Literal, Self
 
 import lora_trainer
 from actions.action import Action, Answer, Retry, Rounded2, Rounded3, Stage
+from actions.machine import MissingModel
 from actions.request import Ask, ClientRequest, Job, Menu, Request
+from client_folder.client import open_client
 from client_folder.consent import What, has_consent, record_consent
 from config import PRESETS, load_settings
 from dataset import doctor as dataset_doctor
@@ -62,6 +64,7 @@ class DatasetRefused(PipelineError):
 
     message = N_("The dataset doctor says no-go: {reason}")
     hint = N_("{cure} To train all the same, add --anyway.")
+    menu_hint = N_("{cure}")
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -235,6 +238,7 @@ class TrainingPlanAnswer(Answer):
     refusals: tuple[PlanRefusal, ...]
     cures: dict[str, str | int | bool]
     insisted: bool
+    missing: tuple[MissingModel, ...]
     original: OriginalAnswer | None
 
     @classmethod
@@ -245,8 +249,14 @@ class TrainingPlanAnswer(Answer):
             argv=prepared.argv, verdict=cost.verdict, vram_gb=cost.vram_gb, hours=cost.hours, steps=plan.steps,
             vram_parts={part.part: part.gb for part in cost.vram_parts}, epochs=cost.epochs, disk_gb=cost.disk_gb,
             refusals=cost.refusals, cures={cure.setting: cure.value for cure in cost.cures}, insisted=plan.insisted,
+            missing=MissingModel.all_of(prepared.download) if prepared.download else (),
             original=OriginalAnswer.of(prepared.original) if prepared.original else None,
         )  # fmt: skip
+
+
+def needed_models(job: Job[TrainRequest]) -> tuple[str, ...]:
+    """What a planned training needs and is not here."""
+    return job.plan.download.names if job.plan.download else ()
 
 
 class TrainAnswer(Answer):
@@ -276,6 +286,12 @@ class QueueAnswer(Answer):
         return cls(clients=report.rows)
 
 
+def models_of_queue(job: Job[QueueRequest]) -> tuple[str, ...]:
+    """What the clients of a queue need and is not here: asked in the evening, not found missing in the morning."""
+    downloads = (lora_trainer.download_for(open_client(job.home, name), job.settings) for name in job.request.names)
+    return tuple(dict.fromkeys(name for download in downloads if download for name in download.names))
+
+
 def queue_complaint(report: QueueReport) -> PipelineError | None:
     """That something failed, for the exit code of a night; the table says what."""
     failed = [row for row in report.rows if row.outcome is Outcome.FAILED]
@@ -301,9 +317,11 @@ class CurvesAnswer(Answer):
 SETUP = Action("setup", SetupRequest, set_up, SetupAnswer.of, changes=False)
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
-    long=True, whole_gpu=True, retry=retry_training,
+    long=True, whole_gpu=True, needs=needed_models, retry=retry_training,
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
-QUEUE = Action("queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint)
+QUEUE = Action(
+    "queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, needs=models_of_queue, verdict=queue_complaint
+)
 
 ACTIONS = (SETUP, TRAIN, TENSORBOARD, QUEUE)

@@ -52,6 +52,8 @@ def ask_request(action: Action[Any], session: Session, client: Client | None, co
                 console.print(text("not_understood").format(answer=given, error=error))
                 return None
             job = replace(job, request=kind.model_construct(**answers))
+            if question.ask.check:
+                question.ask.check(job)
     return replace(job, request=kind(**answers))
 
 

@@ -22,7 +22,7 @@ from utils import Event, Notice, PipelineError, StepFinished, StepStarted, Train
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
-_NAMES_ITS_STEPS = frozenset({"trainer"})  # stages whose pieces take minutes, and are worth naming
+_NAMES_ITS_STEPS = frozenset({"trainer", "preload"})  # stages whose pieces take minutes, and are worth naming
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
@@ -53,7 +53,7 @@ STAGES = {
     "upscale": N_("Enlarging portraits"),
     "swap": N_("Swapping faces"),
     "transcribe": N_("Listening"),
-    "preload": N_("Downloading models"),
+    "preload": N_("Downloading (MB)"),
 }
 # What came out of a step of a journey, by the name of the value.
 OUTCOMES = {
@@ -245,9 +245,9 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     return Group("", rows)
 
 
-def failure(error: PipelineError) -> RenderableType:
+def failure(error: PipelineError, *, in_menu: bool = False) -> RenderableType:
     """What happened and what to do."""
-    return Group(Text(error.text(), style="bold red"), Text(error.cure()))
+    return Group(Text(error.text(), style="bold red"), Text(error.cure(in_menu=in_menu)))
 
 
 def table(title: Text | str = "", *columns: str) -> Table:
