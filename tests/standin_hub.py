@@ -70,7 +70,7 @@ class Hub:
 
 @contextmanager
 def serve(files: dict[str, bytes], tables: dict[str, str] | None = None):
-    """A hub that holds `files`, by the name of a row and path, such as "sdxl-base/unet/config.json"; a row's other files are random.
+    """A hub that holds `files`, by row and path, such as "sdxl-base/unet/config.json"; other files of a row are random.
 
     `tables` replaces the hash that the table of models has of a file.
     """
@@ -96,8 +96,8 @@ def _small(row: Model, files: dict[str, bytes], tables: dict[str, str], front, c
         return row
 
     def small(file: ModelFile, place: str) -> ModelFile:
-        data = files.get(f"{row.name}/{file.path}") or content_of(f"{row.source}/{file.path}")
-        contents[place] = data
+        # Two rows may be of one repository: a file is the same in both.
+        data = contents.setdefault(place, files.get(f"{row.name}/{file.path}") or content_of(f"{row.source}/{file.path}"))
         sha256 = hashlib.sha256(data).hexdigest() if file.sha256 else ""
         return replace(file, bytes=len(data), sha256=tables.get(f"{row.name}/{file.path}", sha256))
 
@@ -119,68 +119,73 @@ def _address(server) -> str:
 
 
 def _server(contents, faults, asked, storage):
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            path = unquote(urlsplit(self.path).path)  # of a whole address too, as a proxy is asked
-            asked.append((self.command, path, {name.lower(): value for name, value in self.headers.items()}))
-            if faults.silent:
-                time.sleep(60)
-            status = next((status for ending, status in faults.status.items() if path.endswith(ending)), 0)
-            if status:
-                self._send(status, b"no")
-            elif found := re.fullmatch(r"/api/models/(.+)/revision/([0-9a-f]{40})", path):
-                self._tell(found[1], found[2])
-            elif path not in contents:
-                self._send(404, b"no")
-            elif storage is not None and len(contents[path]) >= LFS_FROM and "/resolve/" in path:
-                self._send(302, b"", Location=f"{_address(storage)}{self.path}")
-            else:
-                self._file(path)
-
-        def _tell(self, repository, commit):
-            start = f"/{repository}/resolve/{commit}/"
-            siblings = [_sibling(path.removeprefix(start), data) for path, data in contents.items() if path.startswith(start)]
-            told = {"id": repository, "sha": commit, "siblings": siblings}
-            self._send(200 if siblings else 404, json.dumps(told).encode())
-
-        def _file(self, path):
-            data = next((other for ending, other in faults.tampered.items() if path.endswith(ending)), contents[path])
-            begun = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-            start = int(begun[1]) if begun else 0
-            self.send_response(206 if begun else 200)
-            self.send_header("Content-Length", str(len(data) - start))
-            if begun:
-                self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
-            self.end_headers()
-            cut = next((size for ending, size in faults.cut_after.items() if path.endswith(ending)), None)
-            if cut is not None and faults.cuts:
-                faults.cuts -= 1
-                self.close_connection = True
-            else:
-                cut = None
-            end = len(data) if cut is None else min(len(data), start + cut)
-            for at in range(start, end, BLOCK):
-                self.wfile.write(data[at : min(end, at + BLOCK)])
-                self.wfile.flush()
-                time.sleep(faults.seconds_a_block)
-
-        def _send(self, status, body, **headers):
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_words):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    kind = type("Bound", (Handler,), {"contents": contents, "faults": faults, "asked": asked, "storage": storage})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     server.daemon_threads = True
     server.handle_error = lambda *_error: None  # who asks may be gone
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request; what it knows is bound to its class."""
+
+    protocol_version = "HTTP/1.1"
+    contents: dict[str, bytes]
+    faults: Faults
+    asked: list
+    storage = None
+
+    def do_GET(self):
+        path = unquote(urlsplit(self.path).path)  # of a whole address too, as a proxy is asked
+        self.asked.append((self.command, path, {name.lower(): value for name, value in self.headers.items()}))
+        if self.faults.silent:
+            time.sleep(60)
+        status = next((status for ending, status in self.faults.status.items() if path.endswith(ending)), 0)
+        found = re.fullmatch(r"/api/models/(.+)/revision/([0-9a-f]{40})", path)
+        if status or (not found and path not in self.contents):
+            self._send(status or 404, b"no")
+        elif found:
+            self._tell(found[1], found[2])
+        elif self.storage is not None and len(self.contents[path]) >= LFS_FROM and "/resolve/" in path:
+            self._send(302, b"", Location=f"{_address(self.storage)}{path}")
+        else:
+            self._file(path)
+
+    def _tell(self, repository, commit):
+        start = f"/{repository}/resolve/{commit}/"
+        siblings = [_sibling(path.removeprefix(start), data) for path, data in self.contents.items() if path.startswith(start)]
+        self._send(200 if siblings else 404, json.dumps({"id": repository, "sha": commit, "siblings": siblings}).encode())
+
+    def _file(self, path):
+        data = next((other for ending, other in self.faults.tampered.items() if path.endswith(ending)), self.contents[path])
+        begun = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
+        start = int(begun[1]) if begun else 0
+        self.send_response(206 if begun else 200)
+        self.send_header("Content-Length", str(len(data) - start))
+        if begun:
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        cut = next((size for ending, size in self.faults.cut_after.items() if path.endswith(ending)), None)
+        end = len(data)
+        if cut is not None and self.faults.cuts:
+            self.faults.cuts -= 1
+            self.close_connection = True
+            end = min(end, start + cut)
+        for at in range(start, end, BLOCK):
+            self.wfile.write(data[at : min(end, at + BLOCK)])
+            self.wfile.flush()
+            time.sleep(self.faults.seconds_a_block)
+
+    def _send(self, status, body, **headers):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_words):
+        pass
 
 
 def _sibling(path, data):
