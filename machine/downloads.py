@@ -33,6 +33,7 @@ ANSWER_SECONDS = 10.0  # for the first answer: a name server that is not there c
 JOIN_SECONDS = 2.0  # for a thread that is to stop, and waits for the next bytes
 CHUNK = 1 << 20
 MB = 1_000_000
+_DIGITS_SHOWN = 12  # of a hash, for people
 Made = TypeVar("Made")
 
 
@@ -46,12 +47,12 @@ class HubUnreachable(PipelineError):
 class ModelDamaged(PipelineError):
     """Facts: path, expected, found."""
 
-    message = N_("{path} is not the file that was published (hash {found}, published {expected}); it was removed.")
+    message = N_("{path} is not the file that was published (its hash begins {found}, published {expected}); it was removed.")
     hint = N_("Run models preload again. If it happens twice, something on the way changes the file.")
     menu_hint = N_("Download it again. If it happens twice, something on the way changes the file.")
 
 
-class NoRoom(DiskFull):
+class NoRoomForModels(DiskFull):
     """Facts: need, free, folder."""
 
     message = N_("There is not enough room: {need} to download, {free} free for {folder}.")
@@ -99,10 +100,10 @@ class PreloadPlan:
         return min(self.rooms, key=lambda room: room.free - room.need).free if self.rooms else free_bytes(self.folder)
 
     def check_room(self) -> None:
-        """Raises NoRoom where the files do not fit."""
+        """Raises NoRoomForModels where the files do not fit."""
         for room in self.rooms:
             if room.need > room.free:
-                raise NoRoom(need=in_gb(room.need), free=in_gb(room.free), folder=room.folder)
+                raise NoRoomForModels(need=in_gb(room.need), free=in_gb(room.free), folder=room.folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +139,7 @@ def _arrived(target: Path) -> int:
 
 
 def preload(plan: PreloadPlan) -> Generator[Event, None, PreloadReport]:
-    """Fetch what is missing; raises HubUnreachable, ModelDamaged, NoRoom or DownloadBusy. Cut off, it goes on from there."""
+    """Fetch what is missing; raises HubUnreachable, ModelDamaged, NoRoomForModels or DownloadBusy. Cut off, it goes on."""
     plan.check_room()
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what its retries end in is an error of ours
     checked, tally = 0, _Tally(plan.bytes)
@@ -272,7 +273,8 @@ def _check(path: Path, published: Published) -> None:
     found = sha256_file(path) if published.sha256 else _git_sha1(path)
     if found != expected:
         path.unlink(missing_ok=True)
-        raise ModelDamaged(path=path, expected=expected, found=found)
+        name = path.name.removesuffix(".download").removeprefix(".")
+        raise ModelDamaged(path=name, expected=expected[:_DIGITS_SHOWN], found=found[:_DIGITS_SHOWN])
 
 
 def _git_sha1(path: Path) -> str:

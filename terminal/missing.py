@@ -31,10 +31,15 @@ TEXT = {
 }
 
 
+def text(name: str) -> str:
+    """A text of these questions, in the user's language."""
+    return _(TEXT[name])
+
+
 def ready(action: Action[Any], job: Job[Any], console: Console, show: Callable[[Job[Any]], None]) -> Job[Any] | None:
     """The job with its plan, shown, once all that it needs is here; None where the user wants none of it.
 
-    Raises what a plan raises; LicenceRefused for a use that the licence does not allow, NoRoom where a download does not fit.
+    Raises what a plan raises, LicenceRefused for a use that is not allowed, NoRoomForModels where a download does not fit.
     """
     while True:
         try:
@@ -77,7 +82,7 @@ def fetch(names: Sequence[str], session: Session, console: Console) -> bool:
                 report = drive(preload(plan), watch)
         except (HubUnreachable, ModelDamaged) as error:
             console.print(screens.failure(error, in_menu=True))
-            wanted = ask_yes(_(TEXT["again"]))
+            wanted = ask_yes(text("again"))
             plan = plan_preload(session.home, session.settings, names)
             continue
         console.print(VIEWS[type(report)](report))
@@ -86,7 +91,7 @@ def fetch(names: Sequence[str], session: Session, console: Console) -> bool:
 
 
 def _question(plan: PreloadPlan) -> str:
-    words = _(TEXT["one"] if len(plan.models) == 1 else TEXT["several"])
+    words = text("one") if len(plan.models) == 1 else text("several")
     titles = ", ".join(one.model.title for one in plan.models)
     return words.format(models=titles, size=in_gb(plan.bytes), free=in_gb(plan.free))
 
@@ -94,7 +99,7 @@ def _question(plan: PreloadPlan) -> str:
 def _with_licence(session: Session) -> Session | None:
     """The session with the answer of what InsightFace's models are used for; None where the user went back."""
     rows = [(use.value, use.label, "") for use in Use]
-    answer = choose(_(LICENCE_QUESTION), [*rows, (BACK, _(TEXT["back"]), "")])
+    answer = choose(_(LICENCE_QUESTION), [*rows, (BACK, text("back"), "")])
     if answer == BACK:
         return None
     return replace(session, settings=record_licence(session.home, session.settings, answer))

@@ -18,7 +18,7 @@ import pytest
 from stages import run
 
 from config import EMBEDDED_FOLDER, Settings
-from machine.downloads import HubUnreachable, ModelDamaged, NoRoom, PreloadPlan, Room, plan_preload, preload
+from machine.downloads import HubUnreachable, ModelDamaged, NoRoomForModels, PreloadPlan, Room, plan_preload, preload
 from machine.models import MODELS, USUAL, Allows, Model, ModelFile, ModelUnknown, Origin, find, list_models, locate, model_named
 from utils import DiskFull
 
@@ -186,7 +186,7 @@ def test_a_missing_file_says_how_to_place_it_by_hand(server, tmp_path):
 
 def test_a_disk_without_room_is_said_before_anything_is_fetched(server, tmp_path):
     plan = replace(plan_of(released(server), tmp_path), rooms=(Room(tmp_path, len(CONTENT), 1_000_000),))
-    with pytest.raises(NoRoom, match="8 MB to download, 1 MB free") as refused:
+    with pytest.raises(NoRoomForModels, match="8 MB to download, 1 MB free") as refused:
         run(preload(plan))
     assert isinstance(refused.value, DiskFull)
     assert Server.ranges == []
