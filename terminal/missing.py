@@ -13,6 +13,7 @@ from rich.console import Console
 
 from actions.action import Action
 from actions.request import Job, Session
+from config import load_settings
 from locales.language import N_, _
 from machine.downloads import HubUnreachable, ModelDamaged, PreloadPlan, plan_preload, preload
 from machine.licence import LICENCE_QUESTION, LicenceUnanswered, Use, check_licence, record_licence
@@ -71,9 +72,10 @@ def settle(error: PipelineError, job: Job[Any], console: Console) -> Job[Any] | 
 
 def fetch(names: Sequence[str], session: Session, console: Console) -> bool:
     """Ask whether to download models, and do it; whether they are here now. A download that fails can be tried again."""
-    plan = plan_preload(session.home, session.settings, names)
+    settings = load_settings(session.home)  # the action may have kept an answer there a moment ago
+    plan = plan_preload(session.home, settings, names)
     if any(one.model.allows is Allows.RESEARCH for one in plan.models):
-        check_licence(session.settings)
+        check_licence(settings)
     plan.check_room()
     wanted = ask_yes(_question(plan))
     while wanted:
@@ -83,7 +85,7 @@ def fetch(names: Sequence[str], session: Session, console: Console) -> bool:
         except (HubUnreachable, ModelDamaged) as error:
             console.print(screens.failure(error, in_menu=True))
             wanted = ask_yes(text("again"))
-            plan = plan_preload(session.home, session.settings, names)
+            plan = plan_preload(session.home, settings, names)
             continue
         console.print(VIEWS[type(report)](report))
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,12 +31,13 @@ def base_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = make_base(tmp_path_factory.mktemp("sdxl") / "base")
     whole = write_one_file(folder, folder.parent / "sd_xl_base_1.0.safetensors").read_bytes()
     files = {"sdxl-base/sd_xl_base_1.0.safetensors": whole}
-    for file in model_named("sdxl-base").files[1:]:
-        lies = folder / file.path
-        files[f"sdxl-base/{file.path}"] = (
-            lies.read_bytes() if lies.is_file() else b"#version: 0.2\n" if "merges" in file.path else b"{}"
-        )
-    return files
+    for tokenizer in ("tokenizer", "tokenizer_2"):  # in the two files that CLIP was published in
+        words = json.loads((folder / tokenizer / "tokenizer.json").read_text())["model"]["vocab"]
+        (folder / tokenizer / "vocab.json").write_text(json.dumps(words))
+        (folder / tokenizer / "merges.txt").write_text("#version: 0.2\n")
+        marks = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
+        (folder / tokenizer / "special_tokens_map.json").write_text(json.dumps(marks))
+    return files | {f"sdxl-base/{file.path}": (folder / file.path).read_bytes() for file in model_named("sdxl-base").files[1:]}
 
 
 @pytest.fixture
@@ -55,6 +57,13 @@ def terminal(hub, home, *words):
     table = hub.write_table(home / "table.json")
     command = (sys.executable, str(STANDIN), str(table), "--home", str(home), *words)
     return Terminal(home, command=command, PYTHONPATH=str(ROOT), **hub.environment(home / "cache"))
+
+
+def wait_for_bytes(cache):
+    """Until something of a file has arrived."""
+    end = time.monotonic() + 30
+    while not any(part.stat().st_size for part in cache.rglob("*.download")) and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def choose(shown, label):
@@ -92,7 +101,7 @@ def test_a_missing_base_is_downloaded_where_it_was_missed_and_the_portrait_is_pa
         hub.faults.tampered.clear()
         shown.press("enter")
         shown.wait_for("Downloaded: sdxl-base; 15 files checked")
-        assert shown.wait_for_end(120) == 0
+        assert shown.wait_for_end(120) == 0, shown.everything()
         assert "1 portraits painted" in shown.everything()
     (portrait,) = client.output.glob("portrait_7_*.png")
     assert json.loads(portrait.with_suffix(".json").read_text())["base"] == "sd_xl_base_1.0.safetensors"
@@ -111,7 +120,8 @@ def test_the_menu_says_before_it_fits_that_the_base_is_missing_and_goes_on_after
         assert screen.index("is not here yet:") < screen.index("it fits") < screen.index("Download it now")
         assert "Go ahead?" not in screen
         shown.press("enter")
-        shown.wait_for("Downloading (MB)")
+        shown.wait_for("Downloading (MB)", "sd_xl_base_1.0.safetensors")
+        wait_for_bytes(tmp_path / "cache")
         shown.press("ctrl-c")
         shown.wait_for("Stopped.", "Next for ana:")
         hub.faults.seconds_a_block = 0.0
@@ -144,7 +154,7 @@ def test_the_licence_is_asked_first_and_refused_at_once_with_no_command_named(cl
         shown.press("enter")
         shown.wait_for("Which face:")
         shown.press("enter")
-        shown.wait_for("InsightFace buffalo_l, InsightFace inswapper_128", "Download them now")
+        shown.wait_for("InsightFace buffalo_l, InsightFace inswapper_128 are not here. Download them")
         shown.press("escape")
         shown.wait_for("Nothing was done.", "Next for ana:")
     assert hub.asked == []
