@@ -43,6 +43,7 @@ from terminal.performing import (
     perform,
     perform_again,
     print_json,
+    ready,
     text,
 )
 from terminal.questions import ask_request, show
@@ -88,17 +89,16 @@ def _first_job(program: Program, action: Action[Any], options: Namespace) -> Job
     return Job(session, request, client, unattended=options.yes)
 
 
-def _job_of(program: Program, action: Action[Any], first: Job[Any], options: Namespace, can_ask: bool) -> Job[Any] | None:
-    """The job with its plan; what the command line leaves open is asked where somebody is there. None: the user went back."""
+def _job_of(program: Program, action: Action[Any], first: Job[Any], planning: bool, can_ask: bool) -> Job[Any] | None:
+    """The job; what the command line leaves open is asked where somebody is there. None: the user went back."""
     job: Job[Any] | None = first
-    planning = bool(action.plan) and options.plan
-    if action.guided and can_ask and not (options.yes or planning) and first.request == action.request():
+    if action.guided and can_ask and not (first.unattended or planning) and first.request == action.request():
         job = ask_request(action, first.session, first.client, program.console)
     if job and not planning and (refused := action.objection(job)):
         if not can_ask or job.unattended:
             raise refused
         job = overruled(action, job, refused, program.console)
-    return action.planned(job) if job else None
+    return job
 
 
 def _run_action(program: Program, options: Namespace) -> int:
@@ -112,17 +112,21 @@ def _run_action(program: Program, options: Namespace) -> int:
         return DONE if run_recorded(action, first) else FAILED
     if isinstance(first.request, BackgroundRequest) and first.request.attach:
         return look_again(action, first, console, options.json)
-    job = _job_of(program, action, first, options, can_ask)
+    planning = bool(action.plan) and options.plan
+    job = _job_of(program, action, first, planning, can_ask)
+    if job and can_ask and not (job.unattended or planning):
+        job = ready(action, job, console)
+    elif job:
+        job = action.planned(job)
+        if planning and job.plan is None:
+            options.parser.error(text("no_plan"))
+        if planning and action.plan_answer:
+            return hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
+        if job.plan is not None and not options.json:
+            show(action, job.plan, console)
     if job is None:
         console.print(text("not_done"))
         return STOPPED
-    if job.plan is None and action.plan and options.plan:
-        options.parser.error(text("no_plan"))
-    if job.plan is not None and action.plan_answer:
-        if options.plan:
-            return hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
-        if not options.json:
-            show(action, job.plan, console)
     return _run_job(action, job, console, options.json, can_ask)
 
 
@@ -139,7 +143,7 @@ def _run_job(action: Action[Any], job: Job[Any], console: Console, answering: bo
     if isinstance(job.request, BackgroundRequest) and job.request.background:
         return begin_apart(action, job, console, answering)
     if can_ask and not job.unattended:
-        report = perform_again(action, job, console)
+        report = perform_again(action, job, console, in_menu=False)
     else:
         report = perform(action, job, console, quiet=answering and not console.is_terminal, apart=can_ask)
     return hand_over(action, report, console, action.answer(report) if answering else None, job)

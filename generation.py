@@ -24,7 +24,7 @@ from locales.language import N_, _
 from machine.base_models import BaseKind, practice_caption
 from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
-from machine.models import Found, find
+from machine.models import require
 from pictures.listing import list_pictures
 from portraits.errors import RecipeRefused
 from portraits.magic_prompt import MagicPrompt
@@ -48,7 +48,6 @@ from training.checkpoints import Checkpoint, choose_lora
 from utils import (
     Event,
     FolderMissing,
-    ModelMissing,
     NotReady,
     PipelineError,
     Progress,
@@ -73,6 +72,7 @@ class NoTargetFace(PipelineError):
 
     message = N_("{path}: {problem}")
     hint = N_("swap --preview shows every face with its number.")
+    menu_hint = N_("The same again, with Yes to only showing the faces, gives each its number.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -364,17 +364,9 @@ def swap_faces(
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
 def _files(client: Client, settings: Settings) -> FaceFiles:
-    """Where the models lie; raises ModelMissing."""
-    found = {name: find(name, client.home, settings) for name in ("buffalo_l", "inswapper_128")}
-    for one in found.values():
-        if not one.here:
-            raise ModelMissing(model=f"{one.model.title} (models preload {one.model.name})")
-    return FaceFiles(analysis=_path(found["buffalo_l"]).parent, swapper=_path(found["inswapper_128"]))
-
-
-def _path(found: Found) -> Path:
-    assert found.path is not None
-    return found.path
+    """Where the models lie; raises NotDownloaded."""
+    analysis, swapper = require(("buffalo_l", "inswapper_128"), client.home, settings)
+    return FaceFiles(analysis=analysis.parent, swapper=swapper)
 
 
 def _best_crops(client: Client) -> tuple[Path, ...]:

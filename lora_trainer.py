@@ -17,7 +17,8 @@ from client_folder.client import Client, open_client
 from config import PRESETS, GPUProfile, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
-from machine.base_models import BaseKind
+from machine.base_models import BaseKind, base_of
+from machine.downloads import PreloadPlan, plan_preload
 from machine.processes import end_orphan
 from training.arguments import check_arguments
 from training.checkpoints import (
@@ -93,6 +94,7 @@ class PreparedTraining(NamedTuple):
     argv: tuple[str, ...]
     original: TrainingPlan | None = None
     begins_at: int = 0
+    download: PreloadPlan | None = None  # of what it trains with and is not here
 
 
 def plan_training(
@@ -125,7 +127,8 @@ def plan_training(
     if plan.extra:
         check_arguments(argv)
     measured = estimate(plan, measured_here(client.home, plan))
-    return PreparedTraining(plan, measured, argv, alternative, _first_step(client, plan))
+    download = download_for(client, settings, base_model)
+    return PreparedTraining(plan, measured, argv, alternative, _first_step(client, plan), download)
 
 
 def _first_step(client: Client, plan: TrainingPlan) -> int:
@@ -134,6 +137,12 @@ def _first_step(client: Client, plan: TrainingPlan) -> int:
         return plan.steps
     resume = find_resume(client, plan)
     return resume.step if resume else 0
+
+
+def download_for(client: Client, settings: Settings, base_model: str = "") -> PreloadPlan | None:
+    """What has to be downloaded before a client can be trained on the named base, else on its own; None where nothing has."""
+    name = base_of(client, settings, base_model).preload
+    return plan_preload(client.home, settings, (name,)) if name else None
 
 
 def names_original(client: Client, settings: Settings, *, gpu: str | None = None, base_model: str = "") -> bool:

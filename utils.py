@@ -117,6 +117,7 @@ class PipelineError(Exception):
 
     message = N_("Something went wrong.")
     hint = N_("Run the same command again; what is finished is kept.")
+    menu_hint: ClassVar[str] = ""  # what to do from the menu, where the hint names a command; empty: the same
     known: ClassVar[dict[str, type[PipelineError]]] = {}  # every class of the tree by its name
 
     def __init__(self, **facts: object) -> None:
@@ -135,9 +136,9 @@ class PipelineError(Exception):
         """What happened, in the user's language."""
         return _(self.message).format(**self.facts)
 
-    def cure(self) -> str:
-        """What to do next, in the user's language."""
-        return _(self.hint).format(**self.facts)
+    def cure(self, *, in_menu: bool = False) -> str:
+        """What to do next, in the user's language; in the menu nobody is told to type a command."""
+        return _((in_menu and self.menu_hint) or self.hint).format(**self.facts)
 
 
 class FolderMissing(PipelineError):
@@ -186,7 +187,7 @@ class ModelMissing(PipelineError):
     """Facts: model."""
 
     message = N_("The model {model} is not here.")
-    hint = N_("Check the name in the settings, or place the files there.")
+    hint = N_("Place that file there again, or name another one.")
 
 
 class MissingLibrary(PipelineError):
@@ -343,6 +344,11 @@ def shortened(name: str, columns: int) -> str:
 def free_bytes(folder: Path) -> int:
     """The room on the disk of a folder, or where it is still to be made, of the first one above it."""
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
+
+
+def in_gb(size: float) -> str:
+    """A size in bytes as people read it: 6.9 GB, 76 MB; as disks and downloads are told, a GB is 10^9 bytes."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(round(size / 1e6), 1 if size else 0)} MB"
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -128,6 +128,7 @@ class Action(Generic[Asked]):
     careful: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it is asked for, with No as the answer of a mere Enter
     objection: Callable[[Job[Asked]], PipelineError | None] = lambda _job: None  # what speaks against it before anything is planned
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
+    needs: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # models of the table that are not here, though it was planned
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
     # Names of actions that the menu offers beside going ahead with the plan.
     instead: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()

@@ -8,13 +8,14 @@ from typing import Annotated, Literal, Self
 
 from actions.action import Action, Answer, Stage, at_once
 from actions.request import Ask, Job, Menu, Request
-from locales.language import N_
+from locales.language import N_, _
 from machine import downloads
 from machine.downloads import PreloadPlan, PreloadReport
 from machine.gpu import GPUState, find_gpus
 from machine.licence import LICENCE_QUESTION, Use, check_licence, record_licence
 from machine.model_process import ModelProcessStatus
 from machine.models import USUAL, Allows, Found, ModelFile, list_models, model_named
+from utils import in_gb
 
 _NAMES_HELP = N_("Models to download (empty: the usual ones):")
 _VERB_LABELS = {
@@ -40,13 +41,24 @@ def _preloads(job: Job[ModelsRequest]) -> bool:
     return job.request.verb == "preload"
 
 
+def _offered(job: Job[ModelsRequest]) -> list[tuple[str, str]]:
+    """The usual ones together, then each that is not here, with its size."""
+    missing = [one for one in list_models(job.home, job.settings) if not one.here]
+    usual = [one for one in missing if one.model.name in USUAL]
+    rows = [(" ".join(one.model.name for one in usual), _("the usual ones"), usual)] if usual else []
+    rows += [(one.model.name, one.model.title, [one]) for one in missing]
+    return [(names, f"{label} ({in_gb(sum(one.missing_bytes for one in found))})") for names, label, found in rows]
+
+
 class ModelsRequest(Request):
     """What to do with the models; `names` are those to download, none: the usual ones."""
 
     verb: Annotated[
         Literal["list", "preload", "free"], Ask(N_("What to do with the models:"), menu=Menu.CHOICE, labels=_VERB_LABELS)
     ] = "list"
-    names: Annotated[tuple[str, ...], Ask(_NAMES_HELP, metavar="NAME", menu=Menu.TEXT, when=_preloads)] = ()
+    names: Annotated[
+        tuple[str, ...], Ask(_NAMES_HELP, metavar="NAME", menu=Menu.CHOICE, offer=_offered, several=True, when=_preloads)
+    ] = ()
     licence: Annotated[Use | None, Ask(LICENCE_QUESTION, "--licence")] = None
 
 
@@ -66,7 +78,7 @@ class Freed:
 
 
 def plan_preload(job: Job[ModelsRequest]) -> PreloadPlan:
-    """What would be downloaded; raises LicenceNeeded where a model is for research only and nobody said what it is used for."""
+    """What would be downloaded; raises LicenceRefused where a model is for research only and that is not what it is used for."""
     names, licence = job.request.names or USUAL, job.request.licence
     if any(model_named(name).allows is Allows.RESEARCH for name in names):
         check_licence(record_licence(job.home, job.settings, licence) if licence else job.settings)
@@ -89,6 +101,11 @@ class MissingModel(Answer):
     name: str
     bytes: int
 
+    @classmethod
+    def all_of(cls, plan: PreloadPlan) -> tuple[Self, ...]:
+        """What a plan would download."""
+        return tuple(cls(name=one.model.name, bytes=one.missing_bytes) for one in plan.models)
+
 
 class PreloadPlanAnswer(Answer):
     """What would be downloaded, what is here, and the bytes that are free."""
@@ -102,7 +119,7 @@ class PreloadPlanAnswer(Answer):
     def of(cls, plan: PreloadPlan) -> Self:
         """The plan."""
         return cls(
-            missing=tuple(MissingModel(name=one.model.name, bytes=one.model.bytes) for one in plan.models),
+            missing=MissingModel.all_of(plan),
             here=plan.here, bytes=plan.bytes, free=plan.free,
         )  # fmt: skip
 

@@ -80,6 +80,7 @@ class Ask:
     needed: bool = False  # may not be left empty
     bounds: Callable[[Job[Any]], tuple[float, float]] | None = None  # the least and the greatest number
     checked_as: FieldInfo | None = None  # the field of a record that says what is allowed
+    check: Callable[[Job[Any]], object] | None = None  # of the answer, before the next question; raises what is wrong with it
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)

@@ -13,7 +13,7 @@ from client_folder.reasons import Reason
 from config import Settings
 from generation import NoTargetFace, SwapPlan, SwapReport
 from locales.language import N_, _
-from machine.licence import LICENCE_QUESTION, Use, record_licence
+from machine.licence import LICENCE_QUESTION, Use, check_licence, record_licence
 from portraits.swapper import TargetFace
 from utils import PipelineError
 
@@ -27,14 +27,15 @@ _TARGETS_HELP = N_("Picture, or folder of pictures, that get the client's face:"
 class SwapRequest(ClientRequest):
     """Which faces of which pictures are replaced."""
 
-    targets: Annotated[tuple[UserPath, ...], Ask(_TARGETS_HELP, menu=Menu.PATH)]
     licence: Annotated[
         Use | None,
         Ask(
             LICENCE_QUESTION, "--licence", menu=Menu.CHOICE, labels=_USE_LABELS,
             when=lambda job: job.settings.insightface_use not in (Use.RESEARCH.value, Use.LICENSED.value),
+            check=lambda job: check_licence(_answered(job)),
         ),
     ] = None  # fmt: skip
+    targets: Annotated[tuple[UserPath, ...], Ask(_TARGETS_HELP, menu=Menu.PATH)]
     consent: Annotated[
         str,
         Ask(_CONSENT_HELP, "--consent", "TEXT", menu=Menu.TEXT, when=lambda job: not has_consent(job.who, What.FACE_SWAP)),

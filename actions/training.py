@@ -10,9 +10,10 @@ from typing import Annotated, Literal, Self
 import lora_trainer
 from actions.action import Action, Answer, Background, Retry, Rounded2, Rounded3, Shown, Stage
 from actions.journey import how_far
+from actions.machine import MissingModel
 from actions.request import Ask, BackgroundRequest, ClientRequest, Job, Menu
 from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
-from client_folder.client import last_used_first, queue_run_file
+from client_folder.client import last_used_first, open_client, queue_run_file
 from client_folder.consent import What, has_consent, record_consent
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
@@ -49,6 +50,7 @@ class DatasetRefused(PipelineError):
 
     message = N_("Not ready to train: {reason}")
     hint = N_("{cure} To train all the same, add --anyway.")
+    menu_hint = N_("{cure}")
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -154,6 +156,7 @@ class TrainingPlanAnswer(Answer):
     practice: bool
     time_measured: bool
     memory_measured: bool
+    missing: tuple[MissingModel, ...]
     original: OriginalAnswer | None
     begins_at: int
 
@@ -167,8 +170,14 @@ class TrainingPlanAnswer(Answer):
             refusals=cost.refusals, cures={cure.setting: cure.value for cure in cost.cures}, insisted=plan.insisted,
             practice=plan.practice, time_measured=cost.measured is not None,
             memory_measured=bool(cost.measured and cost.measured.vram_gb),
+            missing=MissingModel.all_of(prepared.download) if prepared.download else (),
             original=OriginalAnswer.of(prepared.original) if prepared.original else None, begins_at=prepared.begins_at,
         )  # fmt: skip
+
+
+def needed_models(job: Job[TrainRequest]) -> tuple[str, ...]:
+    """What a planned training needs and is not here."""
+    return job.plan.download.names if job.plan.download else ()
 
 
 class TrainAnswer(Answer):
@@ -197,6 +206,12 @@ class QueueAnswer(Answer):
     def of(cls, report: QueueReport) -> Self:
         """Its rows."""
         return cls(clients=report.rows)
+
+
+def models_of_queue(job: Job[QueueRequest]) -> tuple[str, ...]:
+    """What the clients of a queue need and is not here: asked in the evening, not found missing in the morning."""
+    downloads = (lora_trainer.download_for(open_client(job.home, name), job.settings) for name in job.request.names)
+    return tuple(dict.fromkeys(name for download in downloads if download for name in download.names))
 
 
 def queue_complaint(report: QueueReport) -> PipelineError | None:
@@ -236,14 +251,15 @@ def _queue_place(job: Job[QueueRequest]) -> Place:
 
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
-    long=True, whole_gpu=True, retry=retry_training, form=train_form, instead=_train_elsewhere, objection=no_go,
+    long=True, whole_gpu=True, needs=needed_models, retry=retry_training, form=train_form, instead=_train_elsewhere,
+    objection=no_go,
     made=lambda _job, report: tuple(filter(None, (report.samples, report.lora))),
     shown=lambda _job, report: (Shown(report.samples),) if report.samples else (),
     background=Background(_training_place, TrainingReport),
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
 QUEUE = Action(
-    "queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, verdict=queue_complaint,
+    "queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, needs=models_of_queue, verdict=queue_complaint,
     background=Background(_queue_place, QueueReport),
 )  # fmt: skip
 

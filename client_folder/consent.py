@@ -83,3 +83,4 @@ class ConsentMissing(PipelineError):
 
     message = N_("There is no record that {client} agreed to have the face put into pictures.")
     hint = N_('Ask the person, then say who agreed: swap --client {client} --consent "NAME, how and when"')
+    menu_hint = N_("Ask the person, then choose the same again and say who agreed, how and when.")

@@ -72,7 +72,7 @@ class Captioner:
         logging.set_verbosity_error()
         logging.disable_progress_bar()
         self._processor: Any = BlipProcessor.from_pretrained(folder, local_files_only=True)
-        self._model: Any = BlipForConditionalGeneration.from_pretrained(folder, local_files_only=True).eval()
+        self._model: Any = BlipForConditionalGeneration.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
 
     def describe(self, image: Image.Image) -> str:
         """One sentence."""

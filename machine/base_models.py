@@ -6,6 +6,7 @@ at one reads its configurations, or the header of its file; weights are read for
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import re
 from dataclasses import dataclass, replace
@@ -19,14 +20,15 @@ from pydantic import Field
 from client_folder.client import Client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER, SDXL_BASE, Settings
 from locales.language import N_, Labelled, _
-from machine.models import Allows, Model, Origin, find, model_named
+from machine.models import Allows, Model, Origin, find, model_named, not_here, require
 from utils import BrokenFile, ModelMissing, PipelineError, Record, read_record
 
-SDXL_MODEL = "sdxl-base"  # SDXL itself in the table of models
+SDXL_MODEL, SDXL_CONFIG = "sdxl-base", "sdxl-config"  # in the table of models: SDXL itself, and what it is configured by
 SINGLE_FILE_PX = 1024  # what SDXL was trained at; a checkpoint in one file does not say
 INDEX = "model_index.json"  # what makes a folder one of diffusers'
 SAMPLED_BLOCKS, BLOCK_BYTES = 64, 1 << 16
 _ENDS_BYTES = 1 << 20
+_NAMES_SHOWN = 8
 _SDXL_WIDTH = 320  # channels of the first block of SDXL's U-Net
 _Config = TypeVar("_Config", bound=Record)
 
@@ -55,6 +57,13 @@ class NotSdxl(PipelineError):
 
     message = N_("{model} is not SDXL: {kind}.")
     hint = N_("Name SDXL, a checkpoint made from it, or the embedded base in the settings (base_model).")
+
+
+class BaseMissing(ModelMissing):
+    """Facts: model, near."""
+
+    message = N_("There is no base model {model}.")
+    hint = N_("{near}")
 
 
 class BaseKind(StrEnum):
@@ -109,9 +118,11 @@ class BaseModel:
         return self.source.allows if self.source is not None else None
 
     def require(self) -> Path:
-        """Its folder or file; raises ModelMissing, or NotSdxl where nothing can be painted or trained with it."""
+        """Its folder or file; raises NotDownloaded or BaseMissing, or NotSdxl where nothing can be painted or trained with it."""
+        if self.path is None and self.source is not None and self.preload:
+            raise not_here([self.source], self.source.bytes)
         if self.path is None:
-            raise ModelMissing(model=f"{self.preload} (models preload {self.preload})" if self.preload else self.name)
+            raise BaseMissing(model=self.name, near=what_is_there(Path(self.name).expanduser()))
         if self.kind is BaseKind.OTHER:
             raise NotSdxl(model=self.path, kind=self.family.label)
         return self.path
@@ -174,6 +185,16 @@ def base_at(path: Path, name: str = "") -> BaseModel:
     return BaseModel(name, path, kind, unet.sample_size * 2 ** (levels - 1), few_steps(path.name), family)
 
 
+def configuration_of(base: Path, home: Path, settings: Settings) -> Path | None:
+    """The folder of SDXL's configuration and tokenizers for a checkpoint in one file, which holds neither; None for a folder.
+
+    They lie beside it, or where SDXL's own were downloaded to. Raises NotDownloaded.
+    """
+    if base.is_dir() or (base.parent / INDEX).is_file():
+        return None if base.is_dir() else base.parent
+    return require([SDXL_CONFIG], home, settings)[0].parent
+
+
 def few_steps(name: str) -> int | None:
     """The steps that a few-step checkpoint was distilled to, by its file's name; None for any other model.
 
@@ -191,6 +212,23 @@ def distilled_as(name: str) -> str:
     """The method of distillation that a file's name tells, as it is usually written (empty where it tells none)."""
     found = _DISTILLED.search(re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name))
     return _METHODS[found[1].lower()] if found else ""
+
+
+def what_is_there(path: Path) -> str:
+    """Where a base is not at a path: the nearest name, else what that folder holds, for people."""
+    folder = next(parent for parent in (path.parent, *path.parent.parents) if parent.is_dir())
+    here = [one.name for one in sorted(folder.iterdir()) if one.suffix.lower() == ".safetensors" or (one / INDEX).is_file()]
+    words = [EMBEDDED_BASE, SDXL_BASE] if folder == path.parent else []
+    if near := difflib.get_close_matches(path.name, [*here, *words], 1):
+        return _("The nearest name: {name}").format(name=near[0] if near[0] in words else folder / near[0])
+    if folder != path.parent:
+        return _("There is a folder {folder}, but none {missing} in it.").format(
+            folder=folder, missing=path.relative_to(folder).parts[0]
+        )
+    if not here:
+        return _("{folder} holds no checkpoint (.safetensors) and no folder in diffusers' layout.").format(folder=folder.resolve())
+    more = ", ..." if len(here) > _NAMES_SHOWN else ""
+    return _("In {folder}: {names}").format(folder=folder.resolve(), names=", ".join(here[:_NAMES_SHOWN]) + more)
 
 
 # --- what its files say -----------------------------------------------------------------------------------------------

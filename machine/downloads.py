@@ -1,32 +1,40 @@
 """Fetching models: what is missing, its size and the room there is; then file by file, resumable, checked by hash.
 
-Files of the hub go into the hub's own cache. InsightFace's own downloader checks nothing and leaves torn files under their final
-names: its files are fetched by the hub's library into a temporary name, checked, and only then renamed.
+Each file arrives under a temporary name, grows there over as many runs as it takes, is checked, and only then gets its name: below
+the hub's own cache for files of the hub, where other programs find them too, below `models/` for those of a release. What a file
+has to be is asked of the hub before it is fetched: its size and SHA-256 at the pinned commit, or git's own hash for a small one.
+That a link can be made in the cache, or that a file there is called by its hash, is never relied on.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import shutil
 import threading
+import time
 import zipfile
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from config import Settings
-from locales.language import N_
+from locales.language import N_, _
+from machine.hub import Meter, Published, fetch_file, lock_of, part_of, published_files, reason_of, target_of
 from machine.models import Found, Model, ModelFile, Origin, locate, model_named, models_folder
-from utils import DiskFull, Event, PipelineError, Progress, free_bytes, sha256_file
+from utils import DiskFull, Event, PipelineError, Progress, free_bytes, in_gb, sha256_file
 
 STAGE = "preload"
-TICK_SECONDS = 0.5
+TICK_SECONDS = 0.25
+ANSWER_SECONDS = 10.0  # for the first answer: a name server that is not there can keep a program waiting for minutes
+JOIN_SECONDS = 2.0  # for a thread that is to stop, and waits for the next bytes
 CHUNK = 1 << 20
 MB = 1_000_000
-SHA256_DIGITS = 64  # a shorter digest is git's own
+_DIGITS_SHOWN = 12  # of a hash, for people
+Made = TypeVar("Made")
 
 
 class HubUnreachable(PipelineError):
@@ -39,32 +47,72 @@ class HubUnreachable(PipelineError):
 class ModelDamaged(PipelineError):
     """Facts: path, expected, found."""
 
-    message = N_("{path} is not the file that was published (SHA-256 {found}, published {expected}); it was removed.")
+    message = N_("{path} is not the file that was published (its hash begins {found}, published {expected}); it was removed.")
     hint = N_("Run models preload again. If it happens twice, something on the way changes the file.")
+    menu_hint = N_("Download it again. If it happens twice, something on the way changes the file.")
+
+
+class NoRoomForModels(DiskFull):
+    """Facts: need, free, folder."""
+
+    message = N_("There is not enough room: {need} to download, {free} free for {folder}.")
+    hint = N_("Free some space there and try again; what has arrived is kept.")
+
+
+class DownloadBusy(PipelineError):
+    """Facts: model."""
+
+    message = N_("Another window is downloading {model}.")
+    hint = N_("Wait until it has finished, and try again.")
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What has to come onto one disk, and what is free there, in bytes; `folder` is where it goes."""
+
+    folder: Path
+    need: int
+    free: int
 
 
 @dataclass(frozen=True, slots=True)
 class PreloadPlan:
-    """What `models preload` is about to fetch, and the room for it, in bytes."""
+    """What `models preload` is about to fetch, and the room for it on each disk that it goes to; `folder` is `models/`."""
 
     models: tuple[Found, ...]  # those with missing files
     here: tuple[str, ...]
-    bytes: int
-    free: int
     folder: Path
+    rooms: tuple[Room, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is fetched, as it is called in the table."""
+        return tuple(one.model.name for one in self.models)
+
+    @property
+    def bytes(self) -> int:
+        """What is still to come."""
+        return sum(room.need for room in self.rooms)
+
+    @property
+    def free(self) -> int:
+        """What is free on the disk that is left with least."""
+        return min(self.rooms, key=lambda room: room.free - room.need).free if self.rooms else free_bytes(self.folder)
+
+    def check_room(self) -> None:
+        """Raises NoRoomForModels where the files do not fit."""
+        for room in self.rooms:
+            if room.need > room.free:
+                raise NoRoomForModels(need=in_gb(room.need), free=in_gb(room.free), folder=room.folder)
 
 
 @dataclass(frozen=True, slots=True)
 class PreloadReport:
-    """What came: names of models, and how many files were checked against a SHA-256."""
+    """What came: names of models, and how many files were checked against a hash."""
 
     fetched: tuple[str, ...]
     here: tuple[str, ...]
     checked: int
-
-
-class _DownloadStopped(Exception):
-    """The download is to stop; what has arrived stays."""
 
 
 def plan_preload(home: Path, settings: Settings, names: Sequence[str]) -> PreloadPlan:
@@ -72,167 +120,168 @@ def plan_preload(home: Path, settings: Settings, names: Sequence[str]) -> Preloa
     folder = models_folder(home, settings)
     found = [locate(model_named(name), folder) for name in dict.fromkeys(names)]
     missing = tuple(one for one in found if not one.here)
-    return PreloadPlan(
-        missing,
-        tuple(one.model.name for one in found if one.here),
-        sum(file.bytes for one in missing for file in _to_fetch(one)),
-        free_bytes(folder),
-        folder,
-    )
+    return PreloadPlan(missing, tuple(one.model.name for one in found if one.here), folder, _rooms(missing, folder))
+
+
+def _rooms(missing: Sequence[Found], folder: Path) -> tuple[Room, ...]:
+    """What goes where, by disk: a file that began to arrive needs its rest only, and what two models share comes once."""
+    need: dict[int, tuple[Path, int]] = {}
+    for target, size in {target_of(one.model, file, folder): file.bytes for one in missing for file in one.to_fetch}.items():
+        disk = next(path for path in target.parents if path.exists()).stat().st_dev
+        place, before = need.get(disk, (target.parent, 0))
+        need[disk] = (place, before + max(0, size - _arrived(target)))
+    return tuple(Room(place, bytes_, free_bytes(place)) for place, bytes_ in need.values())
+
+
+def _arrived(target: Path) -> int:
+    part = part_of(target)
+    return part.stat().st_size if part.exists() else 0
 
 
 def preload(plan: PreloadPlan) -> Generator[Event, None, PreloadReport]:
-    """Fetch what is missing; raises HubUnreachable, ModelDamaged or DiskFull. Stopped or cut off, it goes on from there."""
-    if plan.bytes > plan.free:
-        raise DiskFull(path=plan.folder)
-    done, checked = 0, 0
+    """Fetch what is missing; raises HubUnreachable, ModelDamaged, NoRoomForModels or DownloadBusy. Cut off, it goes on."""
+    plan.check_room()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what its retries end in is an error of ours
+    checked, tally = 0, _Tally(plan.bytes)
+    yield tally.progress()
     for one in plan.models:
-        for file in _to_fetch(one):
-            fetch = _from_hub if one.model.origin is Origin.HUB else _from_release
-            path = yield from _in_background(one, file, fetch, done, plan)
-            # The published SHA-256: the table's, else the hub's own, after which its cache names large files.
-            blob = path.resolve().name
-            checked += _check(path, file.sha256 or (blob if len(blob) == SHA256_DIGITS else ""))
-            done += file.bytes
-        if one.model.archives:
-            checked += _unpack(one.model, plan.folder)
-    yield Progress(STAGE, plan.bytes // MB, plan.bytes // MB)
-    return PreloadReport(tuple(one.model.name for one in plan.models), plan.here, checked)
+        with _held(one.model, plan.folder):
+            missing = locate(one.model, plan.folder)  # another window may have fetched it a moment ago
+            published = yield from _ask(missing, tally)
+            for file in missing.to_fetch:
+                yield from _fetch(missing, file, published[file.path], tally, plan.folder)
+                checked += 1
+            if one.model.archives:
+                checked += _unpack(one.model, plan.folder)
+    yield Progress(STAGE, tally.total // MB, tally.total // MB)
+    return PreloadReport(plan.names, plan.here, checked)
 
 
-def _to_fetch(found: Found) -> list[ModelFile]:
-    """The files and archives that have to come."""
-    missing = [file for file in found.model.files if file.path not in found.files]
-    packed = {file.member_of for file in missing}
-    return [file for file in missing if not file.member_of] + [one for one in found.model.archives if one.path in packed]
+@contextlib.contextmanager
+def _held(model: Model, folder: Path) -> Iterator[None]:
+    """Hold a model for this program alone, so that no two write to one file; raises DownloadBusy."""
+    import filelock
+
+    place = lock_of(model, folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(place, blocking=False):
+            yield
+    except filelock.Timeout as error:
+        raise DownloadBusy(model=model.title) from error
 
 
-# --- one file ---------------------------------------------------------------------------------------------------------
-Fetch = Callable[[Model, ModelFile, Path, Any], Path]
+# --- in the background ------------------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class _Tally:
+    """How much has come of all that was planned, in bytes; `files` are those that are whole, `now` is the one under way."""
+
+    total: int
+    files: int = 0
+    now: int = 0
+    item: str = ""
+
+    def progress(self) -> Progress:
+        """Where the download is, in MB."""
+        done = self.files + self.now
+        return Progress(STAGE, done // MB, max(done, self.total) // MB or 1, self.item)
 
 
-class _Meter:
-    """What a thread that downloads has got so far, and whether it is to stop."""
+def _in_background(one: Found, work: Callable[[Meter], Made], tally: _Tally) -> Generator[Event, None, Made]:
+    """What some work in a thread comes to, saying four times a second how far it is; it may be stopped at any of them."""
+    meter = Meter()
+    made: list[Made] = []
+    failed: list[Exception] = []
 
-    def __init__(self) -> None:
-        self.bytes = 0
-        self.stop = False
-        self.path: Path | None = None
-        self.error: Exception | None = None
-
-    def bar(self) -> type[Any]:
-        """A progress bar for the hub's library, which draws nothing and counts here."""
-        from tqdm import tqdm
-
-        meter = self
-
-        class Bar(tqdm):
-            def __init__(self, *args: Any, **options: Any) -> None:
-                options.pop("name", None)
-                super().__init__(*args, **(options | {"disable": True}))
-                meter.bytes = int(options.get("initial") or 0)
-
-            def update(self, n: float | None = 1) -> None:
-                meter.bytes += int(n or 0)
-                if meter.stop:
-                    raise _DownloadStopped
-
-        return Bar
-
-
-def _in_background(
-    one: Found, file: ModelFile, fetch: Fetch, before: int, plan: PreloadPlan
-) -> Generator[Event, None, Path]:  # fmt: skip
-    """Fetch a file in a thread, saying twice a second how much has come; the download may be stopped at any of them."""
-    meter = _Meter()
-
-    def work() -> None:
+    def run() -> None:
         try:
-            meter.path = fetch(one.model, file, plan.folder, meter.bar())
+            made.append(work(meter))
         except Exception as error:  # noqa: BLE001 - handed over to the thread that waits, below
-            meter.error = error
+            failed.append(error)
 
-    thread = threading.Thread(target=work, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    begun = time.monotonic()
     try:
         while thread.is_alive():
-            yield Progress(STAGE, (before + meter.bytes) // MB, plan.bytes // MB, f"{one.model.name}: {Path(file.path).name}")
+            tally.now = meter.arrived
+            yield tally.progress()
             thread.join(TICK_SECONDS)
+            if not meter.answered.is_set() and time.monotonic() - begun > ANSWER_SECONDS:
+                raise _unreachable(one, _("no answer within {seconds:.0f} seconds").format(seconds=ANSWER_SECONDS))
     finally:
-        meter.stop = True
-    if meter.error is not None or meter.path is None:
-        raise _unreachable(one, meter.error) from meter.error
-    return meter.path
+        meter.stop.set()
+        thread.join(JOIN_SECONDS)
+    if failed:
+        if isinstance(failed[0], PipelineError) or (isinstance(failed[0], OSError) and failed[0].errno):
+            raise failed[0]
+        raise _unreachable(one, reason_of(failed[0], one.model)) from failed[0]
+    return made[0]
 
 
-def _unreachable(one: Found, error: Exception | None) -> Exception:
-    """The error in the user's words; a full disk stays one."""
-    from huggingface_hub import constants
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
-
-    if isinstance(error, PipelineError):
-        return error
-    if (
-        isinstance(error, OSError)
-        and not isinstance(error, HfHubHTTPError | LocalEntryNotFoundError | ConnectionError)
-        and error.errno
-    ):
-        return error
-    # What it began with: the hub's library wraps "no connection" into advice about its cache.
-    cause: BaseException | None = error
-    while cause is not None and (cause.__cause__ or cause.__context__):
-        cause = cause.__cause__ or cause.__context__
-    reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
-    if isinstance(error, OfflineModeIsEnabled) or constants.is_offline_mode():
-        reason = "HF_HUB_OFFLINE=1"
-    elif isinstance(error, GatedRepoError):
-        reason = "HTTP 401/403: " + reason
-    return HubUnreachable(model=one.model.title, reason=reason[:200], source=one.model.page, place=one.place)
+def _unreachable(one: Found, reason: str) -> HubUnreachable:
+    return HubUnreachable(model=one.model.title, reason=reason, source=one.model.page, place=one.place)
 
 
-def _from_hub(model: Model, file: ModelFile, _folder: Path, bar: Any) -> Path:
-    from huggingface_hub import hf_hub_download
+def _ask(one: Found, tally: _Tally) -> Generator[Event, None, dict[str, Published]]:
+    """What the files of a model have to be; raises HubUnreachable, and for what could not be checked too."""
+    tally.item = one.model.name
+    if one.model.origin is Origin.RELEASE:
+        return {file.path: Published(file.bytes, file.sha256) for file in one.to_fetch}
 
-    _hush()
-    return Path(hf_hub_download(model.source, file.path, revision=model.revision, tqdm_class=bar))
+    def ask(meter: Meter) -> dict[str, Published]:
+        told = published_files(one.model)
+        meter.answered.set()
+        return told
+
+    told = yield from _in_background(one, ask, tally)
+    for file in one.to_fetch:
+        stated = told.get(file.path)
+        if stated is None:
+            raise _unreachable(one, _("the hub does not have {file}.").format(file=file.path))
+        if not stated.sha256 and not stated.git_sha1:
+            raise _unreachable(one, _("the hub states no hash of {file}, so that it could not be checked.").format(file=file.path))
+        if file.sha256 and stated.sha256 and file.sha256 != stated.sha256:
+            raise _unreachable(one, _("the hub offers another {file} than the one that was published.").format(file=file.path))
+        tally.total += stated.bytes - file.bytes
+    return told
 
 
-def _from_release(model: Model, file: ModelFile, folder: Path, bar: Any) -> Path:
-    """A file of a release, resumed where it was cut off; it has its final name only when its hash is right."""
-    from huggingface_hub.file_download import http_get
-
-    _hush()
-    target = folder / file.path
-    part = target.with_name(f".{target.name}.download")
+def _fetch(one: Found, file: ModelFile, published: Published, tally: _Tally, folder: Path) -> Generator[Event, None, None]:
+    """Fetch a file, or the rest of it, check it and give it its name."""
+    target = target_of(one.model, file, folder)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with part.open("ab") as out:
-        arrived = out.tell()
-        if arrived > file.bytes:
-            out.truncate(0)
-            arrived = 0
-        http_get(model.source + file.path, out, resume_size=arrived, expected_size=file.bytes, tqdm_class=bar)
-    _check(part, file.sha256)
-    os.replace(part, target)
-    return target
+    tally.item = f"{one.model.name}: {target.name}"
 
+    def fetch(meter: Meter) -> None:
+        fetch_file(one.model, file, published, part_of(target), meter)
+        _check(part_of(target), published)
+        if file.sha256:
+            _check(part_of(target), Published(published.bytes, file.sha256))
 
-def _hush() -> None:
-    """Keep the library's own words about retries off the screen; what they end in is an error of ours."""
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    begun = _arrived(target)
+    if not target.exists():
+        yield from _in_background(one, fetch, tally)
+        os.replace(part_of(target), target)
+    tally.files, tally.now = tally.files + max(0, published.bytes - begun), 0
 
 
 # --- hashes -----------------------------------------------------------------------------------------------------------
-def _check(path: Path, expected: str) -> int:
-    """1 where the file is what was published, 0 where nothing is known to compare with; raises ModelDamaged and removes it."""
-    if not expected:
-        return 0
-    found = sha256_file(path)
+def _check(path: Path, published: Published) -> None:
+    """Raises ModelDamaged, and removes the file, where it is not what was published."""
+    expected = published.sha256 or published.git_sha1
+    found = sha256_file(path) if published.sha256 else _git_sha1(path)
     if found != expected:
-        with contextlib.suppress(FileNotFoundError):
-            path.resolve().unlink()
-            path.unlink()
-        raise ModelDamaged(path=path, expected=expected, found=found)
-    return 1
+        path.unlink(missing_ok=True)
+        name = path.name.removesuffix(".download").removeprefix(".")
+        raise ModelDamaged(path=name, expected=expected[:_DIGITS_SHOWN], found=found[:_DIGITS_SHOWN])
+
+
+def _git_sha1(path: Path) -> str:
+    """What git calls a file of this content (`git hash-object`); the hub keeps files under some MB in git itself."""
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _unpack(model: Model, folder: Path) -> int:
@@ -243,15 +292,16 @@ def _unpack(model: Model, folder: Path) -> int:
         archive = folder / file.member_of
         if target.is_file() or not archive.is_file():
             continue
-        part = target.with_name(f".{target.name}.download")
+        part = part_of(target)
         part.parent.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(archive) as packed:
             # Releases pack with or without a folder of the model's name.
             member = next(name for name in packed.namelist() if name.rsplit("/", 1)[-1] == target.name)
             with packed.open(member) as inside, part.open("wb") as out:
                 shutil.copyfileobj(inside, out, CHUNK)
-        checked += _check(part, file.sha256)
+        _check(part, Published(0, file.sha256))
         os.replace(part, target)
+        checked += 1
     for packed_file in model.archives:
         (folder / packed_file.path).unlink(missing_ok=True)
     return checked

@@ -7,17 +7,36 @@ from __future__ import annotations
 from pathlib import Path
 
 from config import Settings, change_settings
-from locales.language import N_, Labelled, _
+from locales.language import N_, Labelled
 from utils import PipelineError
 
 LICENCE_QUESTION = N_("InsightFace's models are for non-commercial research only. What are they used for here?")
 
 
 class LicenceRefused(PipelineError):
-    """Facts: reason, cure."""
+    """Facts: none. The answer was one that the licence does not allow."""
 
-    message = N_("InsightFace's models are not opened: {reason}")
-    hint = N_("{cure}")
+    message = N_(
+        "InsightFace's models are not opened: they are for non-commercial research, and the answer here was: commercial work "
+        "without a licence."
+    )
+    hint = N_(
+        "Buy a licence from InsightFace and answer again: swap --licence licensed. Portraits with the LoRA need none of them."
+    )
+    menu_hint = N_(
+        "With a licence bought from InsightFace, choose the same again: it asks anew. Portraits with the LoRA need none of them."
+    )
+
+
+class LicenceUnanswered(LicenceRefused):
+    """Facts: none. Nobody was asked yet."""
+
+    message = N_(
+        "InsightFace's models are not opened: they are for non-commercial research only, and nobody said yet what they are used "
+        "for here."
+    )
+    hint = N_("Answer once: --licence research, --licence licensed (one was bought), or --licence commercial (without one).")
+    menu_hint = N_("Choose the same again, and answer what they are used for.")
 
 
 class Use(Labelled):
@@ -29,18 +48,12 @@ class Use(Labelled):
 
 
 def check_licence(settings: Settings) -> Use:
-    """What InsightFace's models may be used for; raises LicenceRefused without an answer that allows to open them."""
+    """What InsightFace's models may be used for; raises LicenceRefused or LicenceUnanswered where they may not be opened."""
     if settings.insightface_use in (Use.RESEARCH.value, Use.LICENSED.value):
         return Use(settings.insightface_use)
     if settings.insightface_use == Use.COMMERCIAL.value:
-        reason = _("they are for non-commercial research, and the answer here was: commercial work without a licence.")
-        cure = _(
-            "Buy a licence from InsightFace and answer again: swap --licence licensed. Portraits with the LoRA need none of them."
-        )
-        raise LicenceRefused(reason=reason, cure=cure)
-    reason = _("they are for non-commercial research only, and nobody said yet what they are used for here.")
-    cure = _("Answer once: --licence research, --licence licensed (one was bought), or --licence commercial (without one).")
-    raise LicenceRefused(reason=reason, cure=cure)
+        raise LicenceRefused()
+    raise LicenceUnanswered()
 
 
 def record_licence(home: Path, settings: Settings, use: str) -> Settings:

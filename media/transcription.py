@@ -13,8 +13,9 @@ from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
 from config import Settings
+from locales.language import N_
 from machine.model_process import ModelProcess, relay
-from machine.models import WHISPER_SIZES, find, models_folder
+from machine.models import WHISPER_SIZES, models_folder, require
 from media.speech_to_text import Segment, Speech, SpeechOrder
 from utils import (
     Event,
@@ -61,6 +62,13 @@ RECORDINGS = frozenset(
     ]
 )
 SHA_DIGITS = 8
+
+
+class SpeechModelMissing(ModelMissing):
+    """Facts: model, sizes."""
+
+    message = N_('"{model}" is no size of Whisper, and no folder that holds a model.bin.')
+    hint = N_("Sizes: {sizes}. Or name the folder of a model that CTranslate2 reads.")
 
 
 class TranscriptRecord(Record):
@@ -178,14 +186,13 @@ def _recordings(path: Path) -> tuple[Path, ...]:
 def _model_folder(client: Client, settings: Settings, model: str) -> Path:
     """Where the model lies; raises ModelMissing."""
     if model in WHISPER_SIZES:
-        found = find(f"whisper-{model}", client.home, settings)
-        by_hand = models_folder(client.home, settings) / f"whisper-{model}"
-        if found.path is None and not (by_hand / "model.bin").is_file():
-            raise ModelMissing(model=f"{found.model.title} (models preload {found.model.name})")
-        return found.path.parent if found.path else by_hand
+        by_hand = models_folder(client.home, settings) / f"whisper-{model}"  # as faster-whisper reads one, with fewer files too
+        if (by_hand / "model.bin").is_file():
+            return by_hand
+        return require([f"whisper-{model}"], client.home, settings)[0].parent
     folder = Path(model).expanduser()
     if not (folder / "model.bin").is_file():
-        raise ModelMissing(model=f"{model} ({', '.join(WHISPER_SIZES)})")
+        raise SpeechModelMissing(model=model, sizes=", ".join(WHISPER_SIZES))
     return folder
 
 

@@ -45,6 +45,7 @@ class PaintOrder(Record):
     base: Path
     unet: Path | None = None
     vae: Path | None = None
+    config: Path | None = None
     batches: tuple[tuple[Path | None, tuple[Piece, ...]], ...]  # LoRA, and the pieces it is loaded for at one weight
 
 
@@ -81,7 +82,7 @@ def _orders(jobs: Sequence[PortraitJob]) -> list[PaintOrder]:
     paint_orders = []
     for files, groups in orders.items():
         batches = tuple((loras[key], tuple(pieces)) for key, pieces in groups.items())
-        paint_orders.append(PaintOrder(base=files.base, unet=files.unet, vae=files.vae, batches=batches))
+        paint_orders.append(PaintOrder(base=files.base, unet=files.unet, vae=files.vae, config=files.config, batches=batches))
     return paint_orders
 
 
@@ -89,7 +90,7 @@ def _orders(jobs: Sequence[PortraitJob]) -> list[PaintOrder]:
 def paint_order(facts: dict[str, Any], models_in_memory: ModelCache, reporter: TaskReporter) -> dict[str, Any]:
     """Paint an order, each picture written as soon as its batch is done; what does not fit the memory is painted slower."""
     order = PaintOrder.model_validate(facts)
-    files = ModelFiles(order.base, order.unet, order.vae)
+    files = ModelFiles(order.base, order.unet, order.vae, order.config)
     first = order.batches[0][1][0].record
     name = f"{first.unet or first.base} ({(first.unet_digest or first.base_digest)[:8]}{first.vae_digest[:4]})"
     loads = models_in_memory.loads

@@ -14,12 +14,11 @@ from pathlib import Path
 from client_folder.client import Client
 from config import Settings
 from locales.language import N_, _
-from machine.base_models import SINGLE_FILE_PX, BaseModel, base_of, few_steps
+from machine.base_models import SINGLE_FILE_PX, BaseModel, base_of, configuration_of, few_steps
 from machine.gpu import find_gpus
-from machine.models import find
+from machine.models import find, require
 from portraits.errors import RecipeRefused
 from portraits.sdxl import LATENT_PX, ModelFiles, Sampler
-from utils import ModelMissing
 
 MIN_WEIGHT, MAX_WEIGHT = 0.7, 1.0  # of a LoRA, from the original plan; 0 paints with the base alone
 HIGHEST_WEIGHT = 2.0  # beyond, a LoRA only paints noise
@@ -110,7 +109,7 @@ def recipe_for(base: BaseModel, unet: Path | None = None) -> Recipe:
 def setup_of(client: Client, settings: Settings, choice: RecipeChoice = RecipeChoice()) -> PipelineSetup:
     """What to paint a client with and how.
 
-    Raises ModelMissing, BrokenFile or NotSdxl, or RecipeRefused where a wish and the files do not go together.
+    Raises NotDownloaded, BaseMissing, BrokenFile or NotSdxl, or RecipeRefused where a wish and the files do not go together.
     """
     base = base_of(client, settings, choice.base)
     path = base.require()
@@ -119,7 +118,8 @@ def setup_of(client: Client, settings: Settings, choice: RecipeChoice = RecipeCh
         unet = _lightning_unet(client, settings, base, choice.recipe)
     recipe = recipe_for(base, unet)
     _check_kind(recipe, choice, path)
-    return PipelineSetup(base, ModelFiles(path, unet, _safe_vae(client, settings, base)), _adjusted(recipe, choice))
+    files = ModelFiles(path, unet, _safe_vae(client, settings, base), configuration_of(path, client.home, settings))
+    return PipelineSetup(base, files, _adjusted(recipe, choice))
 
 
 def _lightning_unet(client: Client, settings: Settings, base: BaseModel, name: str) -> Path:
@@ -129,10 +129,7 @@ def _lightning_unet(client: Client, settings: Settings, base: BaseModel, name: s
             problem=_("SDXL-Lightning's U-Net does not fit into the embedded base."),
             cure=_("Name SDXL as base model first: settings base_model=sdxl"),
         )
-    found = find(f"sdxl-{name}", client.home, settings)
-    if found.path is None:
-        raise ModelMissing(model=f"{found.model.title} (models preload {found.model.name})")
-    return found.path
+    return require([f"sdxl-{name}"], client.home, settings)[0]
 
 
 def _check_kind(recipe: Recipe, choice: RecipeChoice, base: Path) -> None:

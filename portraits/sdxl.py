@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from machine.base_models import base_at, vae_class
+from machine.base_models import INDEX, base_at, vae_class
 from machine.gpu import find_gpus
 from portraits.errors import OutOfMemory
 from portraits.prompt_weights import Weighed, apply_weights, weigh
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 ADAPTER = "client"
 WORKING_GB = 1.5  # of SDXL at 1024 px in fp16 with guidance, one picture, decoded in one piece; an estimate
 LATENT_PX = 8  # pixels a side of a latent
-# What diffusers needs beside a checkpoint in one file; they are in the hub's cache once any SDXL was downloaded.
-SINGLE_FILE_PARTS = "stabilityai/stable-diffusion-xl-base-1.0 (configuration, tokenizers)"
 
 
 class Sampler(StrEnum):
@@ -57,6 +55,7 @@ class ModelFiles:
     base: Path
     unet: Path | None = None  # a .safetensors file of the base's U-Net shape, as SDXL-Lightning is published
     vae: Path | None = None  # a diffusers folder
+    config: Path | None = None  # of a base in one file: the folder with SDXL's configuration and tokenizers
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,17 +299,19 @@ def _load_pipeline(files: ModelFiles, dtype: torch.dtype) -> StableDiffusionXLPi
     options: dict[str, Any] = {"dtype": dtype, "local_files_only": True, "add_watermarker": False}
     try:
         if files.vae:
-            options["vae"] = AutoencoderKL.from_pretrained(files.vae, dtype=dtype, local_files_only=True)
+            options["vae"] = AutoencoderKL.from_pretrained(files.vae, dtype=dtype, local_files_only=True, use_safetensors=True)
         if base.is_file():
-            config = {"config": str(base.parent)} if (base.parent / "model_index.json").is_file() else {}
-            pipe = StableDiffusionXLPipeline.from_single_file(str(base), **config, **options)
+            folder = files.config or base.parent
+            if not (folder / INDEX).is_file():  # without it diffusers looks on the hub, for whatever commit is there today
+                raise ModelMissing(model=folder / INDEX)
+            pipe = StableDiffusionXLPipeline.from_single_file(str(base), config=str(folder), **options)
         else:
             # Downloads of SDXL often hold their weights in half precision only, which diffusers only reads by its name.
             weights = [path.name for path in (base / "unet").glob("*.safetensors")]
             variant = "fp16" if weights and all(".fp16." in name for name in weights) else None
-            pipe = StableDiffusionXLPipeline.from_pretrained(base, variant=variant, **options)
+            pipe = StableDiffusionXLPipeline.from_pretrained(base, variant=variant, use_safetensors=True, **options)
     except OSError as error:
-        raise ModelMissing(model=SINGLE_FILE_PARTS if base.is_file() else base) from error
+        raise ModelMissing(model=base) from error
     if files.unet:
         _replace_unet(pipe, files.unet)
     pipe.set_progress_bar_config(disable=True)
@@ -356,4 +357,4 @@ def _load_vae(base: Path) -> ModelMixin:
     import torch
 
     kind = getattr(diffusers, vae_class(base))
-    return kind.from_pretrained(base / "vae", dtype=torch.float32, local_files_only=True).eval()
+    return kind.from_pretrained(base / "vae", dtype=torch.float32, local_files_only=True, use_safetensors=True).eval()

@@ -43,8 +43,9 @@ from terminal.performing import (
     look_again,
     overruled,
     perform_again,
+    ready,
 )
-from terminal.questions import ask_path, ask_request, ask_text, choose, show
+from terminal.questions import ask_path, ask_request, ask_text, choose
 from utils import PipelineError, fold
 
 # Answers that no client can be named.
@@ -97,7 +98,7 @@ def open_menu(program: Program) -> int:
         console.print(text("no_terminal"))
         return WRONG_WORDS
     if not settings_file(home).exists():  # the first start: which base model, before anything else
-        guarded(lambda: _from_menu(action_named("setup"), program, None), console, home)
+        guarded(lambda: _from_menu(action_named("setup"), program, None), console, home, in_menu=True)
     while True:
         settings = program.session().settings  # its language may have been changed a moment ago
         clients = last_used_first(home)
@@ -111,7 +112,7 @@ def open_menu(program: Program) -> int:
         chosen = choose(text("main_question"), [*rows, Option(BACK, text("quit"))], clients[0].id if clients else None)
         if chosen == BACK:
             return DONE
-        guarded(lambda: _enter(chosen, program), console, home)  # noqa: B023 - called at once
+        guarded(lambda: _enter(chosen, program), console, home, in_menu=True)  # noqa: B023 - called at once
 
 
 def _new_row() -> Option:
@@ -198,7 +199,7 @@ def _import_client(program: Program) -> int:
     if not file:
         return DONE
     action = action_named("client")
-    report = perform_again(action, Job(program.session(), action.request(verb="import", name=file)), program.console)
+    report = perform_again(action, Job(program.session(), action.request(verb="import", name=file)), program.console, in_menu=True)
     hand_over(action, report, program.console, None)
     return client_menu(report.client.id, program)
 
@@ -223,9 +224,9 @@ def client_menu(name: str, program: Program) -> int:
         if chosen == MORE:
             _more_menu(question, client, program)
         elif chosen.startswith(RUNS):
-            guarded(lambda: _come_back(chosen, program), console, home)  # noqa: B023 - called at once
+            guarded(lambda: _come_back(chosen, program), console, home, in_menu=True)  # noqa: B023 - called at once
         else:
-            guarded(lambda: _from_menu(action_named(chosen), program, client), console, home)  # noqa: B023 - called at once
+            guarded(lambda: _from_menu(action_named(chosen), program, client), console, home, in_menu=True)  # noqa: B023 - called at once
     return DONE
 
 
@@ -234,7 +235,7 @@ def _more_menu(question: str, client: Client, program: Program) -> None:
     rows = [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.more]
     chosen = None
     while (chosen := choose(question, [*rows, Option(BACK, text("back"))], chosen)) != BACK:
-        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home)
+        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)
 
 
 def _ask_for(
@@ -262,9 +263,10 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None, fol
     asked = _ask_for(action, program.session(), client, follow, console)
     if asked is None:
         return DONE
-    job = action.planned(asked)
-    if job.plan is not None:
-        show(action, job.plan, console)
+    job = ready(action, asked, console)
+    if job is None:
+        console.print(text("not_done"))
+        return DONE
     if follow and follow.given is None and not (action.grave(job) or action.careful(job)):
         agreed = True
     elif instead := action.instead(job):
@@ -280,7 +282,7 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None, fol
             console.print(text("not_done"))
             return DONE
         job = action.otherwise(job)
-    report = perform_again(action, job, console)
+    report = perform_again(action, job, console, in_menu=True)
     code = hand_over(action, report, console, None, job)
     _offer_more(action, job, report, program)
     for name in action.then(job, report):
@@ -307,7 +309,7 @@ def _offer_more(action: Action[Any], job: Job[Any], report: object, program: Pro
             return
         follow = offers.get(chosen)
         target = made[0].parent if chosen == FOLDER else Path(chosen)
-        guarded(lambda: _follow(follow, target, program, job.client), program.console, program.home)  # noqa: B023 - called at once
+        guarded(lambda: _follow(follow, target, program, job.client), program.console, program.home, in_menu=True)  # noqa: B023 - called at once
         if follow and follow.action == action.name:  # it has offered the same already
             return
 

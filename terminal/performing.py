@@ -112,16 +112,29 @@ def _announce(action: Action[Any], job: Job[Any], console: Console, seconds: flo
         notify(job.settings, JobNote(action.name, client, JobEnd.FAILED if failed else JobEnd.DONE, seconds))
 
 
-def perform_again(action: Action[Any], job: Job[Any], console: Console) -> Any:
+def ready(action: Action[Any], job: Job[Any], console: Console) -> Job[Any] | None:
+    """The job with its plan, shown, once what it needs and is not here was asked for; None where the user wants none of it."""
+    from terminal import missing  # here, not above: nobody waits for downloads at the first screen
+
+    return missing.ready(action, job, console, lambda job: show(action, job.plan, console) if job.plan is not None else None)
+
+
+def perform_again(action: Action[Any], job: Job[Any], console: Console, *, in_menu: bool) -> Any:
     """Run an action and, where it fails in a way that can be answered, ask whether to try that; hand back its report."""
+    from terminal import missing
+
     while True:
         try:
             return perform(action, job, console, apart=True)
         except PipelineError as error:
             again = action.retry(job.request, error) if action.retry else None
             if again is None:
-                raise
-            complain(error, again.cure)
+                settled = missing.settle(error, job, console)
+                if settled is None:
+                    raise Stopped from error
+                job = action.planned(settled)
+                continue
+            complain(error, again.cure, in_menu=in_menu)
             if not ask_yes(again.question, default=not again.grave):
                 raise Stopped from error
             job = action.planned(replace(job, request=again.request))
@@ -213,7 +226,7 @@ def _told(error: PipelineError) -> dict[str, str]:
     return {"error": error.text(), "hint": error.cure()}
 
 
-def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False) -> int:
+def guarded(work: Callable[[], int], console: Console, home: Path, answering: bool = False, in_menu: bool = False) -> int:
     """Do some work and put every error into words, in this one place; returns an exit code."""
     try:
         return work()
@@ -227,7 +240,7 @@ def guarded(work: Callable[[], int], console: Console, home: Path, answering: bo
         console.print(screens.heading(known) if known else text("stopped"))
         return STOPPED
     except PipelineError as error:
-        return _failed(error, answering)
+        return _failed(error, answering, in_menu)
     except BrokenPipeError:
         return _reader_gone()
     except (OSError, ImportError) as error:
@@ -244,13 +257,13 @@ def _reader_gone() -> int:
     return DONE
 
 
-def complain(error: PipelineError, cure: str = "") -> None:
+def complain(error: PipelineError, cure: str = "", *, in_menu: bool = False) -> None:
     """What happened and what to do, on stderr; `cure` in place of the error's own."""
-    Console(stderr=True, highlight=False).print(screens.failure(error, cure))
+    Console(stderr=True, highlight=False).print(screens.failure(error, cure, in_menu=in_menu))
 
 
-def _failed(error: PipelineError, answering: bool) -> int:
-    complain(error)
+def _failed(error: PipelineError, answering: bool, in_menu: bool = False) -> int:
+    complain(error, in_menu=in_menu)
     if answering:
         print_json(_told(error))
     return FAILED

@@ -77,6 +77,8 @@ def ask_request(
                 return None
             answers |= given
             job = replace(job, request=kind.model_construct(**answers))
+            if question.ask.check:
+                question.ask.check(job)
     return replace(job, request=kind(**answers))
 
 

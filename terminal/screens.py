@@ -27,7 +27,7 @@ from utils import Event, Notice, PipelineError, StepFinished, StepStarted, Train
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
-_NAMES_ITS_STEPS = frozenset({"trainer"})  # stages whose pieces take minutes, and are worth naming
+_NAMES_ITS_STEPS = frozenset({"trainer", "preload"})  # stages whose pieces take minutes, and are worth naming
 NAME_COLUMNS = 30  # of a line for the name of a picture
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
@@ -62,7 +62,7 @@ STAGES = {
     "deliver": N_("Packing portraits"),
     "swap": N_("Swapping faces"),
     "transcribe": N_("Listening"),
-    "preload": N_("Downloading models"),
+    "preload": N_("Downloading (MB)"),
 }
 # What takes its time before the first piece of a stage, while nothing can be counted.
 _FIRST = {
@@ -330,9 +330,9 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     return Group("", rows)
 
 
-def failure(error: PipelineError, cure: str = "") -> RenderableType:
-    """What happened and what to do."""
-    return Group(Text(error.text(), style="bold red"), Text(cure or error.cure()))
+def failure(error: PipelineError, cure: str = "", *, in_menu: bool = False) -> RenderableType:
+    """What happened and what to do; `cure` in place of the error's own."""
+    return Group(Text(error.text(), style="bold red"), Text(cure or error.cure(in_menu=in_menu)))
 
 
 def table(title: Text | str = "", *columns: str) -> Table:

@@ -10,11 +10,11 @@ from locales.language import N_, _
 from machine.downloads import PreloadPlan, PreloadReport
 from machine.model_process import ModelProcessStatus
 from terminal.screens import Views, table
+from utils import in_gb
 
 NO_GPU = N_("No NVIDIA GPU here. The embedded model paints and trains on the processor; SDXL itself needs a card.")
 NOT_LOADED = N_("Loaded models: none in this window. Those of a menu in another window, that menu shows.")
 NOT_FREED = N_("No model is loaded in this window. Only a menu frees its own: under Models, or when it ends.")
-GB = 1e9
 
 
 def _models(report: ModelList) -> RenderableType:
@@ -23,7 +23,7 @@ def _models(report: ModelList) -> RenderableType:
         model = found.model
         rows.add_row(
             model.name,
-            f"{model.bytes / GB:.1f} GB",
+            in_gb(model.bytes),
             f"{model.vram_gb:g} GB",
             model.licence,
             model.allows.label,
@@ -36,15 +36,23 @@ def _models(report: ModelList) -> RenderableType:
 def _preload_plan(plan: PreloadPlan) -> RenderableType:
     rows = table("", _("model"), _("size"), _("licence"), _("source"))
     for found in plan.models:
-        rows.add_row(found.model.name, f"{found.model.bytes / GB:.2f} GB", found.model.licence, found.model.page)
+        rows.add_row(found.model.name, in_gb(found.missing_bytes), found.model.licence, found.model.page)
     here = [Text(_("Here already: {names}").format(names=", ".join(plan.here)))] if plan.here else []
-    space = _("{need:.1f} GB to download, {free:.1f} GB free on the disk.").format(need=plan.bytes / GB, free=plan.free / GB)
-    return Group(*([rows] if plan.models else []), *here, Text(space))
+    return Group(*([rows] if plan.models else []), *here, Text(room(plan)))
+
+
+def room(plan: PreloadPlan) -> str:
+    """What would come, and what is free for it."""
+    return _("{need} to download, {free} free on the disk.").format(need=in_gb(plan.bytes), free=in_gb(plan.free))
 
 
 def _preloaded(report: PreloadReport) -> RenderableType:
     fetched = ", ".join(report.fetched) or "-"
-    return Text(_("Downloaded: {fetched}; {checked} files checked by SHA-256.").format(fetched=fetched, checked=report.checked))
+    return Text(
+        _("Downloaded: {fetched}; {checked} files checked against their published hash.").format(
+            fetched=fetched, checked=report.checked
+        )
+    )
 
 
 def _freed(report: Freed) -> RenderableType:

@@ -7,7 +7,9 @@ from rich.text import Text
 
 from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
+from machine.downloads import PreloadPlan
 from terminal.screens import Views, practice_lines, table
+from terminal.view_machine import room
 from training.cost import Estimate, at_peak, duration, estimate, explain, find_refusals
 from training.exports import TITLES, App, Exported
 from training.lora_files import LoraFiles, Stripped
@@ -23,7 +25,12 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     columns = [_plan_column(plan, cost), _plan_column(beside, estimate(beside)) if beside else {}]
     for label, value in columns[0].items():
         rows.add_row(label, value, *([columns[1].get(label, "")] if beside else []))
-    lines: list[RenderableType] = [rows, *practice_lines(plan.practice), Text(cost.verdict.label, style="bold")]
+    lines: list[RenderableType] = [
+        rows,
+        *practice_lines(plan.practice),
+        *_to_download(prepared.download),
+        Text(cost.verdict.label, style="bold"),
+    ]
     if prepared.begins_at == plan.steps:
         lines.append(Text(_("It is trained already: nothing is left to do."), style="bold"))
     elif prepared.begins_at:
@@ -48,6 +55,14 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
         warning = _("The original plan's values (--values original) are likely to fail: {why}")
         lines.append(Text(warning.format(why=" ".join(reason for reason, _cure in told)), style="yellow"))
     return Group(*lines)
+
+
+def _to_download(plan: PreloadPlan | None) -> list[RenderableType]:
+    """What the training needs and is not here, with its size and the room there is."""
+    if plan is None:
+        return []
+    titles = ", ".join(one.model.title for one in plan.models)
+    return [Text(_("{model} is not here yet: {room}").format(model=titles, room=room(plan)), style="bold yellow")]
 
 
 def _plan_column(plan: TrainingPlan, cost: Estimate) -> dict[str, str]:

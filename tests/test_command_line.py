@@ -265,7 +265,8 @@ def test_training_without_the_base_model_says_that_it_is_missing(ready, tmp_path
     words = ("train", "--client", "ana", "--base", "sdxl", "--gpu", "RTX 3060 12GB", "--yes", "--anyway")
     told, code = answer(tmp_path, *words)
     assert code == FAILED
-    assert "stable-diffusion-xl-base-1.0 is not here" in told["error"]
+    assert told["error"].startswith("SDXL base 1.0 (fp16) is not here")
+    assert told["hint"] == "python avatar_pipeline.py models preload sdxl-base", "one exact command"
 
 
 def test_not_to_be_asked_overrules_no_doctor(ready, tmp_path):

@@ -11,11 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from client_folder.client import Client
-from config import PROGRAM, SDXL_ID, Settings
+from config import PROGRAM, SDXL_BASE, SDXL_ID, Settings
 from locales.language import N_, _
-from machine.base_models import INDEX, SDXL_MODEL, BaseKind, base_of
+from machine.base_models import BaseKind, base_of, configuration_of, find_base
 from machine.gpu import GPUState
-from machine.models import find
 from training.plan import BaseFacts, DatasetFacts, TrainerKind, TrainingPlan
 from utils import ModelMissing, NotReady, PipelineError, SettingRefused, known_sha256
 
@@ -34,10 +33,8 @@ class TrainerMissing(PipelineError):
     """Facts: base."""
 
     message = N_("No trainer is installed that can train {base}.")
-    hint = N_(
-        "Install Kohya's sd-scripts with: setup sd-scripts. Or name a checkout of it in the settings (sd_scripts). Or, to train "
-        "without it, fetch SDXL's configuration with: models preload sdxl-base."
-    )
+    hint = N_("Install Kohya's sd-scripts with: setup sd-scripts. Or name a checkout of it in the settings (sd_scripts).")
+    menu_hint = N_("Install Kohya's sd-scripts under: Set up the program. Or name a checkout of it in the settings (sd_scripts).")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +50,21 @@ class Trainer:
 def find_trainer(home: Path, settings: Settings, base: Path) -> Trainer:
     """The trainer that fits a base model: ours for a diffusers folder; for a checkpoint of one file sd-scripts, else ours.
 
-    Raises ModelMissing or TrainerMissing.
+    Raises ModelMissing, NotDownloaded or TrainerMissing.
     """
     if not base.exists():
-        raise ModelMissing(model=base)
+        find_base(home, settings, SDXL_BASE if base == Path(SDXL_ID) else str(base)).require()
+        raise ModelMissing(model=base)  # it came a moment ago: the plan is to be made anew
     ours = Trainer(Path(sys.executable), EMBEDDED_SCRIPT, TrainerKind.EMBEDDED)
     if base.is_dir():
         return ours
     if not settings.sd_scripts:
-        return replace(ours, own_words=("--model_config_dir", str(_find_configuration(home, settings, base))))
+        return replace(ours, own_words=("--model_config_dir", str(configuration_of(base, home, settings))))
     python = Path(settings.sd_scripts_python or sys.executable).expanduser()
     trainer = Trainer(python, Path(settings.sd_scripts).expanduser() / SCRIPT, TrainerKind.SD_SCRIPTS)
     if not (trainer.script.is_file() and shutil.which(trainer.python)):
         raise TrainerMissing(base=base)
     return trainer
-
-
-def _find_configuration(home: Path, settings: Settings, checkpoint: Path) -> Path:
-    """The folder of SDXL's configuration and tokenizers for a checkpoint of one file, which holds neither.
-
-    They lie beside it, or where those of SDXL itself were preloaded to. Raises TrainerMissing.
-    """
-    if (checkpoint.parent / INDEX).is_file():
-        return checkpoint.parent
-    sdxl = find(SDXL_MODEL, home, settings)
-    parts = [file.path for file in sdxl.model.files if not file.path.endswith(".safetensors")]
-    folder = sdxl.files[INDEX].parent if INDEX in sdxl.files else sdxl.place
-    if not all((folder / part).is_file() for part in parts):
-        raise TrainerMissing(base=checkpoint)
-    return folder
 
 
 def launch_words(settings: Settings, trainer: Trainer) -> tuple[str, ...]:

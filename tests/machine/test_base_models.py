@@ -16,8 +16,18 @@ from tiny_sdxl import SIDE_PX, make_base, make_lora
 from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings, save_settings
 from generation import plan_portraits
-from machine.base_models import SINGLE_FILE_PX, BaseKind, NotSdxl, base_at, base_of, digest_model, few_steps, find_base
-from machine.models import Allows, model_named
+from machine.base_models import (
+    SINGLE_FILE_PX,
+    BaseKind,
+    BaseMissing,
+    NotSdxl,
+    base_at,
+    base_of,
+    digest_model,
+    few_steps,
+    find_base,
+)
+from machine.models import Allows, NotDownloaded, model_named
 from portraits.errors import RecipeRefused
 from portraits.prompts import PromptOptions
 from portraits.recipes import EMBEDDED_RECIPE, RecipeChoice, setup_of
@@ -75,8 +85,9 @@ def test_sdxl_that_is_not_here_says_how_to_come_by_it(tmp_path: Path) -> None:
     base = find_base(tmp_path, SDXL)
     assert (base.path, base.kind, base.native_px, base.practice) == (None, BaseKind.SDXL, SINGLE_FILE_PX, False)
     assert (base.preload, base.licence, base.allows) == ("sdxl-base", "CreativeML Open RAIL++-M", Allows.RULES)
-    with pytest.raises(ModelMissing, match="models preload sdxl-base"):
+    with pytest.raises(NotDownloaded, match="SDXL base 1") as missing:
         base.require()
+    assert missing.value.cure() == "python avatar_pipeline.py models preload sdxl-base"
     facts = read_base(create_client(tmp_path, "ana"), SDXL)
     assert (facts.kind, facts.trainer) == (BaseKind.SDXL, TrainerKind.SD_SCRIPTS), "it can be planned for"
 
@@ -106,6 +117,24 @@ def test_a_client_may_have_a_base_of_its_own(tmp_path: Path, tiny: Path) -> None
     assert base_of(client, Settings(), "embedded").practice, "who names one is heard first"
 
 
+def test_for_a_base_that_is_not_there_the_nearest_name_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    for name in ("juggernautXL_v9.safetensors", "realvis.safetensors"):
+        write_stub(folder / name)
+
+    def near(name: str) -> str:
+        with pytest.raises(BaseMissing) as missing:
+            find_base(tmp_path, Settings(base_model=name)).require()
+        return missing.value.cure()
+
+    assert near(str(folder / "jugernautXL_v9.safetensors")) == f"The nearest name: {folder / 'juggernautXL_v9.safetensors'}"
+    assert near(str(folder / "zzz")) == f"In {folder}: juggernautXL_v9.safetensors, realvis.safetensors"
+    assert near(str(folder / "xl" / "zzz")) == f"There is a folder {folder}, but none xl in it."
+    assert near("sdlx") == "The nearest name: sdxl"
+    (tmp_path / "empty").mkdir()
+    assert "holds no checkpoint" in near(str(tmp_path / "empty" / "zzz"))
+
+
 def test_what_is_torn_foreign_or_not_there_is_told_apart(tmp_path: Path, tiny: Path) -> None:
     torn = write_stub(tmp_path / "torn.safetensors")
     torn.write_bytes(torn.read_bytes()[:-1])
@@ -116,7 +145,7 @@ def test_what_is_torn_foreign_or_not_there_is_told_apart(tmp_path: Path, tiny: P
         assert foreign.kind is BaseKind.OTHER
         with pytest.raises(NotSdxl, match="foreign"):
             foreign.require()
-    with pytest.raises(ModelMissing, match="nowhere"):
+    with pytest.raises(BaseMissing, match="nowhere"):
         find_base(tmp_path, Settings(base_model="/nowhere")).require()
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "model_index.json").write_text("{}")

@@ -18,7 +18,7 @@ import pytest
 from stages import run
 
 from config import EMBEDDED_FOLDER, Settings
-from machine.downloads import HubUnreachable, ModelDamaged, PreloadPlan, plan_preload, preload
+from machine.downloads import HubUnreachable, ModelDamaged, NoRoomForModels, PreloadPlan, Room, plan_preload, preload
 from machine.models import MODELS, USUAL, Allows, Model, ModelFile, ModelUnknown, Origin, find, list_models, locate, model_named
 from utils import DiskFull
 
@@ -72,16 +72,17 @@ def released(source: str, sha256: str = hashlib.sha256(CONTENT).hexdigest()) -> 
 
 
 def plan_of(model: Model, folder: Path) -> PreloadPlan:
-    return PreloadPlan((locate(model, folder),), (), model.bytes, 10**12, folder)
+    return PreloadPlan((locate(model, folder),), (), folder, (Room(folder, model.bytes, 10**12),))
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
 def test_the_table_says_everything_of_a_model_and_invents_no_hash():
     assert len({model.name for model in MODELS}) == len(MODELS)
     for model in MODELS:
-        assert model.title and model.source and model.revision and model.licence and model.vram_gb > 0 and model.files
+        assert model.title and model.source and model.revision and model.licence and model.vram_gb >= 0 and model.files
         for file in (*model.files, *model.archives):
             assert re.fullmatch(r"([0-9a-f]{64})?", file.sha256), file
+        assert model.origin is not Origin.HUB or re.fullmatch("[0-9a-f]{40}", model.revision), "a branch means other files tomorrow"
     assert all(model.allows is Allows.RESEARCH for model in MODELS if "InsightFace" in model.licence)
     assert {model_named(name).origin for name in USUAL} == {Origin.HUB}
     with pytest.raises(ModelUnknown, match="nonesuch"):
@@ -129,7 +130,7 @@ def test_a_release_is_fetched_with_progress_and_checked(server, tmp_path):
     assert (tmp_path / "weights.onnx").read_bytes() == CONTENT
     assert report.fetched == ("weights",) and report.checked == 1
     assert events[-1].done == events[-1].total == len(CONTENT) // 1_000_000
-    assert [path.name for path in tmp_path.iterdir()] == ["weights.onnx"]
+    assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["weights.onnx"]
     assert locate(released(server), tmp_path).here
 
 
@@ -155,7 +156,7 @@ def test_what_is_not_what_was_published_is_removed(server, tmp_path):
     Server.files["weights.onnx"] = CONTENT
     with pytest.raises(ModelDamaged, match="not the file that was published"):
         run(preload(plan_of(released(server, "0" * 64), tmp_path)))
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.iterdir() if path.is_file()] == []
 
 
 def test_an_archive_is_taken_apart_and_every_file_checked(server, tmp_path):
@@ -172,7 +173,8 @@ def test_an_archive_is_taken_apart_and_every_file_checked(server, tmp_path):
     folder.mkdir()
     _, report = run(preload(plan_of(model, folder)))
     assert report.checked == 2
-    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*")) == ["pack", "pack/one.onnx"]
+    here = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if ".locks" not in path.parts)
+    assert here == ["pack", "pack/one.onnx"]
     assert not (tmp_path / "escape.onnx").exists()
 
 
@@ -183,9 +185,10 @@ def test_a_missing_file_says_how_to_place_it_by_hand(server, tmp_path):
 
 
 def test_a_disk_without_room_is_said_before_anything_is_fetched(server, tmp_path):
-    plan = replace(plan_of(released(server), tmp_path), free=1000)
-    with pytest.raises(DiskFull):
+    plan = replace(plan_of(released(server), tmp_path), rooms=(Room(tmp_path, len(CONTENT), 1_000_000),))
+    with pytest.raises(NoRoomForModels, match="8 MB to download, 1 MB free") as refused:
         run(preload(plan))
+    assert isinstance(refused.value, DiskFull)
     assert Server.ranges == []
 
 

@@ -19,6 +19,7 @@ from stages import run
 from client_folder.client import Client, create_client
 from config import Settings
 from machine.model_process import NOTICES, ModelProcess
+from machine.models import NotDownloaded
 from media.speech_to_text import NoSpeech, Segment
 from media.transcription import TranscriptReport, as_srt, as_vtt, plan_transcripts, transcribe
 from portraits.errors import RecipeRefused
@@ -88,7 +89,7 @@ def test_subtitles_are_written_as_players_read_them():
 def test_what_is_missing_is_named(client, tmp_path):
     recording = tmp_path / "a.wav"
     recording.write_bytes(b"x")
-    with pytest.raises(ModelMissing, match="models preload whisper-tiny"):
+    with pytest.raises(NotDownloaded, match="Whisper tiny"):
         plan_transcripts(client, Settings(), [recording], model="tiny")
     with pytest.raises(ModelMissing, match="nonesuch"):
         plan_transcripts(client, Settings(), [recording], model="nonesuch")

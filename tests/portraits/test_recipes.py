@@ -13,11 +13,12 @@ from client_folder.client import Client, create_client
 from config import Settings
 from generation import plan_portraits
 from machine.base_models import base_at
+from machine.models import NotDownloaded
 from portraits.errors import OutOfMemory, RecipeRefused
 from portraits.prompts import PromptOptions
 from portraits.recipes import BASE_RECIPE, LIGHTNING_RECIPES, RecipeChoice, RecipeKind, recipe_for, setup_of
 from portraits.sdxl import ImageRequest, MemorySaver, ModelFiles, SdxlPipeline, fits, is_out_of_memory
-from utils import BrokenFile, ModelMissing
+from utils import BrokenFile
 
 LIGHTNING = "sdxl_lightning_4step_unet.safetensors"
 
@@ -146,6 +147,9 @@ def test_a_lightning_checkpoint_named_as_base_has_its_own_recipe(client, tmp_pat
     merged = tmp_path / "juggernautXL_lightning_8steps.safetensors"
     write_stub(merged)
     settings = Settings(base_model=str(merged))
+    with pytest.raises(NotDownloaded, match="configuration only"):
+        setup_of(client, settings)
+    (tmp_path / "model_index.json").write_text("{}")
     assert setup_of(client, settings).recipe == LIGHTNING_RECIPES[8]
     with pytest.raises(RecipeRefused):
         setup_of(client, settings, RecipeChoice("base"))
@@ -154,8 +158,9 @@ def test_a_lightning_checkpoint_named_as_base_has_its_own_recipe(client, tmp_pat
 
 
 def test_a_lightning_unet_that_is_missing_or_does_not_fit_is_named(client, settings, base, tmp_path):
-    with pytest.raises(ModelMissing, match="sdxl-lightning-8"):
+    with pytest.raises(NotDownloaded) as missing:
         setup_of(client, settings, RecipeChoice("lightning-8"))
+    assert missing.value.facts["names"] == "sdxl-lightning-8"
     with pytest.raises(RecipeRefused, match="embedded"):
         setup_of(client, Settings(), RecipeChoice("lightning-4"))
     with pytest.raises(RecipeRefused, match="4 or of 8"):
