@@ -15,6 +15,7 @@ from machine.gpu import GPUState, find_gpus
 from machine.licence import LICENCE_QUESTION, Use, check_licence, record_licence
 from machine.model_process import ModelProcessStatus
 from machine.models import USUAL, Allows, Found, ModelFile, list_models, model_named
+from machine.other_cards import OtherCard, find_other_cards
 from utils import in_gb
 
 _NAMES_HELP = N_("Models to download (empty: the usual ones):")
@@ -187,15 +188,20 @@ def models_answer(report: ModelList | Freed | PreloadReport) -> ModelsAnswer | F
 # --- GPUs -------------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class GPUs:
-    """The GPUs of this machine, none is an answer too, with every process on them; what this program's own worker holds."""
+    """The GPUs of this machine, none is an answer too, with every process on them; what this program's own worker holds.
+
+    Cards that are not computed on are looked for where there is no other.
+    """
 
     gpus: tuple[GPUState, ...]
     worker: ModelProcessStatus
+    others: tuple[OtherCard, ...] = ()
 
 
 def find(job: Job[Request]) -> GPUs:
     """Look at the GPUs, and ask the worker."""
-    return GPUs(find_gpus(), job.session.model_process.status())
+    gpus = find_gpus()
+    return GPUs(gpus, job.session.model_process.status(), () if gpus else find_other_cards())
 
 
 class GPUsAnswer(Answer):
@@ -205,13 +211,14 @@ class GPUsAnswer(Answer):
     worker: ModelProcessStatus
     works_without: tuple[str, ...]
     note: str
+    others: tuple[OtherCard, ...]
 
     @classmethod
     def of(cls, report: GPUs) -> Self:
         """The report."""
         return cls(
             gpus=report.gpus, worker=report.worker, works_without=() if report.gpus else tuple(WITHOUT_GPU),
-            note="" if report.worker.running else ONLY_HERE,
+            note="" if report.worker.running else ONLY_HERE, others=report.others,
         )  # fmt: skip
 
 

@@ -65,7 +65,8 @@ def _gpus(report: GPUs) -> RenderableType:
     loaded = _loaded(report.worker)
     if not report.gpus:
         works = [Text(f"  - {_(label)}") for label in WITHOUT_GPU.values()]
-        return Group(Text(_(NO_GPU)), Text(_("What works without one:")), *works, *loaded)
+        others = [Text(f"{card.name}: {_(card.maker.use)}") for card in report.others]
+        return Group(Text(_(NO_GPU)), *others, Text(_("What works without one:")), *works, *loaded)
     rows = table("", _("GPU"), _("driver"), "CUDA", _("memory used"), _("free"), _("load"), "°C")
     for gpu in report.gpus:
         memory = f"{_told(gpu.used_gb, '{:.1f}')} / {_told(gpu.total_gb or None, '{:.1f}')} GB"

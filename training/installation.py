@@ -113,9 +113,7 @@ def plan_setup(home: Path, settings: Settings, base_name: str = "", trainer: boo
     `trainer` says whether sd-scripts is wanted; None: where there is a card for it and the base is no practice model. Raises
     ModelMissing, NotSdxl or BrokenFile for a base that is named and cannot be used.
     """
-    base = find_base(home, settings, base_name)
-    if base_name and not base.preload:
-        base.require()
+    base = _base_named(home, settings, base_name)
     card = largest_gpu()
     items = []
     if base.preload:
@@ -129,6 +127,19 @@ def plan_setup(home: Path, settings: Settings, base_name: str = "", trainer: boo
         items.append(ToFetch(SetupItem.TRAINER, _CLONE_BYTES, settings.sd_scripts_source, trainer_folder(home)))
         items.append(ToFetch(SetupItem.TRAINER_PYTHON, _VENV_BYTES, "pip", trainer_folder(home)))
     return SetupPlan(home, base, not base_name, look_at_gpu(card), tuple(items), free_bytes(home))
+
+
+def _base_named(home: Path, settings: Settings, name: str) -> BaseModel:
+    """The base that was named, checked; else that of the settings, whatever is the matter with it: a check tells that later."""
+    if name:
+        base = find_base(home, settings, name)
+        if not base.preload:
+            base.require()
+        return base
+    try:
+        return find_base(home, settings)
+    except PipelineError:
+        return BaseModel(settings.base_model, None, BaseKind.OTHER)
 
 
 def _trainer_here(settings: Settings) -> bool:
@@ -151,7 +162,7 @@ def set_up(home: Path, settings: Settings, plan: SetupPlan | None = None) -> Gen
     for number, look in enumerate(looks, 1):
         checks.append(look(home, settings))
         yield Progress("setup", number, len(looks), checks[-1].label)
-    practice = find_base(home, settings).practice
+    practice = _base_named(home, settings, "").practice
     return Installation(home, tuple(made), tuple(checks), settings.base_model, practice, plan is None or plan.kept, tuple(todo))
 
 
@@ -214,6 +225,6 @@ def _look_at_gpu(_home: Path, _settings: Settings) -> Check:
 
 def _look_at_sd_scripts(home: Path, settings: Settings) -> Check:
     """Needed for SDXL only, and where there is a card to train it."""
-    needed = not find_base(home, settings).practice and trains_sdxl(largest_gpu())
+    needed = not _base_named(home, settings, "").practice and trains_sdxl(largest_gpu())
     cure = N_("Trains SDXL in the least memory; without it this program's own trainer does. To install it: setup sd-scripts")
     return Check(N_("sd-scripts"), settings.sd_scripts or "-", _trainer_here(settings) or not needed, cure)

@@ -194,6 +194,14 @@ def test_a_clients_own_base_stays_and_declined_items_are_listed(empty: Path) -> 
     assert base_of(client, load_settings(empty)).practice and not report.practice
 
 
+def test_a_torn_base_in_the_settings_is_told_by_a_check_and_ends_nothing(empty: Path) -> None:
+    torn = write_stub(empty / "torn.safetensors")
+    torn.write_bytes(torn.read_bytes()[:-1])
+    settings = Settings(base_model=str(torn))
+    _events, report = run(set_up(empty, settings, plan_setup(empty, settings)))
+    assert not report.practice and not next(check for check in report.checks if check.label == "Base model").well
+
+
 def test_what_the_settings_name_is_offered_first(empty: Path) -> None:
     assert bases_to_choose(empty, Settings(base_model="sdxl"))[0].name == "sdxl"
     with pytest.raises(NotSdxl):
