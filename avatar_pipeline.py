@@ -154,7 +154,8 @@ def _run_action(program: Program, options: Namespace) -> int:
     client = open_client(program.home, request.client) if isinstance(request, ClientRequest) else None
     job = Job(session, request, client, unattended=options.yes)
     can_ask = sys.stdin.isatty() and console.is_terminal and not options.json
-    if not options.plan and (refused := action.objection(job)):
+    only_plan = action.plan is not None and options.plan
+    if not only_plan and (refused := action.objection(job)):
         if not can_ask or job.unattended:
             raise refused
         if (overruled := _overruled(action, job, refused, console)) is None:
@@ -162,7 +163,7 @@ def _run_action(program: Program, options: Namespace) -> int:
         job = overruled
     job = action.planned(job)
     if job.plan is not None and action.plan_answer:
-        if options.plan:
+        if only_plan:
             return _hand_over(action, job.plan, console, action.plan_answer(job.plan) if options.json else None)
         if not options.json:
             show(action, job.plan, console)

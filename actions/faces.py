@@ -112,6 +112,16 @@ class VerdictsAnswer(Answer):
         )  # fmt: skip
 
 
+class ReviewedAnswer(VerdictsAnswer):
+    """The verdicts after a decision."""
+
+    @classmethod
+    def of(cls, report: review.Reviewed) -> Self:  # type: ignore[override]  # the report holds the verdicts' own
+        """The report."""
+        verdicts = VerdictsAnswer.of(report.faces)
+        return cls(**{name: getattr(verdicts, name) for name in VerdictsAnswer.model_fields})
+
+
 class RejectedAnswer(Answer):
     """The refused pictures by reason, the most frequent first, and those accepted by hand."""
 
@@ -202,7 +212,7 @@ PROCESS = Action(
 REJECTED = Action("rejected", ClientRequest, at_once(lambda job: review.rejected(job.who)), RejectedAnswer.of, changes=False)
 ACCEPT = Action(
     "accept", AcceptRequest, lambda job: review.accept_pictures(job.who, job.settings, job.request.pictures),
-    lambda report: VerdictsAnswer.of(report.faces), then=lambda _job, _report: ("accept",),
+    ReviewedAnswer.of, then=lambda _job, _report: ("accept",),
 )  # fmt: skip
 LIMITS = Action(
     "limits",
