@@ -114,6 +114,16 @@ class VerdictsAnswer(Answer):
         )  # fmt: skip
 
 
+class ReviewedAnswer(VerdictsAnswer):
+    """The verdicts after a decision."""
+
+    @classmethod
+    def of(cls, report: review.Reviewed) -> Self:  # type: ignore[override]  # the report holds the verdicts' own
+        """The report."""
+        verdicts = VerdictsAnswer.of(report.faces)
+        return cls(**{name: getattr(verdicts, name) for name in VerdictsAnswer.model_fields})
+
+
 class RejectedAnswer(Answer):
     """The refused pictures by reason, the most frequent first, and those accepted by hand."""
 
@@ -229,7 +239,7 @@ REJECTED = Action(
 )  # fmt: skip
 ACCEPT = Action(
     "accept", AcceptRequest, lambda job: review.accept_pictures(job.who, job.settings, job.request.pictures),
-    lambda report: VerdictsAnswer.of(report.faces), then=lambda _job, _report: ("accept",),
+    ReviewedAnswer.of, then=lambda _job, _report: ("accept",),
     shown=lambda job, _report: crops_of(job, [name.removeprefix(review.UNDO) for name in job.request.pictures]),
 )  # fmt: skip
 LIMITS = Action(

@@ -10,7 +10,7 @@ from typing import Annotated, Self
 import image_processor
 from actions import review
 from actions.action import Action, Answer
-from actions.faces import VerdictsAnswer, sheets_of
+from actions.faces import ReviewedAnswer, sheets_of
 from actions.request import Ask, ClientRequest, Job, Menu
 from client_folder.client import Client
 from client_folder.lookup import find_picture
@@ -190,7 +190,7 @@ WHO = Action(
     "who",
     WhoRequest,
     lambda job: review.decide_and_process(job.who, job.settings, _decided(job.who, job.request.faces)),
-    lambda report: VerdictsAnswer.of(report.faces),
+    ReviewedAnswer.of,
     plan=plan_who, plan_answer=WhoPlanAnswer.of, plans=lambda job: bool(job.request.faces),
     careful=lambda job: job.plan is not None, made=sheets_of,
 )  # fmt: skip

@@ -100,7 +100,7 @@ def test_whoever_is_pointed_at_once_is_the_client(tmp_path: Path, detector: Mtcn
 def test_photos_of_seven_people_are_asked_about_and_answered_once(
     tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser
 ) -> None:
-    photos = [*real("person1_a", "person1_e", "person2_", "person3_12", "person3_20", "person4", "person5")]
+    photos = [*real("person1_a.", "person1_e", "person2_", "person3_12", "person3_20", "person4", "person5")]
     photos += [SHARED / "generated" / f"portrait_{name}" for name in ("00.jpg", "01.jpg", "13.png", "14.png")]
     client = client_of(tmp_path, photos)
     judged(client, detector, recogniser)
@@ -120,7 +120,7 @@ def test_two_photos_and_midjourneys_pictures_of_one_person_need_no_question(
 ) -> None:
     """AI portraits of one woman among which two are given as her photos, and then those of somebody else."""
     drawn = [SHARED / "generated" / f"portrait_{number:02}.jpg" for number in (0, 1, 2, 3, 4, 6, 7)]
-    for photos, said in ((drawn[:2], ""), (real("person1_a", "person1_b"), "5 of 5 MidJourney pictures show somebody else")):
+    for photos, said in ((drawn[:2], ""), (real("person1_a.", "person1_b"), "5 of 5 MidJourney pictures show somebody else")):
         client = client_of(tmp_path / photos[0].stem, photos)
         finish(import_midjourney(client, drawn[2:]))
         report = finish(process_faces(client, SETTINGS, detector, recogniser))
