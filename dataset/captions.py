@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from client_folder.records import Verdict
 from config import DETAIL_KINDS, DetailKind
+from pictures.midjourney_jobs import DANGLING
 from pictures.photo_analysis import light_of
 from utils import fold
 
@@ -72,12 +73,6 @@ _AGE = re.compile(r"\b\d+[- ]?(?:years?|yrs?|yo)\b")
 _SAYS_NOTHING = _set(
     "a an the of with and in on portrait photo photograph picture image un una de la el con y en retrato foto imagen"
 )
-# What is left of a text that was cut behind it, or before a word that is not told: "with hat in a".
-_DANGLING = re.compile(
-    r"(?:(?:^|\s+)(?:a|an|the|of|with|and|or|in|on|at|by|to|from|for|under|near|behind|un|una|el|la|los|las|de|del|con|y|o|en"
-    r"|por|para|al|su|sus))+$",
-    re.IGNORECASE,
-)
 
 
 def details_of(prompt: str, *, cut: bool = False) -> tuple[str, ...]:
@@ -92,7 +87,7 @@ def details_of(prompt: str, *, cut: bool = False) -> tuple[str, ...]:
     details: dict[str, str] = {}
     for piece in _PIECES.split(prose):
         for detail in _details_of_piece(" ".join(piece.split())):
-            if whole := _DANGLING.sub("", detail):
+            if whole := DANGLING.sub("", detail):
                 details.setdefault(fold(whole), whole)
     return tuple(details.values())
 

@@ -15,6 +15,12 @@ from pictures.midjourney import JOB_TEXTS, SOURCES, VARIATIONS, MidJourneyRecord
 from utils import fold
 
 _WEIGHT = re.compile(r"::-?[0-9.]*")
+# What is left of a text that was cut behind it, or before a word that is not told: "with hat in a".
+DANGLING = re.compile(
+    r"(?:(?:^|\s+)(?:a|an|the|of|with|and|or|in|on|at|by|to|from|for|under|near|behind|un|una|el|la|los|las|de|del|con|y|o|en"
+    r"|por|para|al|su|sus))+$",
+    re.IGNORECASE,
+)
 _EDGES = ".,;:!?\"'()[]{}*“”‘’«»¿¡…"  # what may stand around a word
 # Words that prompts begin with, in English and Spanish, beside those of `is_common`: no user is called that.
 _FIRST_WORDS = (
@@ -135,7 +141,8 @@ def master_prompt(group_prompts: Iterable[str | None], share: float = 0.8) -> st
     counts = Counter(key for words in prompts for key in words)
     shared = {key for key, count in counts.items() if count >= needed}
     model = max(prompts, key=lambda words: len(shared & words.keys()))
-    return " ".join(word for key, word in model.items() if key in shared).rstrip(",;:")
+    common = " ".join(word for key, word in model.items() if key in shared)
+    return (DANGLING.sub("", common) or common).rstrip(",;:")
 
 
 def may_be_username(word: str) -> bool:
