@@ -18,8 +18,10 @@ from config import (
     program_home,
     save_settings,
     settings_file,
+    with_changes,
 )
-from utils import BrokenFile
+from locales.language import speak
+from utils import BrokenFile, SettingRefused
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -116,3 +118,25 @@ def test_changes_of_many_programs_at_once_are_all_kept(tmp_path):
     running = [subprocess.Popen([sys.executable, "-c", code, tmp_path, word], cwd=ROOT) for word in words]
     assert [one.wait() for one in running] == [0] * len(words)
     assert {name: getattr(load_settings(tmp_path).quality, name) for name in names} == wanted
+
+
+@pytest.mark.parametrize(
+    ("change", "english", "spanish"),
+    [
+        ("language=xx", "choose one of: auto, en, es", "elige entre: auto, en, es"),
+        ("quality.min_brightness=300", "at most 255", "como mucho 255"),
+        ("quality.min_brightness=high", "a number is wanted", "hace falta un número"),
+        ("distribution.max_repeats=1.5", "a whole number is wanted", "hace falta un número entero"),
+        ("blurr=3", "The nearest name: quality.blur_threshold", "El nombre más parecido: quality.blur_threshold"),
+        ("share_real=0.2", "The nearest name: distribution.share_real", "El nombre más parecido: distribution.share_real"),
+        ("languag=es", "The nearest name: language", "El nombre más parecido: language"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_answered_in_the_users_words(change: str, english: str, spanish: str) -> None:
+    for language, words in (("en", english), ("es", spanish)):
+        speak(language)
+        with pytest.raises(SettingRefused) as again:
+            with_changes(Settings(), [change])
+        assert words in again.value.text()
+        assert "Input should" not in again.value.text()
+    speak("en")

@@ -221,7 +221,7 @@ def test_portraits_say_what_they_are(client: Client, settings: Settings, model_p
     assert all(event.stage == "generate" for event in events if isinstance(event, Progress))
     assert report.painted == 8 and len(report.images) == len({image.file for image in report.images}) == 8
     image = report.images[-1]
-    assert (image.seed, image.lora, image.weight, image.prompt) == (2, "demo_avatar_v1.safetensors", 0.85, "b")
+    assert (image.seed, image.lora, image.weight, image.prompt) == (2, "demo_avatar_v1.safetensors", 0.85, "demo woman, b")
     with Image.open(image.file) as opened:
         assert opened.size == (SIDE_PX, SIDE_PX)
         assert opened.text["parameters"].startswith(

@@ -124,5 +124,5 @@ def test_a_prompt_of_odd_letters_is_painted(tmp_path, base):
     client, settings = create_client(tmp_path, "ana"), Settings(base_model=str(base))
     words = PromptOptions(("a\nb\x00c \udcff 🙂 ñ",))
     plan = plan_portraits(client, settings, prompt_options=words, weights=(0.0,))
-    assert plan.prompts[0].prompt == "a b c ? 🙂 ñ"
+    assert plan.prompts[0].prompt == "ana person, a b c ? 🙂 ñ"
     assert plan.size == (SIDE_PX, SIDE_PX)
