@@ -41,7 +41,7 @@ ROWS = (
     Row(
         "doctor", N_("Examine this machine, or a client's dataset"), "actions.doctor", "terminal.view_doctor", tool=True, more=True
     ),
-    Row("colab", N_("Train without a card, on Google Colab"), "actions.colab", "terminal.view_program", more=True),
+    Row("colab", N_("Train without a card, on Google Colab"), "actions.colab", "terminal.view_colab", more=True),
     Row("queue", N_("Train several clients, one after another"), "actions.training", "terminal.view_training", tool=True),
     Row("models", N_("Models: show, download, free those of the menu"), "actions.machine", "terminal.view_machine", tool=True),
 )

@@ -239,7 +239,7 @@ def test_a_folder_that_is_not_there_leads_back_to_the_menu(home):
 def test_settings_change_the_language_at_once(home):
     with Terminal(home) as terminal:
         terminal.wait_for(MAIN)
-        terminal.press("5", "enter")
+        terminal.press("6", "enter")
         terminal.wait_for("NAME=VALUE")
         terminal.press("language=es", "enter")
         terminal.wait_for("¿En qué trabajamos?", "0) Salir")
