@@ -143,7 +143,7 @@ ROWS = (
     Row(
         "colab", N_("Train without a card, on Google Colab"),
         N_("Packs the client for notebooks/colab.ipynb, which trains on a card that Google lends and hands the client back."),
-        "actions.colab", "terminal.view_program", more=True,
+        "actions.colab", "terminal.view_colab", more=True,
     ),
     Row(
         "queue", N_("Train several clients, one after another"),

@@ -6,7 +6,6 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actions.clients import ClientErased, ClientList, ClientView, ErasePlan, all_of_it
-from actions.colab import ColabFolder
 from client_folder.export import MB, ExportedClient
 from client_folder.names import MARK, CommonWord, is_common
 from client_folder.restore import RestoredClient
@@ -64,21 +63,6 @@ def _restored(report: RestoredClient) -> RenderableType:
     return Group(*lines)
 
 
-def _colab_folder(report: ColabFolder) -> RenderableType:
-    facts = {"folder": report.folder.name, "notebook": report.notebook.name, "client": report.client}
-    steps = (
-        _("Upload the folder {folder} as it is to the top of your Google Drive: drive.google.com"),
-        _("Open {notebook} in it with Google Colaboratory; Runtime > Change runtime type > T4 GPU; then Runtime > Run all."),
-        _("When it is done, download {client}_trained.zip from that folder and take it in: client import FILE.zip --update"),
-    )
-    lines = [Text(f"{number}. {step.format(**facts)}") for number, step in enumerate(steps, 1)]
-    size = _("{client} is packed for Google Colab, {size:.1f} MB:").format(client=report.client, size=report.bytes / MB)
-    note = _(
-        "The person's pictures go to Google with it. The free card may be taken away at any time: run it again, and it goes on."
-    )
-    return Group(Text(size, style="bold"), Text(str(report.folder)), *lines, Text(note, style="yellow"))
-
-
 VIEWS: Views = {
     ClientList: _clients,
     ClientView: _client,
@@ -86,5 +70,4 @@ VIEWS: Views = {
     ClientErased: _erased,
     ExportedClient: _client_exported,
     RestoredClient: _restored,
-    ColabFolder: _colab_folder,
 }
