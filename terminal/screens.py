@@ -276,6 +276,8 @@ def machine_line(base: str, gpu: GPUState | None) -> str:
     if gpu is None:
         return f"{model} · " + _("no NVIDIA card")
     card = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")
+    if gpu.free_gb is None:  # a driver that does not tell, as WSL2's
+        return f"{model} · {card} · {gpu.total_gb:.0f} GB"
     return f"{model} · {card} · " + _("{free:.1f} of {total:.0f} GB free").format(free=gpu.free_gb, total=gpu.total_gb)
 
 
