@@ -225,7 +225,7 @@ def test_portraits_say_what_they_are(client: Client, settings: Settings, model_p
     with Image.open(image.file) as opened:
         assert opened.size == (SIDE_PX, SIDE_PX)
         assert opened.text["parameters"].startswith(
-            "b <lora:demo_avatar_v1:0.85>\nSteps: 4, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 2"
+            "demo woman, b <lora:demo_avatar_v1:0.85>\nSteps: 4, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 2"
         )
         mark = opened.getxmp()["xmpmeta"]["RDF"]["Description"]["DigitalSourceType"]
     assert mark.endswith("/trainedAlgorithmicMedia")

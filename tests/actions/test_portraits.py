@@ -40,7 +40,7 @@ def planned(client, capsys, *words):
         (("--prompt", "Ana at the beach"), "Ana at the beach", False),
         (("--prompt", "bananas on a table"), "ana woman, bananas on a table", True),
         (("--prompt", "photo of {trigger}"), "photo of ana", False),
-        (("--prompt", "una mujer en la playa", "--magic"), "ana woman on the beach, studio lighting", True),
+        (("--prompt", "una mujer en la playa", "--magic"), "ana woman at the beach, studio lighting", True),
         (("--prompt", "a man with a dog", "--magic"), "ana woman, a man with a dog, studio lighting", True),
     ],
 )
