@@ -31,7 +31,7 @@ from actions.journey import next_step, read_journey
 from actions.request import ClientRequest, Job, Session
 from actions.table import ROWS, action_named, row_named
 from client_folder.client import CLASS_LABELS, Client, check_trigger, create_client, last_used_first, list_clients, open_client
-from client_folder.names import CommonWord, english_class_word, is_common, propose_trigger
+from client_folder.names import complaint_about, english_class_word, propose_trigger
 from config import load_settings, program_home, settings_file
 from locales.language import LANGUAGES, N_, _, speak
 from machine.gpu import largest_gpu
@@ -340,9 +340,10 @@ def _new_client(program: Program) -> int:
 
 def _ask_trigger(name: str, program: Program) -> str | None:
     """The trigger word; one that cannot be is asked again with the reason, the text kept. None where the user went back."""
-    proposal = propose_trigger(name, [client.id for client in list_clients(program.home)])
-    if is_common(name):
-        _complain(CommonWord(name=name, proposal=proposal))
+    taken = [client.id for client in list_clients(program.home)]
+    proposal = propose_trigger(name, taken)
+    if complaint := complaint_about(name, taken):
+        _complain(complaint)
     while True:
         word = ask_text(text("trigger_word"), proposal)
         if not word:
