@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from client_folder.names import CommonWord, check_client_id, english_class_word, is_common, propose_trigger
+from client_folder.names import check_client_id, complaint_about, english_class_word
 from client_folder.records import Decisions, Faces, Picture, Pictures, Source, Verdict
 from locales.language import N_
 from utils import Kind, PipelineError, Record, read_record, whole_png, write_record
@@ -457,9 +457,8 @@ def last_used_first(home: Path) -> tuple[Client, ...]:
 
 def check_trigger(word: str, home: Path) -> str:
     """The word, if a new client may have it; raises BadClientId, CommonWord or ClientExists."""
-    check_client_id(word)
-    if is_common(word):
-        raise CommonWord(name=word, proposal=propose_trigger(word, [client.id for client in list_clients(home)]))
+    if complaint := complaint_about(check_client_id(word), [client.id for client in list_clients(home)]):
+        raise complaint
     return _free(word, home)
 
 

@@ -98,3 +98,8 @@ def propose_trigger(name: str, taken: Collection[str] = ()) -> str:
     proposals = [word] if word not in RESERVED and not is_common(word) else []
     proposals += [f"{word}_{MARK}", *(f"{word}_{number}" for number in range(2, len(known) + 3))]
     return next(one for one in proposals if one not in known)
+
+
+def complaint_about(word: str, taken: Collection[str] = ()) -> CommonWord | None:
+    """Why a word is no good trigger word, with another one; None where no base is known to know it."""
+    return CommonWord(name=word, proposal=propose_trigger(word, taken)) if is_common(word) else None

@@ -25,7 +25,7 @@ from client_folder.client import (
     open_client,
     queue_run_file,
 )
-from client_folder.names import CommonWord, english_class_word, is_common, propose_trigger
+from client_folder.names import complaint_about, english_class_word, propose_trigger
 from config import settings_file
 from locales.language import N_, _
 from machine.gpu import largest_gpu
@@ -179,9 +179,10 @@ def _new_client(program: Program) -> int:
 
 def _ask_trigger(name: str, program: Program) -> str | None:
     """The trigger word; one that cannot be is asked again with the reason, the text kept. None where the user went back."""
-    proposal = propose_trigger(name, [client.id for client in list_clients(program.home)])
-    if is_common(name):
-        complain(CommonWord(name=name, proposal=proposal))
+    taken = [client.id for client in list_clients(program.home)]
+    proposal = propose_trigger(name, taken)
+    if complaint := complaint_about(name, taken):
+        complain(complaint, in_menu=True)
     while True:
         word = ask_text(text("trigger_word"), proposal)
         if not word:

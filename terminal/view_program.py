@@ -7,7 +7,7 @@ from rich.text import Text
 
 from actions.clients import ClientErased, ClientList, ClientView, ErasePlan, all_of_it
 from client_folder.export import MB, ExportedClient
-from client_folder.names import MARK, CommonWord, is_common
+from client_folder.names import complaint_about
 from client_folder.restore import RestoredClient
 from locales.language import _
 from terminal.screens import ROWS, Views, guided, printable
@@ -22,9 +22,8 @@ def _client(report: ClientView) -> RenderableType:
         return guided(report.client, report.steps)
     sentence = _("Captions and prompts call the client: {trigger} {class_word}. Another word, such as woman or man: --class-word.")
     made = [Text(sentence.format(trigger=report.client.id, class_word=report.class_word))]
-    if is_common(report.client.id):
-        common = CommonWord(name=report.client.id, proposal=f"{report.client.id}_{MARK}")
-        made.append(Text(f"{common.text()} {common.cure()}", style="yellow"))
+    if complaint := complaint_about(report.client.id):
+        made.append(Text(f"{complaint.text()} {complaint.cure()}", style="yellow"))
     return Group(*made, guided(report.client, report.steps))
 
 

@@ -133,7 +133,7 @@ def section(page, heading):
 def test_every_option_and_key_of_an_action_stands_in_its_section(action):
     """Options as argparse has them, keys as the schemas have them: neither is asked of what writes the page."""
     told = section("docs/command-line.md", f"`{action}`")
-    common = {"--help", "--json", "--yes", "--plan", "--schema"}
+    common = {"--help", "--json", "--yes", "--plan", "--schema", "--home", "--language"}
     subparsers = next(one for one in build_parser([action])._actions if isinstance(one.choices, dict))
     for option in subparsers.choices[action]._actions:
         name = option.option_strings[-1] if option.option_strings else option.metavar or option.dest
