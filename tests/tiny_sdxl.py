@@ -35,8 +35,9 @@ def make_base(folder: Path, prediction: str = "v_prediction", seed: int = 0, sec
         sample_size=SIDE_PX // 8, block_out_channels=(16, 32, 32), layers_per_block=2,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"), transformer_layers_per_block=[1, 1, 1],
-        attention_head_dim=[1, 2, 2], cross_attention_dim=WIDTH + second_width, use_linear_projection=True, addition_embed_type="text_time",
-        addition_time_embed_dim=8, projection_class_embeddings_input_dim=WIDTH + 6 * 8, norm_num_groups=8,
+        attention_head_dim=[1, 2, 2], cross_attention_dim=WIDTH + second_width, use_linear_projection=True,
+        addition_embed_type="text_time", addition_time_embed_dim=8, projection_class_embeddings_input_dim=WIDTH + 6 * 8,
+        norm_num_groups=8,
     )  # fmt: skip
     vae = AutoencoderKL(
         block_out_channels=(8, 8, 8, 8), down_block_types=("DownEncoderBlock2D",) * 4,
