@@ -28,7 +28,7 @@ QUESTION = "is not here. Download it now"
 @pytest.fixture(scope="module")
 def base_files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """SDXL under its real names, in miniature: what is painted with it is real, if no picture."""
-    folder = make_base(tmp_path_factory.mktemp("sdxl") / "base")
+    folder = make_base(tmp_path_factory.mktemp("sdxl") / "base", second_width=32)
     whole = write_one_file(folder, folder.parent / "sd_xl_base_1.0.safetensors").read_bytes()
     files = {"sdxl-base/sd_xl_base_1.0.safetensors": whole}
     for tokenizer in ("tokenizer", "tokenizer_2"):  # in the two files that CLIP was published in

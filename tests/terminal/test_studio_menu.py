@@ -80,10 +80,10 @@ def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path): 
         terminal.wait_for(NEXT)
 
         choose(terminal, "Swap a face")
-        terminal.wait_for("that get the client's face")
-        terminal.press(str(target), "enter")
         terminal.wait_for("non-commercial research only", "commercial, without a licence")
         choose(terminal, "research, not commercial")
+        terminal.wait_for("that get the client's face")
+        terminal.press(str(target), "enter")
         terminal.wait_for("Did the person agree")
         terminal.press("Ana, on paper", "enter")
         terminal.wait_for("Only show the faces")
