@@ -209,15 +209,13 @@ class Watch:
         state = screens.bar_state(event)
         if state.stage != STARTING and STARTING in self._tasks:
             self._bars.remove_task(self._tasks.pop(STARTING))
+        waits = isinstance(event, TrainingTick) and event.phase in ("checking", "loading", "first")
+        total = None if waits else state.total or None  # a bar without a total pulses
         if state.stage not in self._tasks:
-            self._tasks[state.stage] = self._bars.add_task(state.label, total=state.total or None, note="")
-        waits = isinstance(event, TrainingTick) and event.phase in (
-            "checking",
-            "loading",
-            "first",
-        )  # a bar that stands still pulses
-        total = None if waits else state.total or None
-        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=state.note, seconds=state.seconds)
+            self._tasks[state.stage] = self._bars.add_task(state.label, total=total, note="")
+        self._bars.update(
+            self._tasks[state.stage], completed=state.done, total=total, note=state.note, seconds=state.seconds
+        )  # fmt: skip
 
     def _print_line(self, event: Event) -> None:
         now, state = time.monotonic(), screens.bar_state(event)
