@@ -181,9 +181,13 @@ def _hand_over(action: Action[Any], report: object, console: Console, answer: Ba
     """
     complaint = action.verdict(report) if job else None
     if answer is None:
+        shown = action.shown(job, report) if job else ()
+        if shown:  # above the words, which else scroll away behind them
+            captions = [one.caption for one in shown]
+            console.print(picture.pictures([one.picture for one in shown], PICTURE_COLUMNS, captions if any(captions) else ()))
         _show(action, report, console)
         if job:
-            _show_files(action, job, report, console)
+            _show_paths(action.made(job, report), console)
     if complaint:
         _complain(complaint)
     if answer is not None:
@@ -205,14 +209,11 @@ def _show(action: Action[Any], record: object, console: Console) -> None:
     console.print(views[type(record)](record))
 
 
-def _show_files(action: Action[Any], job: Job[Any], report: object, console: Console) -> None:
-    """The pictures that a report is about, where the terminal can show some, and the whole path of each file that was made."""
-    if shown := action.shown(job, report):
-        captions = [one.caption for one in shown]
-        console.print(picture.pictures([one.picture for one in shown], PICTURE_COLUMNS, captions if any(captions) else ()))
-    made = [path for path in action.made(job, report) if path.exists()]
+def _show_paths(files: Sequence[Path], console: Console) -> None:
+    """The whole path of each file that a report made, and in one piece, so that it can be copied."""
+    made = [path for path in files if path.exists()]
     for path in made[:MOST_PATHS]:
-        console.print(Text(str(path)), soft_wrap=True)  # in one piece, so that it can be copied
+        console.print(Text(str(path)), soft_wrap=True)
     if more := made[MOST_PATHS:]:
         console.print(Text(text("more_files").format(more=len(more), folder=more[0].parent)), soft_wrap=True)
 
@@ -383,7 +384,7 @@ def _offer_more(action: Action[Any], job: Job[Any], report: object, program: Pro
         follow = offers.get(chosen)
         target = made[0].parent if chosen == FOLDER else Path(chosen)
         guarded(lambda: _follow(follow, target, program, job.client), program.console, program.home)  # noqa: B023 - called at once
-        if follow and follow.action == action.name:  # it has offered the same already
+        if follow and follow.action == action.name and follow.given is None:  # the same once more: it has offered all this already
             return
 
 
