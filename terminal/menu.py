@@ -311,7 +311,7 @@ def _offer_more(action: Action[Any], job: Job[Any], report: object, program: Pro
         follow = offers.get(chosen)
         target = made[0].parent if chosen == FOLDER else Path(chosen)
         guarded(lambda: _follow(follow, target, program, job.client), program.console, program.home, in_menu=True)  # noqa: B023 - called at once
-        if follow and follow.action == action.name:  # it has offered the same already
+        if follow and follow.action == action.name and follow.given is None:  # the same once more: it has offered all this already
             return
 
 

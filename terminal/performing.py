@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -195,9 +195,13 @@ def hand_over(action: Action[Any], report: object, console: Console, answer: Bas
     """
     complaint = action.verdict(report) if job else None
     if answer is None:
+        shown = action.shown(job, report) if job else ()
+        if shown:  # above the words, which else scroll away behind them
+            captions = [one.caption for one in shown]
+            console.print(picture.pictures([one.picture for one in shown], PICTURE_COLUMNS, captions if any(captions) else ()))
         show(action, report, console)
         if job:
-            _show_files(action, job, report, console)
+            _show_paths(action.made(job, report), console)
     if complaint:
         complain(complaint)
     if answer is not None:
@@ -205,14 +209,11 @@ def hand_over(action: Action[Any], report: object, console: Console, answer: Bas
     return FAILED if complaint else DONE
 
 
-def _show_files(action: Action[Any], job: Job[Any], report: object, console: Console) -> None:
-    """The pictures that a report is about, where the terminal can show some, and the whole path of each file that was made."""
-    if shown := action.shown(job, report):
-        captions = [one.caption for one in shown]
-        console.print(picture.pictures([one.picture for one in shown], PICTURE_COLUMNS, captions if any(captions) else ()))
-    made = [path for path in action.made(job, report) if path.exists()]
+def _show_paths(files: Sequence[Path], console: Console) -> None:
+    """The whole path of each file that a report made, and in one piece, so that it can be copied."""
+    made = [path for path in files if path.exists()]
     for path in made[:MOST_PATHS]:
-        console.print(Text(str(path)), soft_wrap=True)  # in one piece, so that it can be copied
+        console.print(Text(str(path)), soft_wrap=True)
     if more := made[MOST_PATHS:]:
         console.print(Text(text("more_files").format(more=len(more), folder=more[0].parent)), soft_wrap=True)
 
