@@ -92,7 +92,7 @@ def plan_limits(client: Client, quality: QualityControlConfig, changed: QualityC
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class PeopleShown:
     """Whom a client's pictures show, by who the client is taken to be."""
 
     references: int  # pictures that agree on the client; 0: nobody knows who that is
@@ -104,8 +104,8 @@ class Shown:
 class IdentityEffect:
     """What other decisions on who the client is would do, without looking at a picture again."""
 
-    now: Shown
-    then: Shown
+    now: PeopleShown
+    then: PeopleShown
     pictures: int
     gained: tuple[str, ...]  # by the names that the user knows them by: refused now, accepted then
     lost: tuple[str, ...]  # accepted now, refused then
@@ -127,7 +127,7 @@ def plan_identity(client: Client, quality: QualityControlConfig, decided: Decisi
     )  # fmt: skip
 
 
-def _shown(faces: Sequence[Verdict], identity: Identity, quality: QualityControlConfig) -> Shown:
+def _shown(faces: Sequence[Verdict], identity: Identity, quality: QualityControlConfig) -> PeopleShown:
     """Whom pictures show by these verdicts."""
     others = 0
     for face in faces:
@@ -135,7 +135,7 @@ def _shown(faces: Sequence[Verdict], identity: Identity, quality: QualityControl
             others += face.rejection.reason is Reason.SOMEONE_ELSE
         else:
             others += face.distance is not None and face.distance > quality.max_distance
-    return Shown(identity.references, sum(face.rejection is None for face in faces), others)
+    return PeopleShown(identity.references, sum(face.rejection is None for face in faces), others)
 
 
 # --- the stage --------------------------------------------------------------------------------------------------------

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from client_folder.client import Client, open_client
-from config import PRESETS, GPUProfile, Preset, Settings
+from config import PRESETS, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind, base_of
+from machine.cards import GPUProfile
 from machine.downloads import PreloadPlan, plan_preload
 from machine.processes import end_orphan
 from training.arguments import check_arguments
@@ -236,9 +237,8 @@ def train(
     yield TrainingTick(plan.steps, plan.steps)
     of_plan = tuple(one for one in list_checkpoints(client) if one.version == plan.version)
     return TrainingReport(
-        final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet,
-        plan.practice,
-    )  # fmt: skip
+        final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet, plan.practice
+    )
 
 
 def _what_is_kept(client: Client, plan: TrainingPlan) -> Notice:

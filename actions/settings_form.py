@@ -14,8 +14,9 @@ from actions.action import Form, FormRow
 from actions.form import extent_of, number
 from actions.limits import BACK, Scope, values_of
 from actions.request import ClientRequest, Job, Request
-from config import GPU_PROFILES, PRESETS, QualityControlConfig, Settings, client_limits, with_changes
+from config import PRESETS, QualityControlConfig, Settings, client_limits, with_changes
 from locales.language import N_, _, ngettext
+from machine.cards import GPU_PROFILES
 from machine.licence import Use
 from utils import SettingRefused
 

@@ -15,9 +15,24 @@ from pathlib import Path
 from typing import Any
 
 from client_folder.client import Client, clients_folder
-from client_folder.errors import EraseBlocked, EraseUnfinished
+from locales.language import N_
+from utils import PipelineError
 
 _ERASING = ".erasing-"  # a client's name begins with a letter
+
+
+class EraseBlocked(PipelineError):
+    """Facts: client, path, reason."""
+
+    message = N_("{client} cannot be erased: {path}: {reason}. Nothing was changed.")
+    hint = N_("Close the programs that hold files of it open, such as a viewer or ComfyUI, and erase it again.")
+
+
+class EraseUnfinished(PipelineError):
+    """Facts: client, count, path."""
+
+    message = N_("{client} is no client any more, but {count} files could not be removed: {path}")
+    hint = N_("Close the programs that hold them open; the next start of this program removes the rest.")
 
 
 def erase_folder(client: Client) -> int:

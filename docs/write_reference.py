@@ -20,7 +20,8 @@ if str(ROOT) not in sys.path:
 from pydantic import BaseModel  # noqa: E402
 
 from actions.reference import ActionReference, FlagReference, actions_reference  # noqa: E402
-from config import GPU_PROFILES, PRESETS, DatasetDistribution, QualityLimits, RawLimits, Settings  # noqa: E402
+from config import PRESETS, DatasetDistribution, QualityLimits, RawLimits, Settings  # noqa: E402
+from machine.cards import GPU_PROFILES  # noqa: E402
 from machine.models import MODELS, USUAL, Origin  # noqa: E402
 
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

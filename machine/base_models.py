@@ -48,7 +48,6 @@ class Family(Labelled):
     OTHER = "other", N_("a model of another kind")
 
 
-PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 px, no photographs.")
 PRACTICE_CAPTION = N_("practice model, no photographs")
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from config import GPU_PROFILES, Architecture, GPUProfile, seconds_by_bandwidth
+from machine.cards import GPU_PROFILES, Architecture, GPUProfile, seconds_by_bandwidth
 
 CPU = next(profile for profile in GPU_PROFILES if profile.architecture == "cpu")
 _GIB = 2**30

@@ -20,13 +20,13 @@ from client_folder.client import Client
 from client_folder.reasons import Rejection
 from config import EMBEDDED_BASE, SDXL_BASE
 from locales.language import N_, _, ngettext
-from machine.base_models import PRACTICE_NOTE
 from machine.gpu import GPUState
 from terminal.choice_list import Option
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick, shortened
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
+PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 px, no photographs.")
 _NAMES_ITS_STEPS = frozenset({"trainer", "preload"})  # stages whose pieces take minutes, and are worth naming
 NAME_COLUMNS = 30  # of a line for the name of a picture
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines

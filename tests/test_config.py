@@ -9,7 +9,6 @@ import pytest
 
 from config import (
     EMBEDDED_FOLDER,
-    GPU_PROFILES,
     PRESETS,
     QualityControlConfig,
     Settings,
@@ -21,6 +20,7 @@ from config import (
     with_changes,
 )
 from locales.language import speak
+from machine.cards import GPU_PROFILES
 from utils import BrokenFile, SettingRefused
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,9 +15,10 @@ from typing import Literal
 from pydantic import ConfigDict, Field, ValidationError
 
 from client_folder.client import Client
-from config import GPUProfile, Preset
+from config import Preset
 from locales.language import N_, Labelled, _
 from machine.base_models import BaseKind
+from machine.cards import GPUProfile
 from training.errors import PlanRefused
 from utils import Record, explain, where
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from client_folder.client import Client
-from config import GPU_PROFILES, PRESETS
+from config import PRESETS
 from machine.base_models import BaseKind
+from machine.cards import GPU_PROFILES
 from training.arguments import build_parser, check_arguments, pinned_commit, read_extra
 from training.errors import PlanRefused
 from training.plan import BaseFacts, DatasetFacts, Fit, Overrides, Resume, TrainerKind, kohya_arguments, make_plan

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from client_folder.client import Client
-from config import GPU_PROFILES, PRESETS
+from config import PRESETS
 from machine.base_models import BaseKind
+from machine.cards import GPU_PROFILES
 from training.cost import MemoryPart, PlanRefusal, estimate, find_refusals, refuse
 from training.errors import PlanRefused
 from training.plan import (

@@ -8,8 +8,8 @@ import pytest
 from stages import run
 from test_lora_trainer import CARD, SHORT, client, play, prepare, settings, train_now
 
-from config import GPU_PROFILES
 from lora_trainer import names_original, plan_training, train
+from machine.cards import GPU_PROFILES
 from training.checkpoints import list_checkpoints, read_plan
 from training.cost import next_smaller, take_smaller
 from training.errors import PlanRefused
