@@ -322,14 +322,17 @@ class Settings(Record):
     )  # fmt: skip
 
     notify_desktop: bool = Field(
-        default=True, description="tell the desktop when a job of more than two minutes or one in the background has ended"
-    )
-    notify_bell: bool = Field(default=True, description="ring the terminal's bell then")
+        default=True, title=N_("Tell the desktop"),
+        description=N_("Tell the desktop when a job of more than two minutes, or one in the background, has ended."),
+    )  # fmt: skip
+    notify_bell: bool = Field(default=True, title=N_("Ring the bell"), description=N_("Ring the terminal's bell then."))
     notify_url: str = Field(
-        default="",
-        description="address that is told then with a POST, such as a topic of ntfy or a webhook of Slack: https, or a server on "
-        "this machine. Of the client it is told the id; empty: none",
-    )
+        default="", title=N_("Address to tell"),
+        description=N_(
+            "Address that is told then with a POST, such as a topic of ntfy or a webhook of Slack: https, or a server on this "
+            "machine. Of the client it is told the id; empty: none."
+        ),
+    )  # fmt: skip
 
     @field_validator("notify_url")
     @classmethod

@@ -137,7 +137,7 @@ def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
     if request.verb == "list" or (request.verb == "show" and not name):
         return ClientList(list_clients(job.home))
     if request.verb == "create":
-        name = name or propose_trigger(request.called, [client.id for client in list_clients(job.home)])
+        name = name or (propose_trigger(request.called, [client.id for client in list_clients(job.home)]) if request.called else "")
         client = create_client(job.home, name, request.class_word, request.called)
         return ClientView(client, read_journey(job.home, job.settings, client), client.state().class_word)
     if request.verb == "import":

@@ -151,7 +151,7 @@ class Verdict(Record):
 
     model_config = ConfigDict(frozen=True)
 
-    file: FileName  # of the original
+    file: InnerPath  # of the original
     sha256: FileName  # of the original
     source: Source
     crop: FileName = ""  # name in processed/, empty when rejected

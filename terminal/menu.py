@@ -105,11 +105,16 @@ def open_menu(program: Program) -> int:
         machine = screens.machine_line(settings.base_model, largest_gpu())
         console.print(screens.welcome(home, clients, first_time=not settings_file(home).exists(), machine=machine))
         shown = clients if len(clients) <= MOST_CLIENTS else clients[: MOST_CLIENTS - 1]
-        rows = [*_rows_of_runs(home, clients, queue=True), _new_row(), *map(_client_option, shown)]
+        runs = _rows_of_runs(home, clients, queue=True)
+        rows = [*runs, _new_row(), *map(_client_option, shown)]
         rows += [] if shown == clients else [Option(EVERYBODY, text("everybody").format(count=len(clients)))]
         rows += [Option(f"tool:{row.name}", _(row.label), about=_(row.about)) for row in ROWS if row.tool]
         rows += [Option(IMPORT, text("import_client"), about=text("import_client_about"))]
-        chosen = choose(text("main_question"), [*rows, Option(BACK, text("quit"))], clients[0].id if clients else None)
+        chosen = choose(
+            text("main_question"),
+            [*rows, Option(BACK, text("quit"))],
+            runs[0].value if runs else clients[0].id if clients else None,
+        )
         if chosen == BACK:
             return DONE
         guarded(lambda: _enter(chosen, program), console, home, in_menu=True)  # noqa: B023 - called at once
@@ -215,11 +220,12 @@ def client_menu(name: str, program: Program) -> int:
         steps = read_journey(home, settings, client)
         machine = screens.machine_line(client.state().base_model or settings.base_model, largest_gpu())
         console.print(screens.headline(client, machine))
-        rows = [*_rows_of_runs(home, (client,)), *map(screens.step_option, steps)]
+        runs = _rows_of_runs(home, (client,))
+        rows = [*runs, *map(screens.step_option, steps)]
         rows += [Option(MORE, text("more"), about=text("more_about"))]
         rows += [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.extra]
         question = text("client_question").format(client=client.display_name)
-        chosen = choose(question, [*rows, Option(BACK, text("back"))], next_step(steps))
+        chosen = choose(question, [*rows, Option(BACK, text("back"))], runs[0].value if runs else next_step(steps))
         if chosen == BACK:
             return DONE
         if chosen == MORE:

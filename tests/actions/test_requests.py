@@ -149,7 +149,7 @@ def test_the_reference_names_every_flag_and_every_key():
     flags = {flag.flag: flag for flag in reference["train"].flags}
     assert (flags["--client"].required, flags["--steps"].metavar, flags["--values"].default) == (True, "N", "recommended")
     assert flags["--fp8"].choices == ("yes", "no")
-    assert reference["train"].answers == (("lora", "steps", "resumed_from", "changes", "samples"),)
+    assert reference["train"].answers == (("lora", "steps", "resumed_from", "changes", "samples", "practice"),)
     assert reference["models"].answers == (("models",), ("freed", "note"), ("fetched", "here", "checked"))
     assert reference["settings"].answers[0][:2] == ("schema", "language")
     assert (reference["gpu"].plan, reference["import-mj"].plan) == ((), ("pictures", "bytes", "raw"))

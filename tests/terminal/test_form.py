@@ -234,7 +234,7 @@ def test_a_record_of_last_answers_holds_nothing_else():
 # --- in a terminal ------------------------------------------------------------------------------------------------------
 def open_form(terminal, row, title):
     """From the first screen to the form of one of the client's steps."""
-    terminal.wait_for("1) ana")
+    terminal.wait_for("2) ana")
     terminal.press("enter")
     terminal.wait_for("0) ")
     terminal.press(row, "enter")
@@ -299,7 +299,7 @@ def test_going_on_with_something_wrong_leads_to_its_row(client, tmp_path):
 @terminal_only
 def test_limits_are_moved_by_their_row_in_spanish(client, tmp_path):
     with Terminal(tmp_path, LANG="es_ES.UTF-8") as terminal:
-        terminal.wait_for("1) ana")
+        terminal.wait_for("2) ana")
         terminal.press("enter")
         terminal.wait_for("Lo siguiente para ana:", "Pintar retratos")
         terminal.press("9", "enter")

@@ -136,7 +136,7 @@ def test_a_training_is_left_come_back_to_and_stopped(client, tmp_path):
         terminal.press("ctrl-c")
         terminal.wait_for("The training of ana is still running.")
         terminal.press("down", "enter")
-        terminal.wait_for("Stopped. The next training goes on from step", "1) ana")
+        terminal.wait_for("Stopped. The next training goes on from step", "2) ana")
     wait_until(lambda: not ours(tmp_path))
 
 
@@ -154,7 +154,7 @@ def test_a_closed_terminal_ends_nothing_and_the_end_is_told_when_one_comes_back(
     with Terminal(tmp_path) as terminal:
         terminal.wait_for("The training of ana: ended in the background, see how")
         terminal.press("enter")
-        terminal.wait_for("60 steps, ana_avatar_v1.safetensors", "1) ana")  # and the row is gone: it was told
+        terminal.wait_for("60 steps, ana_avatar_v1.safetensors", "2) ana")  # and the row is gone: it was told
 
 
 def test_without_a_terminal_it_is_begun_in_the_background_and_a_crash_is_told(client, tmp_path):
