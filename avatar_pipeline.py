@@ -28,6 +28,7 @@ from config import program_home
 from locales.language import LANGUAGES, speak
 from machine.model_process import ModelProcess
 from terminal.command_line import build_parser, read_request
+from terminal.console import Screen
 from terminal.menu import open_menu
 from terminal.performing import (
     DONE,
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
     sweep_erased(home)
     answering = bool(options.action and options.json)
-    console = Console(stderr=answering, highlight=False)
+    console = Screen(stderr=answering)
     # The models that one action loads are there for the next; they leave with the program.
     with ModelProcess(home / "logs" / "worker.log") as model_process:
         program = Program(home, options.language, model_process, console)

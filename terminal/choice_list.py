@@ -13,6 +13,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from locales.language import N_, _
+from terminal.console import printable
 from utils import fold
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ class ChoiceList:
     """Which rows are shown, which one the pointer is on, what was typed; `ticked` are the values ticked in a list for several."""
 
     def __init__(self, question: str, options: Sequence[Option], default: str | None, several: bool = False) -> None:
-        self.question, self.options, self.several = question, tuple(options), several
+        self.question, self.several = printable(question), several
+        self.options = tuple(
+            one._replace(label=printable(one.label), why=printable(one.why), about=printable(one.about)) for one in options
+        )
         self.numbers = tuple("0" if option.value == BACK else str(number) for number, option in enumerate(options, 1))
         self.search = self._digits = ""
         self.left = False  # whether the user went back

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actions.action import Form, FormRow
 from locales.language import N_, _
+from terminal.console import printable
 
 if TYPE_CHECKING:
     from prompt_toolkit import Application
@@ -209,7 +210,7 @@ class _Screen:
             group = row.group
             lines.append(_FormLine(row.key, True, [("", f"  {_padded(_(row.label), width)}  "), *self._shown(row)]))
             if complaint := self.state.complaint(row):
-                lines.append(_FormLine(row.key, False, [("class:wrong", f"    ! {complaint}")]))
+                lines.append(_FormLine(row.key, False, [("class:wrong", f"    ! {printable(complaint)}")]))
         return lines
 
     def _shown(self, row: FormRow) -> list[Part]:
@@ -222,14 +223,14 @@ class _Screen:
             return [("class:usual", "" if self.state.unfolded else ", ".join(self.state.folded()))]
         stands = self.state.answers[row.key]
         if row.choices:
-            return [("", dict(row.choices)[stands])]
-        return [("", stands)] if stands else [("class:usual", row.usual or "-")]
+            return [("", printable(dict(row.choices)[stands]))]
+        return [("", printable(stands))] if stands else [("class:usual", printable(row.usual or "-"))]
 
     def _title(self) -> list[Part]:
         rows, above, below = self.state.visible(), *self._frame()
         whole = len(above) + 1 + len(below) == len(self._lines())
         at = [row.key for row in rows].index(self.state.row().key) + 1
-        return [("", _(self.state.form.title)), ("", "" if whole else f"  {at}/{len(rows)}")]
+        return [("", printable(_(self.state.form.title))), ("", "" if whole else f"  {at}/{len(rows)}")]
 
     def _about(self) -> list[Part]:
         """Why it is asked, where there is room to say so."""
@@ -243,7 +244,7 @@ class _Screen:
     def _value(self) -> list[Part]:
         """What stands in the row under the cursor, where nothing is typed there."""
         row = self.state.row()
-        return [("", f"< {dict(row.choices)[self.state.answers[row.key]]} >")] if row.choices else self._shown(row)
+        return [("", f"< {printable(dict(row.choices)[self.state.answers[row.key]])} >")] if row.choices else self._shown(row)
 
     def _help(self) -> list[Part]:
         """The line of help, and the range or the choices of the row under the cursor, broken between words."""
@@ -272,7 +273,7 @@ class _Screen:
         if row.choices or row.key in (MORE, SKIP, GO):
             return self._fixed
         if row.key not in self._editors:
-            stands = self.state.answers[row.key]
+            stands = printable(self.state.answers[row.key])
             line = Buffer(
                 document=Document(stands, len(stands)), multiline=False, on_text_changed=lambda buffer: self._typed(row.key, buffer)
             )
@@ -281,7 +282,7 @@ class _Screen:
         return self._editors[row.key]
 
     def _usual(self, key: str) -> str:
-        return next((row.usual for row in self.state.visible() if row.key == key), "")
+        return next((printable(row.usual) for row in self.state.visible() if row.key == key), "")
 
     def _typed(self, key: str, buffer: Buffer) -> None:
         """What was typed or pasted, on one line."""

@@ -24,6 +24,7 @@ from config import LONG_SECONDS, load_settings
 from locales.language import N_, _, speak
 from machine.model_process import ModelProcess
 from terminal import picture, screens
+from terminal.console import Screen
 from terminal.questions import ask_word, ask_yes, show
 from terminal.watch import Left, Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
@@ -184,8 +185,14 @@ def begin_apart(action: Action[Any], job: Job[Any], console: Console, answering:
     if answering:
         print_json({"background": str(place.record)})
     else:
-        console.print(text("left").format(command=place.command), soft_wrap=True)
+        _say_left(place.command, console)
     return DONE
+
+
+def _say_left(command: str, console: Console) -> None:
+    """That it goes on without us, and the command that leads back, in one piece."""
+    for line in text("left").split("\n"):
+        console.print(line.format(command=command), soft_wrap=True)
 
 
 def hand_over(action: Action[Any], report: object, console: Console, answer: BaseModel | None, job: Job[Any] | None = None) -> int:
@@ -234,7 +241,7 @@ def guarded(work: Callable[[], int], console: Console, home: Path, answering: bo
     except Left as left:
         if left.hung_up:
             sys.exit(DONE)
-        console.print(text("left").format(command=left.command), soft_wrap=True)
+        _say_left(left.command, console)
         return DONE
     except (Stopped, KeyboardInterrupt) as stop:
         known = stop.told if isinstance(stop, Stopped) else None
@@ -260,7 +267,7 @@ def _reader_gone() -> int:
 
 def complain(error: PipelineError, cure: str = "", *, in_menu: bool = False) -> None:
     """What happened and what to do, on stderr; `cure` in place of the error's own."""
-    Console(stderr=True, highlight=False).print(screens.failure(error, cure, in_menu=in_menu))
+    Screen(stderr=True).print(screens.failure(error, cure, in_menu=in_menu))
 
 
 def _failed(error: PipelineError, answering: bool, in_menu: bool = False) -> int:

@@ -21,6 +21,7 @@ from actions.table import row_named
 from client_folder.client import Client
 from locales.language import N_, _
 from terminal.choice_list import BACK, LOOKS, ChoiceList, Option, application, listed
+from terminal.console import printable
 from utils import FolderMissing
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ def ask_path(question: str, home: Path, console: Console, *, needed: bool = True
                 remember_folder(home, path if path.is_dir() else path.parent)
             return str(path)
         missing = FolderMissing(path=path)
-        console.print(f"{missing.text()}\n{missing.cure()}")
+        console.print(missing.text())
+        console.print(missing.cure())
         typed = given
 
 
@@ -210,11 +212,12 @@ def _ask_line(question: str, default: str, *, offered: str = "", path: bool = Fa
         event.current_buffer.insert_text(offered)
 
     # A path has a line of its own: it is long.
+    question = printable(question)
     message: StyleAndTextTuples = [("class:question", f"{question}\n > " if path else question)]
     session: PromptSession[str | None] = PromptSession(
         message, style=Style.from_dict(LOOKS), key_bindings=keys, completer=PathCompleter(expanduser=True) if path else None,
         complete_while_typing=False, rprompt=[("class:keys", text("keys_path" if path else "keys_line"))],
-        placeholder=[("class:keys", offered)] if offered else None,
+        placeholder=[("class:keys", printable(offered))] if offered else None,
     )  # fmt: skip
     given = _ask(session.app, lambda: session.prompt(default=default))
     return given if given is None else given.strip() or offered

@@ -11,7 +11,6 @@ from typing import Any
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.progress import BarColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from actions.journey import State, Step, how_far
@@ -22,6 +21,7 @@ from config import EMBEDDED_BASE, SDXL_BASE
 from locales.language import N_, _, ngettext
 from machine.gpu import GPUState
 from terminal.choice_list import Option
+from terminal.console import Rows
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick, shortened
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
@@ -131,7 +131,7 @@ def progress_columns() -> tuple[ProgressColumn, ...]:
     return (
         TextColumn("{task.description}"), BarColumn(bar_width=None), _Counted(), _Rate(),
         _Remaining(compact=True),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )  # fmt: skip
 
 
@@ -334,23 +334,19 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
 
 def failure(error: PipelineError, cure: str = "", *, in_menu: bool = False) -> RenderableType:
     """What happened and what to do; `cure` in place of the error's own."""
-    return Group(Text(error.text(), style="bold red"), Text(cure or error.cure(in_menu=in_menu)))
+    said = [Text(line.format(**error.facts), style="bold red") for line in _(error.message).split("\n")]
+    return Group(*said, Text(cure or error.cure(in_menu=in_menu)))
 
 
-def table(title: Text | str = "", *columns: str) -> Table:
+def table(title: Text | str = "", *columns: str) -> Rows:
     """A table as all our screens draw it; without columns it has no header."""
-    drawn = Table(title=title or None, title_justify="left", box=box.SIMPLE, show_header=bool(columns), pad_edge=False)
+    drawn = Rows(title=title or None, title_justify="left", box=box.SIMPLE, show_header=bool(columns), pad_edge=False)
     for column in columns:
         drawn.add_column(column, overflow="fold")
     return drawn
 
 
 # --- parts of plans and reports: the files view_... draw them whole ------------------------------------------------------
-def printable(name: str) -> str:
-    """A line with a name of somebody else's choosing, without what would move the cursor or break the line."""
-    return "".join(character if character.isprintable() else "?" for character in name)
-
-
 def practice_lines(practice: bool) -> list[RenderableType]:
     """That what is shown comes of the practice model; nothing where it does not."""
 
@@ -361,7 +357,7 @@ class OneLine:
     """A line that a terminal shows as one, cut at its edge; a file or a pipe gets all of it."""
 
     def __init__(self, line: str, style: str = "") -> None:
-        self._text = Text(printable(line), style=style)
+        self._text = Text(line, style=style)
 
     def __rich_console__(self, console: Console, _options: ConsoleOptions) -> RenderResult:
         """The line as rich draws it."""

@@ -14,7 +14,7 @@ from training.machine_doctor import Check, MachineReport
 
 def _machine(report: MachineReport) -> RenderableType:
     wrong = [check for check in report.checks if not check.well and check.command]
-    commands = [Text(f"{_(check.cure)}\n    {check.command}") for check in wrong]
+    commands = [Text(line) for check in wrong for line in (_(check.cure), f"    {check.command}")]
     return Group(checks_table("", report.checks, told=False), *commands)
 
 

@@ -36,7 +36,8 @@ def _transcripts(report: TranscriptReport) -> RenderableType:
         )
     if len(report.transcripts) == 1:
         text = report.transcripts[0].file.read_text(encoding="utf-8").strip()
-        lines.append(Text((text[:EXCERPT] + ("..." if len(text) > EXCERPT else "")) or _("Nothing was said.")))
+        excerpt = (text[:EXCERPT] + ("..." if len(text) > EXCERPT else "")) or _("Nothing was said.")
+        lines += [Text(line) for line in excerpt.splitlines()]
     made = _("{made} transcripts written, {here} were there").format(made=report.made, here=len(report.transcripts) - report.made)
     return Group(Text(made, style="bold"), *lines)
 

@@ -12,7 +12,7 @@ from data_preprocessor import GridPlan, ImportReport
 from locales.language import _, ngettext
 from pictures.import_plan import ImportPlan
 from pictures.prompts import JobPrompt, Prompts
-from terminal.screens import ROWS, Views, printable, refusals, table
+from terminal.screens import ROWS, Views, refusals, table
 
 PROMPT_CHARS = 110  # two lines of a table on 80 columns
 
@@ -29,10 +29,10 @@ def _import(report: ImportReport) -> RenderableType:
     )
     news = [item for item in report.duplicates if not item.again]
     same = _("  {file} is the same picture as {other}")
-    repeats = [Text(printable(same.format(file=item.file, other=item.repeats))) for item in news[:ROWS]]
+    repeats = [Text(same.format(file=item.file, other=item.repeats)) for item in news[:ROWS]]
     if len(news) > ROWS:
         repeats.append(Text(_("  ... and {more} more repeat others").format(more=len(news) - ROWS)))
-    notes = [Text(printable(f"  {note.file}: {note.code.label}")) for note in report.notes[:ROWS]]
+    notes = [Text(f"  {note.file}: {note.code.label}") for note in report.notes[:ROWS]]
     lines = [Text(line.format(count=count)) for line, count in _also(report) if count]
     return Group(Text(counts, style="bold"), *repeats, *notes, *lines, *refusals(report.refused))
 
@@ -61,7 +61,7 @@ def _grid_plan(plan: GridPlan) -> RenderableType:
         "{count} grid of four, to be split into its pictures; the grid itself stays.",
         "{count} grids of four, each to be split into its pictures; the grids themselves stay.", len(plan.grids),
     )  # fmt: skip
-    names = [Text(printable(f"  {name}")) for name in plan.grids[:ROWS]]
+    names = [Text(f"  {name}") for name in plan.grids[:ROWS]]
     return Group(Text(sentence.format(count=len(plan.grids))), *names)
 
 
@@ -69,12 +69,12 @@ def _prompts(report: Prompts) -> RenderableType:
     master = report.master_prompt or _("none; most jobs share: {words}").format(words=report.offered or "-")
     rows = table("", _("job"), _("pictures"), _("prompt, or how it departs from the master"))
     for job in report.jobs[:ROWS]:
-        rows.add_row(job.key[:8], str(len(job.files)), shorten(printable(_departs(job)), PROMPT_CHARS, placeholder=" ..."))
+        rows.add_row(job.key[:8], str(len(job.files)), shorten(_departs(job), PROMPT_CHARS, placeholder=" ..."))
     more = [Text(_("  ... and {more} more jobs").format(more=len(report.jobs) - ROWS))] if len(report.jobs) > ROWS else []
     known = _("{known} of {jobs} jobs have a whole prompt.").format(
         known=len(report.jobs) - len(report.unknown), jobs=len(report.jobs)
     )
-    return Group(Text(_("Master prompt: {master}").format(master=printable(master))), rows, *more, Text(known, style="bold"))
+    return Group(Text(_("Master prompt: {master}").format(master=master)), rows, *more, Text(known, style="bold"))
 
 
 def _departs(job: JobPrompt) -> str:

@@ -14,7 +14,7 @@ from pictures.contact_sheet import differing_words
 from portraits.delivery import Delivered
 from portraits.magic_prompt import MagicPrompt
 from portraits.recipes import NOTE_NO_NEGATIVE
-from terminal.screens import Views, practice_lines, printable, refusals, table
+from terminal.screens import Views, practice_lines, refusals, table
 
 RUNS = 20  # of the history
 SEEDS = 6  # of a run, by number
@@ -90,7 +90,7 @@ def _gallery(report: Gallery) -> RenderableType:
         left, seeds = len(report.left(run)), ", ".join(map(str, run.seeds[:SEEDS])) + (" ..." if len(run.seeds) > SEEDS else "")
         count = str(left) if left == len(run.images) else _("{left} of {count}").format(left=left, count=len(run.images))
         prompts = run.prompts[0] if len(run.prompts) == 1 else "; ".join(differing_words(run.prompts))
-        rows.add_row(str(run.number), when, count, printable(prompts), seeds)
+        rows.add_row(str(run.number), when, count, prompts, seeds)
     favourites = Text(
         ngettext("{count} favourite", "{count} favourites", len(report.favourites)).format(count=len(report.favourites))
     )

@@ -10,11 +10,11 @@ from client_folder.export import MB, ExportedClient
 from client_folder.names import complaint_about
 from client_folder.restore import RestoredClient
 from locales.language import _
-from terminal.screens import ROWS, Views, guided, printable
+from terminal.screens import ROWS, Views, guided
 
 
 def _clients(report: ClientList) -> RenderableType:
-    return Text("\n".join(client.title for client in report.clients) or _("There is no client yet."))
+    return Group(*(Text(client.title) for client in report.clients)) if report.clients else Text(_("There is no client yet."))
 
 
 def _client(report: ClientView) -> RenderableType:
@@ -39,7 +39,7 @@ def _erased(report: ClientErased) -> RenderableType:
 def _client_exported(report: ExportedClient) -> RenderableType:
     sentence = _("{client}: {files} files, {size:.1f} MB. On another machine: client import FILE.zip")
     counted = Text(sentence.format(client=report.client, files=report.files, size=report.bytes / MB), style="bold")
-    left_out = [Text(printable(f"  {name}")) for name in report.left_out[:ROWS]]
+    left_out = [Text(f"  {name}") for name in report.left_out[:ROWS]]
     if report.left_out:
         left_out.insert(0, Text(_("Links and odd files were left out: {count}").format(count=len(report.left_out)), style="yellow"))
     return Group(*left_out, counted, Text(f"SHA-256 {report.sha256}"))
@@ -58,7 +58,7 @@ def _restored(report: RestoredClient) -> RenderableType:
     if report.kept:
         told = _("Different here, and kept: {count}. To take those of the file: client import FILE.zip --update --overwrite")
         lines += [Text(told.format(count=len(report.kept)), style="yellow")]
-        lines += [Text(printable(f"  {name}")) for name in report.kept[:ROWS]]
+        lines += [Text(f"  {name}") for name in report.kept[:ROWS]]
     return Group(*lines)
 
 

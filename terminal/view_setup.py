@@ -22,7 +22,8 @@ def _plan(plan: SetupPlan) -> RenderableType:
         lines.append(Text(_("To be downloaded:"), style="bold"))
         for one in plan.items:
             lines.append(Text(_("  {what}, about {gb:.1f} GB").format(what=one.item.label, gb=max(one.bytes / GB, 0.1))))
-            lines.append(Text(_("    from {source}\n    to {place}").format(source=one.source, place=one.place), style="dim"))
+            source_and_place = _("    from {source}\n    to {place}").split("\n")
+            lines += [Text(line.format(source=one.source, place=one.place), style="dim") for line in source_and_place]
         space = _("About {need:.1f} GB in all; {free:.0f} GB are free on the disk.")
         lines.append(Text(space.format(need=plan.bytes / GB, free=plan.free / GB), style="red" if plan.bytes > plan.free else ""))
     return Group(*lines)
@@ -39,7 +40,7 @@ def _installation(report: Installation) -> RenderableType:
         lines.append(Text(_("Still to do:"), style="bold yellow"))
     for one in report.todo:
         reason = _(" (it failed: {reason})").format(reason=one.reason) if one.reason else ""
-        lines.append(Text(f"  {one.item.label}{reason}\n    {one.command}"))
+        lines += [Text(f"  {one.item.label}{reason}"), Text(f"    {one.command}")]
     return Group(*lines)
 
 

@@ -36,7 +36,7 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     elif prepared.begins_at:
         goes_on = _("It goes on from step {step} of {total}.")
         lines.append(Text(goes_on.format(step=prepared.begins_at, total=plan.steps), style="bold"))
-    lines += [Text("  " + "\n  ".join(explain(plan, refusal))) for refusal in cost.refusals]
+    lines += [Text(f"  {line}") for refusal in cost.refusals for line in explain(plan, refusal)]
     if beside:
         lines.append(
             Text(_("The original values are those of the plan that this program was made after, to compare."), style="dim")

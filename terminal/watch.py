@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Protocol, TypeVar
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import Progress as Bars
 from rich.progress import TaskID
@@ -147,7 +147,7 @@ class Watch:
         with self._held:
             self._live.stop()
 
-    def __rich__(self) -> Text:
+    def __rich__(self) -> RenderableType:
         """The line that says what can be pressed."""
         if self._quiet:
             return Text("")
@@ -155,7 +155,7 @@ class Watch:
         keys = [SAVE_KEY, SAMPLE_KEY] if _takes_wishes(tick) else []
         keys += [LEAVE_KEY] if self._goes_on else []
         lines = ["   ".join(f"{key}: {_(KEYS[key])}" for key in keys)] if keys else []
-        return Text("\n".join([*lines, self._how_to_stop(tick)]), style="dim")
+        return Group(*(Text(line, style="dim") for line in [*lines, self._how_to_stop(tick)]))
 
     def _how_to_stop(self, tick: TrainingTick | None) -> str:
         if self._visiting:
