@@ -7,7 +7,7 @@ what is still to do: nothing where a whole LoRA of the same plan and dataset is 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +54,7 @@ from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_que
 from training.run import run_or_take_smaller
 from training.runs import read_runs
 from training.samples import gather_samples, write_sample_sheet
+from training.secret_options import mask_files
 from utils import (
     Event,
     Notice,
@@ -200,18 +201,20 @@ class TrainingReport:
 
 
 def train(
-    client: Client, settings: Settings, plan: TrainingPlan, *, take_smaller_plans: bool = False
+    client: Client, settings: Settings, plan: TrainingPlan, *, take_smaller_plans: bool = False, secrets: Mapping[str, str] = {}
 ) -> Generator[Event, None, TrainingReport]:
     """Train a plan to its end, or go on with it; a finished one is only reported. Stopping ends the trainer, with a state saved
     where it can: Stopped says from which step the next run goes on.
 
     Where the GPU's memory is too little, `take_smaller_plans` tries the next smaller plan, and so on; what changed is in the plan
-    that is saved. Raises PlanRefused, NotReady, GPUBusy, ModelMissing, TrainerMissing, MemoryFull, or TrainerFailed with the cause.
+    that is saved. `secrets` are variables of the trainer alone. Raises PlanRefused, NotReady, GPUBusy, ModelMissing,
+    TrainerMissing, MemoryFull, or TrainerFailed with the cause.
     """
     started = time.monotonic()
     end_orphan(client.trainer_pid)
     for folder in (client.training, client.models):
         sweep_parts(folder)
+    mask_files(client)
     refuse(plan)
     check_arguments(kohya_arguments(plan, client))
     if read_dataset(client, plan.base_kind).digest != plan.dataset_digest:
@@ -227,7 +230,7 @@ def train(
                 yield Notice(WHY_OTHERS)
             yield from draw_regularisation(client.regularisation)
         try:
-            begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans)
+            begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans, secrets)
         except (Stopped, KeyboardInterrupt) as stop:
             raise Stopped(_what_is_kept(client, plan)) from stop
     # Samples came since the sheet was written, or a killed run could not write it.

@@ -21,6 +21,7 @@ from client_folder.restore import ClientHere, RestoredClient, restore_client
 from locales.language import N_, _
 from training import tensorboard_server
 from training.queue import forget_client
+from training.secret_options import mask_files
 from utils import Event, PipelineError
 
 
@@ -144,6 +145,9 @@ def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
         file = read_path(request.name)
         return (yield from restore_client(job.home, file, request.other_id, update=request.update, overwrite=request.overwrite))
     client = open_client(job.home, name)
+    if request.exports:
+        with client.lock():
+            mask_files(client)
     exported = (yield from export_client(client, request.to, overwrite=request.overwrite)) if request.exports else None
     if request.verb == "erase":
         return replace(erase(client), exported=exported)

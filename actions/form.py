@@ -56,7 +56,9 @@ def request_form(action: str, job: Job[Any], title: str, go_on: Callable[[Job[An
         """The request; kept for the next time, but for what has to be said anew."""
         made = answered(answers)
         kept = {
-            question.name: answers.get(question.name, last.get(question.name, "")) for question in questions if question.ask.kept
+            question.name: (question.ask.kept_as or str)(answers.get(question.name, last.get(question.name, "")))
+            for question in questions
+            if question.ask.kept
         }
         if job.client:
             keep_last_used(job.client, action, {name: text for name, text in kept.items() if text or name in last})

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Generic, Literal, Self, TypeVar, Union, get_args, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -77,6 +77,7 @@ class Ask:
     row_help: str = ""  # the line that explains the row; empty: `help` does
     more: bool = False  # folded behind the row "more"
     kept: bool = True  # filled in again the next time
+    kept_as: Callable[[str], str] | None = None  # what of the answer is kept; None: all of it
     needed: bool = False  # may not be left empty
     bounds: Callable[[Job[Any]], tuple[float, float]] | None = None  # the least and the greatest number
     checked_as: FieldInfo | None = None  # the field of a record that says what is allowed
@@ -115,6 +116,10 @@ class BackgroundRequest(Request):
 
     background: Annotated[bool, Ask(N_("let it run in the background, where no closed terminal ends it"), "--background")] = False
     attach: Annotated[bool, Ask(N_("come back to what runs in the background, or hear how it ended"), "--attach")] = False
+
+    def handed_over(self) -> tuple[Self, Mapping[str, str]]:
+        """The request as its process is told it in words, which everybody on the machine can read, and secrets by variable."""
+        return self, {}
 
 
 Asked = TypeVar("Asked", bound=Request)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import fields
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal, Self, get_args, get_origin
 
 import lora_trainer
 from actions.action import Form
@@ -18,6 +19,7 @@ from lora_trainer import PreparedTraining
 from training.arguments import read_extra
 from training.cost import duration
 from training.plan import Overrides, TrainingPlan
+from training.secret_options import part_text
 from utils import PipelineError
 
 _VALUE_LABELS = {
@@ -30,7 +32,10 @@ _CONSENT_HELP = N_("Did the person agree to have a likeness trained? Say who agr
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")
 _SCHEDULER_HELP = N_("constant, constant_with_warmup, linear, cosine or cosine_with_restarts")
 _ACCUMULATION_HELP = N_("steps whose gradients are added up; lowers no memory")
-_EXTRA_HELP = N_("further options of sd-scripts, as in --extra='--noise_offset 0.05'")
+_EXTRA_HELP = N_(
+    "further options of sd-scripts, as in --extra='--noise_offset 0.05'; tokens (--huggingface_token, --wandb_api_key) are kept in "
+    "no file, so give them again each time"
+)
 _RECOMMENDED = {"": N_("as recommended"), "yes": N_("yes"), "no": N_("no")}
 _CONSENT_ROW_HELP = N_("Did the person agree to have a likeness trained? Say who agreed, how and when; it is kept on record.")
 _PRESET_ROW_HELP = N_("Longer is more alike, up to a point. The times are estimates for this card and dataset.")
@@ -183,10 +188,19 @@ class TrainRequest(ClientRequest, BackgroundRequest):
     ] = None  # fmt: skip
     extra: Annotated[
         str,
-        Ask(_EXTRA_HELP, "--extra", "TEXT", row=N_("further options"), more=True,
-            row_help=N_("Further options of sd-scripts, such as: --noise_offset 0.05")),
+        Ask(_EXTRA_HELP, "--extra", "TEXT", row=N_("further options"), more=True, kept_as=lambda text: part_text(text)[0],
+            row_help=N_("Further options of sd-scripts, such as: --noise_offset 0.05. Tokens are not kept; give them each time.")),
     ] = ""  # fmt: skip
     anyway: Annotated[bool, Ask(N_("train although the dataset doctor says no-go"), "--anyway")] = False
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Tokens among the further options, by the variable that the trainer finds each in."""
+        return part_text(self.extra)[1]
+
+    def handed_over(self) -> tuple[Self, Mapping[str, str]]:
+        """Without tokens, and these beside it."""
+        return self.model_copy(update={"extra": part_text(self.extra)[0]}), self.secrets
 
     @property
     def overrides(self) -> Overrides:

@@ -105,7 +105,8 @@ def train(job: Job[TrainRequest]) -> Stage:
         raise refused
     if refused:
         yield Notice(N_("{reason} Training all the same, as asked."), {"reason": refused.text()})
-    return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_smaller_plans=job.unattended))
+    secrets = job.request.secrets
+    return (yield from lora_trainer.train(job.who, job.settings, job.plan.plan, take_smaller_plans=job.unattended, secrets=secrets))
 
 
 def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:

@@ -15,7 +15,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -121,8 +121,8 @@ class RunProcess(Record):
 
 
 # --- from outside -----------------------------------------------------------------------------------------------------
-def start(place: Place, words: Sequence[str]) -> None:
-    """Start our own program with these words in a process of its own, which no terminal ends. Raises RunsAlready."""
+def start(place: Place, words: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+    """Start our own program with these words and variables in a process of its own, which no terminal ends. Raises RunsAlready."""
     if find(place) is RunState.RUNNING:
         raise RunsAlready(what=place.what)
     forget(place)
@@ -132,7 +132,7 @@ def start(place: Place, words: Sequence[str]) -> None:
         # A console of its own that is not shown: without any, each child would open one.
         apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
     argv = [sys.executable, str(PROGRAM / "avatar_pipeline.py"), *words]
-    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", **(variables or {})}
     with place.log.open("wb") as said:
         child = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=environment, **apart

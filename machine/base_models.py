@@ -167,7 +167,7 @@ def base_at(path: Path, name: str = "") -> BaseModel:
     """
     name = name or str(path)
     if path.is_file():
-        family = Family.SDXL  # nothing tells it of another file than a safetensors one without running it
+        family = Family.OTHER  # no other file is read: what others hold, only running them would tell
         if path.suffix.lower() == ".safetensors":
             found = path.stat()
             family = _family_by_header(path, found.st_size, found.st_mtime_ns)

@@ -78,9 +78,10 @@ def begin(action: Action[Any], job: Job[Any]) -> Place:
     place, request = place_of(action, job), job.request
     assert isinstance(request, BackgroundRequest)
     job.session.model_process.close()
+    request, secrets = request.handed_over()
     words = ["--home", str(job.home), "--language", spoken(), action.name, "--recorded"]
     words += ["--yes"] if job.unattended else []
-    background.start(place, [*words, *words_of(request.model_copy(update={"background": False, "attach": False}))])
+    background.start(place, [*words, *words_of(request.model_copy(update={"background": False, "attach": False}))], secrets)
     return place
 
 

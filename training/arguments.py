@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from config import PROGRAM
 from locales.language import N_, _
 from training.errors import PlanRefused
+from training.secret_options import part_secrets
 
 _RECORD = PROGRAM / "training" / "sd_scripts_options.json"
 _BUCKET_STEP = 32  # SDXL halves a picture five times
@@ -81,9 +82,9 @@ def build_parser() -> ArgumentParser:
 
 
 def read_extra(text: str) -> tuple[str, ...]:
-    """Options of sd-scripts that the user adds, as words; raises PlanRefused for one the program sets itself."""
+    """Options of sd-scripts that the user adds, as words, secrets left out; raises PlanRefused for one the program sets itself."""
     try:
-        words = shlex.split(text)
+        words, _secrets = part_secrets(shlex.split(text))
     except ValueError as error:
         raise PlanRefused(reason=_(NOT_AN_OPTION).format(word=text), cure=_(SEE_OPTIONS)) from error
     if words and not words[0].startswith("--"):
@@ -92,7 +93,7 @@ def read_extra(text: str) -> tuple[str, ...]:
         name = word.removeprefix("--").partition("=")[0]
         if word.startswith("--") and name in _OWN:
             raise PlanRefused(reason=_(OURS).format(option=f"--{name}"), cure=_(LEAVE_OUT))
-    return tuple(words)
+    return words
 
 
 def check_arguments(argv: Sequence[str]) -> None:

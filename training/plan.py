@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from client_folder.client import Client
 from config import Preset
@@ -20,6 +20,7 @@ from locales.language import N_, Labelled, _
 from machine.base_models import BaseKind
 from machine.cards import GPUProfile
 from training.errors import PlanRefused
+from training.secret_options import part_secrets
 from utils import Record, explain, where
 
 Precision = Literal["no", "fp16", "bf16"]
@@ -93,6 +94,10 @@ class Overrides:
     extra: tuple[str, ...] | None = None
 
 
+# Plans of older versions hold secrets too; without them they teach the same.
+_Words = Annotated[tuple[str, ...], AfterValidator(lambda words: part_secrets(words)[0])]
+
+
 class TrainingPlan(Record):
     """All that decides what a training learns; saved as `training/lora_config.json`."""
 
@@ -129,7 +134,7 @@ class TrainingPlan(Record):
     workers: int = 0  # with everything cached, loader processes cost start-up time and give nothing
     sample_every: int = Field(default=0, ge=0)  # steps between pictures painted while training; 0: none
     sample_px: int = Field(default=0, ge=0, le=2048, multiple_of=8)  # side of those pictures; 0: as large as the training's
-    extra: tuple[str, ...] = ()  # further options, in sd-scripts' own words
+    extra: _Words = ()  # further options, in sd-scripts' own words
     tokenizers: str = ""  # folder of both CLIP tokenizers, where sd-scripts needs no network for them
     processes: int = Field(default=1, ge=1)  # GPUs that train together, each on pictures of its own
     insisted: bool = False  # the original plan's values, taken in spite of what the estimate says

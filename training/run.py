@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -31,12 +31,12 @@ _PROOF = (
 
 
 def run_or_take_smaller(
-    client: Client, settings: Settings, plan: TrainingPlan, take_smaller_plans: bool
+    client: Client, settings: Settings, plan: TrainingPlan, take_smaller_plans: bool, secrets: Mapping[str, str]
 ) -> Generator[Event, None, tuple[int, TrainingPlan]]:
     """Run the plan, or where that is asked for the next smaller one that fits: the step it began at, and what was trained."""
     while True:
         try:
-            return (yield from _run(client, settings, plan)), plan
+            return (yield from _run(client, settings, plan, secrets)), plan
         except MemoryFull as full:
             cure = next_smaller(plan)
             if not take_smaller_plans or cure is None:
@@ -46,7 +46,7 @@ def run_or_take_smaller(
             refuse(plan)
 
 
-def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Event, None, int]:
+def _run(client: Client, settings: Settings, plan: TrainingPlan, secrets: Mapping[str, str]) -> Generator[Event, None, int]:
     """Run the trainer once to the end of the plan, or end it with this generator; the step it began at.
 
     Raises TrainerFailed, MemoryFull, GPUBusy, or Stopped where the trainer ended because it was asked to.
@@ -67,7 +67,7 @@ def _run(client: Client, settings: Settings, plan: TrainingPlan) -> Generator[Ev
         if trainer.kind is TrainerKind.SD_SCRIPTS:
             yield from _ask_the_parser(trainer, argv, watched)
         words = (*launch_words(settings, trainer), *argv)
-        environment = {**trainer_environment(plan, settings, card), VARIABLE: str(client.trainer_control)}
+        environment = {**trainer_environment(plan, settings, card), **secrets, VARIABLE: str(client.trainer_control)}
         take_wishes(client.trainer_control)  # which nobody heeded in a run before
         try:
             with closing(run_child(words, client.train_log, environment, client.trainer_pid, *beside_the_lock)) as child:

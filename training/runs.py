@@ -81,7 +81,7 @@ class RunRecord(Record):
 
 
 def begin_run(client: Client, plan: TrainingPlan, argv: tuple[str, ...], begun: int) -> tuple[Path, RunRecord]:
-    """A new record on disk, and where it lies. `argv` must not hold secrets; it never does."""
+    """A new record on disk, and where it lies. `argv` holds no secrets: `secret_options` keeps them out of every plan."""
     now = datetime.now(UTC)
     run = RunRecord(
         started=now.isoformat(timespec="seconds"), version=plan.version, lora=plan.output_name(client), begun=begun, steps=begun,

@@ -175,7 +175,7 @@ def load_base(folder: Path) -> StableDiffusionXLPipeline:
     from diffusers import StableDiffusionXLPipeline
 
     pipeline: StableDiffusionXLPipeline = StableDiffusionXLPipeline.from_pretrained(
-        folder, dtype=torch.float32, add_watermarker=False
+        folder, dtype=torch.float32, add_watermarker=False, use_safetensors=True
     )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

@@ -120,7 +120,8 @@ def encode_captions(
 def _load_part(part_class: Any, base: SdxlBase, part: str, dtype: torch.dtype) -> Any:
     """The U-Net or the VAE, frozen."""
     if base.weights.is_dir():
-        return part_class.from_pretrained(base.weights, **_options(base.weights, part), dtype=dtype).requires_grad_(False)
+        with _reading(base.weights):
+            return part_class.from_pretrained(base.weights, **_options(base.weights, part), dtype=dtype).requires_grad_(False)
     options = {"config": str(base.config), "subfolder": part, "local_files_only": True, "dtype": dtype}
     with _reading(base.weights):
         return part_class.from_single_file(str(base.weights), **options).requires_grad_(False)
@@ -138,23 +139,26 @@ def _text_encoders(base: SdxlBase) -> Iterator[tuple[CLIPTokenizer, Encoder]]:
     for number, encoder_class in (("", CLIPTextModel), ("_2", CLIPTextModelWithProjection)):
         tokenizer = CLIPTokenizer.from_pretrained(base.config / f"tokenizer{number}", local_files_only=True)
         options = _options(base.weights, f"text_encoder{number}")
-        yield tokenizer, encoder_class.from_pretrained(base.weights, **options, dtype=torch.float32)
+        with _reading(base.weights):
+            encoder = encoder_class.from_pretrained(base.weights, **options, dtype=torch.float32)
+        yield tokenizer, encoder
 
 
 @contextmanager
 def _reading(checkpoint: Path) -> Iterator[None]:
-    """Say which file it was, where a checkpoint is torn or is none of SDXL."""
+    """Say which it was, where a checkpoint is torn or none of SDXL, or a folder holds no safetensors: no other weights are read."""
     try:
         yield
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise Refused(f"{checkpoint} cannot be read as an SDXL checkpoint in one file: {error}") from error
+        what = "an SDXL checkpoint in one file" if checkpoint.is_file() else "SDXL in diffusers' layout, in safetensors files"
+        raise Refused(f"{checkpoint} cannot be read as {what}: {error}") from error
 
 
 def _options(folder: Path, part: str) -> dict[str, Any]:
     """Where a part's weights lie; a folder that holds fp16 weights only is read as such."""
     weights = [path.name for path in (folder / part).glob("*.safetensors")]
     only_half = bool(weights) and all(".fp16." in name for name in weights)
-    return {"subfolder": part, "local_files_only": True, "variant": "fp16" if only_half else None}
+    return {"subfolder": part, "local_files_only": True, "variant": "fp16" if only_half else None, "use_safetensors": True}
 
 
 def _same_sized(pictures: Sequence[TrainingImage]) -> list[list[int]]:
