@@ -26,7 +26,9 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
+import stat
 import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,6 +46,7 @@ PART = ".part"  # the ending of a file that is still being written
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 Kind = TypeVar("Kind", bound=BaseModel)
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape in JSON that stands for half of a letter
 _ZIP_END, _ZIP_END_BYTES, _LONGEST_ZIP_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
 
@@ -218,7 +221,8 @@ def as_pipeline_error(error: OSError | ImportError) -> PipelineError | None:
         return MissingLibrary(package=error.name or str(error))
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return DiskFull(path=error.filename or "")
-    if isinstance(error, PermissionError) or error.errno in (errno.EROFS, errno.EIO):
+    in_the_way = (errno.EROFS, errno.EIO, errno.ELOOP, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG)
+    if isinstance(error, PermissionError) or error.errno in in_the_way:
         return NotWritable(path=error.filename or "", reason=error.strerror or str(error))
     return None
 
@@ -318,8 +322,11 @@ def whole_png(path: Path) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file so that at any instant either the old or the new one is there, even after a power cut."""
-    with replacing(path) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+    """Write a small text file so that at any instant either the old or the new one is there, even after a power cut.
+
+    Half of a letter, as undecodable bytes of a command line or a file's name are, becomes a question mark.
+    """
+    with replacing(path) as part, part.open("w", encoding="utf-8", errors="replace", newline="\n") as file:
         file.write(text)
 
 
@@ -401,24 +408,47 @@ def fold(text: str) -> str:
     return "".join(unicodedata.normalize("NFKD", letter)[:1].lower()[:1] or letter for letter in text)
 
 
-def read_record(path: Path, kind: type[Kind]) -> Kind:
-    """Read a JSON file that must be a `kind`; raises BrokenFile naming the line, and never changes the file."""
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Read and understand a text file of somebody else's making; what is wrong with it becomes BrokenFile.
+
+    FileNotFoundError where there is none at all. A pipe is refused before it is opened: it would be waited for without end.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-        return kind.model_validate(json.loads(text))
-    except UnicodeDecodeError as error:
-        raise BrokenFile(path=path, line=1, reason=str(error)) from error
-    except json.JSONDecodeError as error:
-        raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
-    except IsADirectoryError as error:
-        raise BrokenFile(path=path, line=1, reason=_("a folder lies where the file should")) from error
+        if not stat.S_ISREG(path.stat().st_mode):
+            folder = path.is_dir()
+            raise BrokenFile(path=path, line=1, reason=_("a folder lies where the file should") if folder else _("it is no file"))
+        yield
+    except FileNotFoundError as error:
+        if not path.is_symlink():
+            raise
+        raise BrokenFile(path=path, line=1, reason=_("a link that leads nowhere")) from error
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise BrokenFile(path=path, line=1, reason=_("a link that leads nowhere")) from error
     except RecursionError as error:
         raise BrokenFile(path=path, line=1, reason=_("nested too deep")) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise BrokenFile(path=path, line=_line_of(text, first["loc"]), reason=f"{where(error)}: {explain(error)}") from error
-    except ValueError as error:  # an integer of more than 4300 digits
+    except json.JSONDecodeError as error:
+        raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
+    except UnicodeEncodeError as error:
+        raise BrokenFile(path=path, line=1, reason=_("it holds half of a letter or emoji")) from error
+    except ValueError as error:  # bytes that are no UTF-8, or an integer of more than 4300 digits
         raise BrokenFile(path=path, line=1, reason=str(error)) from error
+
+
+def read_record(path: Path, kind: type[Kind]) -> Kind:
+    """Read a JSON file that must be a `kind`; raises BrokenFile naming the line, and never changes the file."""
+    with reading(path):
+        text = path.read_text(encoding="utf-8")
+        found = json.loads(text)
+        if _SURROGATE.search(text):  # most are halves of a whole emoji
+            json.dumps(found, ensure_ascii=False).encode()
+        try:
+            return kind.model_validate(found)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise BrokenFile(path=path, line=_line_of(text, first["loc"]), reason=f"{where(error)}: {explain(error)}") from error
 
 
 def _line_of(text: str, location: tuple[int | str, ...]) -> int:

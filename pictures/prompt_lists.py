@@ -91,8 +91,13 @@ def _decoded(data: bytes) -> str:
 
 
 def _text_of(text: str, file: str = "", job: str = "") -> TextOf | None:
-    text = text.strip()
+    text = _whole(text).strip()
     return TextOf(text, file, job, discord=bool(_FRAME.search(text))) if text else None
+
+
+def _whole(text: str) -> str:
+    """A text without halves of letters, which JSON can spell and no file of ours can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _from_json(found: object) -> Iterator[TextOf]:
@@ -137,7 +142,7 @@ def _named(told: TextOf | None, name: str) -> Iterator[TextOf]:
     if _UUID.fullmatch(name.strip()):
         yield TextOf(told.text, job=name.strip().lower(), discord=told.discord)
     else:
-        yield TextOf(told.text, file=name.strip().replace("\\", "/"), discord=told.discord)
+        yield TextOf(told.text, file=_whole(name).strip().replace("\\", "/"), discord=told.discord)
 
 
 def _first(cells: Mapping[str, object], names: Iterable[str]) -> str:

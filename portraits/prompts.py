@@ -15,7 +15,7 @@ from portraits.magic_prompt import MagicPrompt, enhance, names_client, styled
 from portraits.portrait import PromptText
 from portraits.recipes import PipelineSetup, Recipe
 from portraits.styles import style_named
-from utils import BrokenFile, FolderMissing, PipelineError
+from utils import BrokenFile, FolderMissing, PipelineError, reading
 
 PROMPT_FILE_BYTES = 1_000_000
 
@@ -53,13 +53,9 @@ def read_prompts(path: Path) -> tuple[str, ...]:
         raise FolderMissing(path=path)
     if path.stat().st_size > PROMPT_FILE_BYTES:
         raise BrokenFile(path=path, line=1, reason=_("too large for a file of prompts"))
-    try:
+    with reading(path):
         text = path.read_text(encoding="utf-8-sig")
         lines = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except UnicodeDecodeError as error:
-        raise BrokenFile(path=path, line=1, reason=str(error)) from error
-    except json.JSONDecodeError as error:
-        raise BrokenFile(path=path, line=error.lineno, reason=error.msg) from error
     if not (isinstance(lines, list) and all(isinstance(line, str) for line in lines)):
         raise BrokenFile(path=path, line=1, reason=_("a list of texts is wanted"))
     prompts = tuple(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from config import PROGRAM
 from locales.language import N_
-from utils import BrokenFile, PipelineError, Record, explain, where
+from utils import BrokenFile, PipelineError, Record, explain, reading, where
 
 FOLDER = "styles"
 
@@ -63,12 +63,14 @@ def style_named(home: Path, name: str) -> Style | None:
 
 def _read(file: Path) -> tuple[Style, ...]:
     try:
-        return _StyleFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).style
-    except UnicodeDecodeError as error:
-        raise BrokenFile(path=file, line=1, reason=str(error)) from error
-    except tomllib.TOMLDecodeError as error:
-        line = str(error).partition("at line ")[2].partition(",")[0]
-        raise BrokenFile(path=file, line=line or 1, reason=str(error)) from error
+        with reading(file):
+            text = file.read_text(encoding="utf-8")
+            try:
+                found = tomllib.loads(text)
+            except tomllib.TOMLDecodeError as error:
+                line = str(error).partition("at line ")[2].partition(",")[0]
+                raise BrokenFile(path=file, line=line or 1, reason=str(error)) from error
+        return _StyleFile.model_validate(found).style
     except ValidationError as error:
         first = error.errors()[0]
         reason = f"{where(error)}: {explain(error)}"

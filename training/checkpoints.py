@@ -27,6 +27,7 @@ _NAME = re.compile(r"(?P<lora>.+_avatar_v(?P<version>\d+))(?:-from(?P<begun>\d{8
 # The names are those of sd-scripts (`..._attn2_to_k.lora_down.weight`) and of diffusers (`...attn2.to_k.lora_A.weight`).
 _PROMPT_LAYER = re.compile(r"attn2[._]to_k\.(?:lora_down|lora_A|lora\.down)\.weight$")
 _SDXL_PROMPT_WIDTH = 2048
+_STEPS = re.compile(r"[0-9]{1,9}")
 _WHAT_WAITS = N_("What needs a LoRA")
 _TRAIN_FIRST = N_("train the LoRA first")
 
@@ -112,8 +113,11 @@ def choose_lora(client: Client, name: str = "") -> Checkpoint:
 
 def _look_at(path: Path, name: _Named, ended: Mapping[int, int]) -> Checkpoint:
     whole, metadata, base_kind = _read_header(path)
-    step = name.step if name.step is not None else ended.get(name.version, int(metadata.get("ss_steps", 0)))
-    return Checkpoint(path, name.version, step, path.stat().st_size, whole, final=name.step is None, base_kind=base_kind)
+    said = metadata.get("ss_steps", "")  # of anybody's making: it may be no number
+    step = name.step if name.step is not None else ended.get(name.version, int(said) if _STEPS.fullmatch(said) else 0)
+    return Checkpoint(
+        path, name.version, step, path.stat().st_size if path.is_file() else 0, whole, final=name.step is None, base_kind=base_kind
+    )
 
 
 def _read_name(stem: str) -> _Named | None:
@@ -130,7 +134,12 @@ def is_whole(path: Path) -> bool:
 
 
 def _read_header(path: Path) -> tuple[bool, dict[str, str], BaseKind | None]:
-    """Whether a safetensors file is whole, what its header says of it, and which kind of base a LoRA's layers fit."""
+    """Whether a safetensors file is whole, what its header says of it, and which kind of base a LoRA's layers fit.
+
+    A folder, a pipe or a link that leads nowhere is torn, whatever its name: a pipe would be waited for without end.
+    """
+    if not path.is_file():
+        return False, {}, None
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -138,7 +147,7 @@ def _read_header(path: Path) -> tuple[bool, dict[str, str], BaseKind | None]:
             layers = list(file.keys())
             # One of another shape, such as LyCORIS': only sd-scripts trains those, and only on SDXL.
             sample = next((layer for layer in layers if _PROMPT_LAYER.search(layer)), None)
-            width = file.get_slice(sample).get_shape()[-1] if sample else _SDXL_PROMPT_WIDTH
+            width = (file.get_slice(sample).get_shape() or [0])[-1] if sample else _SDXL_PROMPT_WIDTH
             kind = BaseKind.SDXL if width == _SDXL_PROMPT_WIDTH else BaseKind.EMBEDDED
             return bool(layers), file.metadata() or {}, kind if layers else None
     except (SafetensorError, FileNotFoundError):
@@ -186,23 +195,33 @@ def _states(client: Client, plan: TrainingPlan) -> list[Path]:
     states = []
     for path in _entries(client):
         name = _read_name(path.name)
-        if name and name.lora == plan.output_name(client) and path.name.endswith("-state"):
+        if name and name.lora == plan.output_name(client) and path.name.endswith("-state") and path.is_dir():
             states.append(path)
     return states
 
 
 def _is_whole_state(folder: Path) -> bool:
     """Whether accelerate finished writing: weights, optimizer, schedule, and the random numbers, which it writes last."""
-    pickles = [path for path in folder.iterdir() if path.suffix in (".bin", ".pkl", ".pt")]
+    pickles = [path for path in folder.iterdir() if path.suffix in (".bin", ".pkl", ".pt") and path.is_file()]
     # PyTorch writes zip archives; a torn one lacks the directory at its end.
     written = {path.name.split(".")[0] for path in pickles if zipfile.is_zipfile(path)}
     complete = len(written) == len(pickles) and {"optimizer", "scheduler", "random_states_0"} <= written
     if not (complete and is_whole(folder / "model.safetensors")):
         return False
+    progress = folder / "train_state.json"
     try:
-        return "current_step" in json.loads((folder / "train_state.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        found = json.loads(progress.read_text(encoding="utf-8")) if progress.is_file() else None
+    except (ValueError, RecursionError):
         return False
+    return isinstance(found, dict) and isinstance(found.get("current_step"), int)
+
+
+def put_aside(state: Path) -> None:
+    """Rename a state that the trainer could not load, so that it is not chosen again and can still be looked at."""
+    aside = state.with_name(f"{state.name}-refused")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    state.rename(aside)
 
 
 def finish(client: Client, plan: TrainingPlan, resume: Resume | None) -> Path:
@@ -224,9 +243,17 @@ def drop_noise(client: Client, plan: TrainingPlan, step: int) -> None:
         if name is None or name.lora != plan.output_name(client):
             continue
         if path.is_dir() and (name.step is None or name.step >= step - 1):
-            shutil.rmtree(path)
+            _remove_state(path)
         elif path.is_file() and (name.step is None or name.step > step):
             path.unlink()
+
+
+def _remove_state(state: Path) -> None:
+    """Remove a state; where somebody keeps it elsewhere, behind a link, the link alone."""
+    if state.is_symlink():
+        state.unlink()
+    else:
+        shutil.rmtree(state)
 
 
 def clear_up(client: Client, plan: TrainingPlan) -> None:
@@ -235,10 +262,10 @@ def clear_up(client: Client, plan: TrainingPlan) -> None:
     Checkpoints of a resumed run take the name of the step they are of, unless that file is there already.
     """
     for state in _states(client, plan):
-        shutil.rmtree(state)
+        _remove_state(state)
     for stray in client.models.glob(f"{plan.output_name(client)}-from*.safetensors"):
         name = _read_name(stray.stem)
-        if name is None:
+        if name is None or stray.is_dir():
             continue
         if name.step is None or name.step > plan.steps:  # past the end nothing is learned any more
             stray.unlink()

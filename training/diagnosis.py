@@ -180,9 +180,12 @@ _KNOWN = (
     ),
     _KnownFailure(
         Cause.BAD_STATE,
-        r"Tried to find .* but folder does not exist|should be greater than initial step|Error\(s\) in loading state_dict",
+        r"Tried to find .* but folder does not exist|should be greater than initial step|Error\(s\) in loading state_dict|"
+        r"is a state that cannot be loaded|does not fit these flags|UnpicklingError|Weights only load failed",
         N_("the saved state that the training should go on from cannot be used."),
-        N_("Delete the newest folder that ends in -state from the client's models, and train again."),
+        N_(
+            "It was put aside, in a folder that ends in -refused. Train again: it goes on from an older one, or from the beginning."
+        ),
     ),
     _KnownFailure(
         Cause.PAGING_FILE,

@@ -60,7 +60,15 @@ def look_closely(client: Client) -> Generator[Event, None, LoraFiles]:
         lora = client.lora_name(one.version)
         header = read_metadata(one.path) if one.whole else {}
         captions = any(name in header for name in TELLTALE)
-        found.append(LoraFile(one, sha256_file(one.path), losses.get(one.step), samples_of(client, lora, one.step), captions))
+        found.append(
+            LoraFile(
+                one,
+                sha256_file(one.path) if one.path.is_file() else "",
+                losses.get(one.step),
+                samples_of(client, lora, one.step),
+                captions,
+            )
+        )
         yield Progress("checkpoints", number, len(checkpoints), one.path.name)
     bases = {one.version: one.base_kind for one in checkpoints if one.base_kind is not None}
     versions = sorted({one.version for one in checkpoints})

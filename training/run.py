@@ -12,7 +12,7 @@ from embedded.trainer.trainer_control import STOPPED_CODE, VARIABLE, take_wishes
 from locales.language import N_
 from machine import gpu as hardware
 from machine.processes import run_child
-from training.checkpoints import drop_noise, find_resume, finish, is_whole, with_version
+from training.checkpoints import drop_noise, find_resume, finish, is_whole, put_aside, with_version
 from training.cost import next_smaller, refuse, take_smaller
 from training.diagnosis import Cause, diagnose
 from training.inputs import QUIET, Trainer, find_trainer, forget_caches, launch_words, trainer_environment
@@ -79,7 +79,10 @@ def _run(client: Client, settings: Settings, plan: TrainingPlan, secrets: Mappin
         end_run(watched.file, watched.run, "stopped")
         raise Stopped
     if ended.returncode != 0 or not is_whole(written):
-        fail(watched, diagnose(ended.lines, ended.returncode))
+        found = diagnose(ended.lines, ended.returncode)
+        if found.kind is Cause.BAD_STATE and resume is not None and resume.state.is_dir():
+            put_aside(resume.state)
+        fail(watched, found)
     finish(client, plan, resume)
     end_run(watched.file, watched.run, "done")
     return begun

@@ -55,8 +55,8 @@ def mask_files(client: Client) -> None:
     runs = sorted(client.runs.glob("*.json")) if client.runs.is_dir() else []
     for file in (client.plan_file, client.train_log, client.last_used_file, *runs):
         try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError):
-            continue  # not there, or none of ours
+            text = file.read_text(encoding="utf-8") if file.is_file() else ""
+        except UnicodeDecodeError:
+            continue  # none of ours
         if masked(text) != text:
             write_text(file, masked(text))

@@ -14,7 +14,7 @@ import time
 import types
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -51,7 +51,10 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything a step needs. `weights` are the LoRA's; `dtype` is the frozen U-Net's, which looks at every weight when asked."""
+    """Everything a step needs. `weights` are the LoRA's; `dtype` is the frozen U-Net's, which looks at every weight when asked.
+
+    `losses` are those of the last epoch's batches, whose mean is told at each step.
+    """
 
     flags: Flags
     data: Dataset
@@ -67,6 +70,7 @@ class Training:
     painter: SamplePainter | None
     metadata: dict[str, str]
     names: Names
+    losses: deque[float]
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -93,6 +97,8 @@ def train(flags: Flags, data: Dataset) -> None:
     trainer_state.sweep(training.names)
     if flags.resume is not None:
         trainer_state.load_state(flags.resume, training.unet, training.kept)
+        if flags.skip_until_initial_step:
+            training.losses.extend(trainer_state.read_progress(flags.resume).losses)
     announce(training)
     step, epoch = run_epochs(training, start)
     if training.painter and not (trainer_samples.due(flags, step, None) or trainer_samples.due(flags, step, epoch)):
@@ -158,6 +164,7 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
         painter=painter,
         metadata=lora_metadata(flags, data, seed, noise.config["prediction_type"]),
         names=Names(flags.output_dir, flags.output_name),
+        losses=deque(maxlen=data.batches_per_epoch),
     )
 
 
@@ -248,10 +255,12 @@ def run_epochs(training: Training, start: Start) -> tuple[int, int]:
     flags, step = training.flags, start.step
     left = flags.max_train_steps - step + start.passed
     epochs = start.epoch + math.ceil(left / steps_per_epoch(flags, training.data))
-    losses: deque[float] = deque(maxlen=training.data.batches_per_epoch)
+    losses = training.losses
     if training.painter and step == 0 and trainer_samples.due(flags, 0, None):
         paint(training, 0, 0)
     bar = tqdm(total=flags.max_train_steps - step, smoothing=0, desc="steps")
+    if losses:  # else a checkpoint of the first step would have no loss to be known by
+        bar.set_postfix(avr_loss=fmean(losses))
     for epoch in range(start.epoch, epochs):
         say(f"\nepoch {epoch + 1}/{epochs}\n")
         LOG.info(f"epoch is incremented. current_epoch: {epoch}, epoch: {epoch + 1}")
@@ -413,7 +422,7 @@ def save_checkpoint(training: Training, path: Path, step: int, epoch: int) -> No
 
 def save_state(training: Training, folder: Path, progress: SavedProgress) -> None:
     """Writes all that --resume needs."""
-    trainer_state.save_state(folder, training.unet, training.kept, progress)
+    trainer_state.save_state(folder, training.unet, training.kept, replace(progress, losses=tuple(training.losses)))
 
 
 def _gathered_batches(training: Training, epoch: int, passed: int) -> Iterator[list[list[int]]]:

@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import pickle
 import signal
 import sys
 import time
@@ -113,6 +114,8 @@ def train(arguments):
     if arguments.resume:
         from safetensors.numpy import load_file
 
+        if b"os.system" in zipfile.ZipFile(arguments.resume / "optimizer.bin").read("data.pkl"):
+            raise pickle.UnpicklingError("Weights only load failed. In PyTorch 2.6, we changed the default value of `weights_only`")
         trained = int(load_file(arguments.resume / "model.safetensors")["lora_unet.lora_down.weight"][0, 0])
         assert json.loads((arguments.resume / "train_state.json").read_text())["current_step"]
     name = arguments.output_dir / arguments.output_name
