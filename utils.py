@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import glob
 import hashlib
 import json
 import logging
@@ -330,6 +331,7 @@ def locked(path: Path) -> Iterator[None]:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+        sweep_parts_of(path)
         yield
 
 
@@ -359,9 +361,15 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def sweep_parts(folder: Path) -> None:
-    """Remove what a killed run left half written; call only while holding the client's lock."""
-    for part in folder.glob(f".*{PART}"):
+def sweep_parts(folder: Path, *, below: bool = False) -> None:
+    """Remove what a killed run left half written, `below` in all folders in it too; call only while holding the client's lock."""
+    for part in folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"):
+        part.unlink(missing_ok=True)
+
+
+def sweep_parts_of(path: Path) -> None:
+    """Remove what killed runs left of this one file; call only while nobody else may be writing it."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
         part.unlink(missing_ok=True)
 
 

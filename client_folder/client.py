@@ -19,7 +19,7 @@ from client_folder.names import check_client_id, complaint_about, english_class_
 from client_folder.paths import ClientPaths
 from client_folder.records import Decisions, Faces, Picture, Pictures, Verdict
 from locales.language import N_
-from utils import Kind, PipelineError, Record, read_record, whole_png, write_record
+from utils import PART, Kind, PipelineError, Record, read_record, sweep_parts, whole_png, write_record
 
 CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
 CLASS_WORDS = tuple(CLASS_LABELS)
@@ -152,7 +152,10 @@ class Client(ClientPaths):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once."""
+        """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once.
+
+        What a program that was killed had left half written goes: whoever holds the lock is the only one who writes.
+        """
         import filelock  # here, not above: who only looks at clients need not wait for it
 
         lock = filelock.FileLock(self.lock_file)
@@ -161,6 +164,7 @@ class Client(ClientPaths):
         except filelock.Timeout as error:
             raise ClientBusy(client=self.id) from error
         try:
+            sweep_parts(self.root, below=True)
             yield
         finally:
             lock.release()
@@ -204,8 +208,10 @@ def _free(name: str, home: Path) -> str:
 def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0], display_name: str = "") -> Client:
     """Make a client's folder; raises BadClientId, ClientExists (names that differ only in case are one) or ClientFolderTaken."""
     client = Client(clients_folder(home) / _free(check_client_id(name), home))
-    if client.root.exists() and any(client.root.iterdir()):
+    # Empty folders, and a half-written state, are what a creation leaves that was cut off.
+    if any(path.is_file() and not path.name.endswith(PART) for path in client.root.rglob("*")):
         raise ClientFolderTaken(client=name, path=client.root)
+    sweep_parts(client.root)
     for folder in (client.raw_mj, client.raw_real, client.metadata):
         folder.mkdir(parents=True, exist_ok=True)
     created = datetime.now(UTC).isoformat(timespec="seconds")

@@ -25,7 +25,7 @@ from typing import NoReturn
 
 from client_folder.client import Client, clients_folder
 from locales.language import N_
-from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing
+from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing, sweep_parts_of
 
 STAGE, CHECK_STAGE = "client-export", "client-check"
 ENDING = ".zip"
@@ -93,9 +93,11 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
     """
     target = archive_place(client, to, f"{client.id}_{datetime.now():{_TIME}}{ENDING}", overwrite)
     with client.lock():
-        # What a killed export of this client left in the folder of exports may be as large as the client.
-        for left in exports_folder(client.home).glob(f".{client.id}_{_ANY_TIME}{ENDING}{PART}"):
-            left.unlink(missing_ok=True)
+        # What a killed export of this client left here, or where exports lie, may be as large as the client.
+        for folder in {exports_folder(client.home), target.parent}:
+            for left in folder.glob(f".{client.id}_{_ANY_TIME}{ENDING}*{PART}"):
+                left.unlink(missing_ok=True)
+        sweep_parts_of(target)
         contents = _look(client)
         _check_room(client, contents, target)
         with replacing(target) as part:

@@ -124,3 +124,24 @@ def test_a_second_program_is_told_and_the_lock_dies_with_its_holder(tmp_path):
     holder.wait()
     with client.lock():
         assert Client(client.root).state()
+
+
+def test_whoever_holds_a_client_sweeps_what_killed_programs_left(tmp_path):
+    client = create_client(tmp_path, "ana")
+    client.output.mkdir()
+    left = [client.root / ".state.json.4711-815.part", client.output / ".portraits.json.4711-815.part"]
+    for path in left:
+        path.write_text('{"half')
+    whole = client.output / "portrait.part"
+    whole.write_bytes(b"a name that somebody gave")
+    with client.lock():
+        assert [path.exists() for path in (*left, whole)] == [False, False, True]
+
+
+def test_a_creation_that_was_cut_off_can_be_done_again(tmp_path):
+    started = tmp_path / "clients" / "ana"
+    for name in ("raw_mj", "raw_real", "metadata"):
+        (started / name).mkdir(parents=True)
+    (started / ".state.json.4711-815.part").write_text('{"half')
+    assert create_client(tmp_path, "ana").state().class_word == "person"
+    assert not list(started.glob(".*.part"))
