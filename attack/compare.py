@@ -84,6 +84,13 @@ def seen_of(home: Path, *others: Path) -> dict[str, str]:
     return found
 
 
+def bytes_of(*folders: Path) -> dict[str, str]:
+    """Every file in some folders as its very bytes: of what was given nothing may change at all."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest() for folder in folders for path in folder.rglob("*") if path.is_file()
+    }
+
+
 def differences(seen: dict[str, str], wanted: dict[str, str], most: int = 4) -> list[str]:
     """What differs between two homes, in words; empty where people would see the same."""
     names = [

@@ -98,6 +98,15 @@ class Child:
         code = os.waitstatus_to_exitcode(status) if in_time else None
         return Outcome(code, self.out.read_text(errors="replace"), self.ledger.calls, self.ledger.last)
 
+    def ended(self, seconds: float) -> bool:
+        """Wait so long for its end; it goes on if it needs longer."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
+                return True
+            time.sleep(0.005)
+        return False
+
     def halted(self, seconds: float = SECONDS) -> bool:
         """Wait until it halts (True) or ends (False, and it can be waited for)."""
         until = time.monotonic() + seconds

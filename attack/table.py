@@ -53,7 +53,7 @@ ACTIONS = (
         child="sdxl_train_network", slow=True,
     ),
     Attacked(
-        "generate", "trained", f"generate {_ANA} --yes --prompt 'portrait of ana woman' --count 2 --seed 5",
+        "generate", "trained", f"generate {_ANA} --yes --prompt 'portrait of ana woman' --seed 5,6",
         child="machine.worker", slow=True,
     ),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 Unpacked below `clients/` of another home, the client is there and works. Left out is what tells nothing of the client and would be
 of no use elsewhere:
 
-- `.lock`, `training/trainer.json`, `training/tensorboard.json`: they speak of programs that run on this machine;
+- `.lock`, `.*.lock`, `training/trainer.json`, `training/tensorboard.json`: they speak of programs that run on this machine;
 - `.*.part`: what a killed run left half written, beside the whole file or to be written again;
 - `*.npz` beside the pictures of a dataset, or in quarantine with one: latents and texts that sd-scripts has computed, and computes
   again where they are not there;
@@ -141,13 +141,15 @@ def _check_room(client: Client, contents: _ExportContents, target: Path) -> None
 def _look(client: Client) -> _ExportContents:
     """Every file and empty folder, by name."""
     files, empty, left_out = [], [], []
-    of_this_machine = (client.lock_file, client.trainer_pid, client.tensorboard_file)
+    of_this_machine = (client.trainer_pid, client.tensorboard_file)
     for folder, inside in _walk(client.root):
         if not inside:
             empty.append(folder)
         for path in inside:
             if path.is_symlink() or not (path.is_dir() or path.is_file()) or not _is_text(path.name):
                 left_out.append(path.relative_to(client.root).as_posix())
+            elif path.name.startswith(".") and path.name.endswith(".lock"):
+                continue
             elif path.is_file() and path not in of_this_machine and not _can_be_made_again(client, path):
                 files.append(path)
     return _ExportContents(tuple(files), tuple(empty), tuple(left_out), sum(path.stat().st_size for path in files))
