@@ -26,10 +26,14 @@ PARTIAL = ".partial-"  # begins the name of what is being written
 
 @dataclass(frozen=True, slots=True)
 class SavedProgress:
-    """Where a saved training stood: epoch counted from 1, optimizer steps done."""
+    """Where a saved training stood: epoch counted from 1, optimizer steps done, and the losses that its average is made of.
+
+    The last are ours alone: sd-scripts begins a new average, and labels then depend on where a training was cut off.
+    """
 
     current_epoch: int
     current_step: int
+    losses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +113,9 @@ def read_progress(folder: Path) -> SavedProgress:
     """Where a saved training stood; raises `Refused` when `folder` is no whole state."""
     try:
         read = json.loads((folder / "train_state.json").read_text(encoding="utf-8"))
-        return SavedProgress(int(read["current_epoch"]), int(read["current_step"]))
-    except (OSError, ValueError, KeyError) as error:
+        losses = tuple(float(loss) for loss in read.get("losses", ()))  # states of earlier versions have none
+        return SavedProgress(int(read["current_epoch"]), int(read["current_step"]), losses)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise Refused(f"Tried to find {folder} but folder does not exist or holds no train_state.json ({error})") from error
 
 
