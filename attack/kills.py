@@ -137,16 +137,13 @@ def _parts(stage: Stage) -> list[str]:
 
 
 def plan_of(rounds: int, quick: bool) -> list[Attacked]:
-    """Which action each try attacks: quick ones by their weight, slow ones now and then."""
+    """Which action each try attacks: quick ones by their weight, then the slow ones."""
     fast = [action for action in ACTIONS if not action.slow for _each in range(action.weight)]
     if quick:
         fast = [action for action in fast if action.scene not in ("trained", "painted")]
     slow = [] if quick else [action for action in ACTIONS if action.slow]
-    every = max(int(1 / _SLOW_SHARE), 2)
-    return [
-        slow[number // every % len(slow)] if slow and number % every == every - 1 else fast[number % len(fast)]
-        for number in range(rounds)
-    ]
+    quick_ones = rounds - int(rounds * _SLOW_SHARE) if slow else rounds  # the slow ones come last: a run may be ended before
+    return [fast[number % len(fast)] if number < quick_ones else slow[number % len(slow)] for number in range(rounds)]
 
 
 def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
