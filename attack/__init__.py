@@ -4,5 +4,6 @@ The campaigns: `kills` (SIGKILL before any file call and at random instants), `p
 `full_disk`, `hostile` (files that are not what they say), `broken_records`, `pairs` (two actions at once) and `settings_changes`.
 What they share: `table` (the actions attacked), `scenes` (homes prepared once), `forks` (the program in a forked child, or by its
 command line), `deaths` (ends or halts a process at its n-th file call; `hook` has it in child processes), `compare` (what people
-see of two homes), `spoil` (bytes and JSON made wrong) and `campaign` (progress, figures, faults).
+see of two homes), `spoil` (bytes and JSON made wrong), `mounts` (file systems of their
+own) and `campaign` (progress, figures, faults).
 """

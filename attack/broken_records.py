@@ -1,4 +1,4 @@
-"""Every JSON record of a client and of the home, broken in every way: the program names the file or goes on, and changes nothing."""
+"""Every JSON record of client and home, broken in every way: the program names the file or goes on, and changes no file."""
 
 from __future__ import annotations
 
@@ -16,21 +16,45 @@ from attack.spoil import spoiled_bytes, spoiled_json
 _ANA = f"--client {CLIENT}"
 # What only looks: nothing at all may change by it.
 LOOKING = (
-    f"client show {CLIENT}", "client list", f"rejected {_ANA}", f"captions {_ANA}", f"doctor {_ANA}", f"checkpoints {_ANA} list",
-    f"portraits {_ANA} list", f"dataset {_ANA} --plan", f"process {_ANA} --plan", f"train {_ANA} --plan --yes --anyway",
-    f"generate {_ANA} --plan --prompt x --yes", f"who {_ANA} {{photo}}:1 --plan", f"grids {_ANA} --plan",
-    f"client erase {CLIENT} --plan", f"limits {_ANA} max_noise=2 --plan", "settings", "queue",
-)  # fmt: skip
+    f"client show {CLIENT}",
+    "client list",
+    f"rejected {_ANA}",
+    f"captions {_ANA}",
+    f"doctor {_ANA}",
+    f"checkpoints {_ANA} list",
+    f"portraits {_ANA} list",
+    f"dataset {_ANA} --plan",
+    f"process {_ANA} --plan",
+    f"train {_ANA} --plan --yes --anyway",
+    f"generate {_ANA} --plan --prompt x --yes",
+    f"who {_ANA} {{photo}}:1 --plan",
+    f"grids {_ANA} --plan",
+    f"client erase {CLIENT} --plan",
+    f"limits {_ANA} max_noise=2 --plan",
+    "settings",
+    "queue",
+)
 # What changes something: a broken record ends it before that.
 CHANGING = (
-    f"dataset {_ANA} --yes", f"prompts {_ANA} --master 'portrait of a woman'", f"captions {_ANA} {{crop}} --text 'portrait of ana'",
-    f"quarantine {_ANA} {{crop}} --yes", f"import-mj {_ANA} {{given}}/mj --yes", f"checkpoints {_ANA} export --for comfyui --yes",
-    f"portraits {_ANA} favourite 1 --yes", f"quarantine {_ANA} undo:{{crop}} --yes", "settings preset=quick",
-    f"client export {CLIENT} --to {{try}}/out.zip --overwrite --yes", "client create bea", f"limits {_ANA} min_brightness=39 --yes", f"limits {_ANA}",
-)  # fmt: skip
-_FEW = {"settings.json": ("settings", f"client show {CLIENT}", f"train {_ANA} --plan --yes --anyway", "client list"),
-        "queue.json": ("queue", "client list")}  # fmt: skip
-_PASSED_OVER = ("logs", "runs", "last_used.json")  # written by what only looks, too
+    f"dataset {_ANA} --yes",
+    f"prompts {_ANA} --master 'portrait of a woman'",
+    f"captions {_ANA} {{crop}} --text 'portrait of ana'",
+    f"quarantine {_ANA} {{crop}} --yes",
+    f"import-mj {_ANA} {{given}}/mj --yes",
+    f"checkpoints {_ANA} export --for comfyui --yes",
+    f"portraits {_ANA} favourite 1 --yes",
+    f"quarantine {_ANA} undo:{{crop}} --yes",
+    "settings preset=quick",
+    f"client export {CLIENT} --to {{try}}/out.zip --overwrite --yes",
+    "client create bea",
+    f"limits {_ANA} min_brightness=39 --yes",
+    f"limits {_ANA}",
+)
+_FEW = {
+    "settings.json": ("settings", f"client show {CLIENT}", f"train {_ANA} --plan --yes --anyway", "client list"),
+    "queue.json": ("queue", "client list"),
+}
+_PASSED_OVER = ("logs", "last_used.json")  # written by what only looks, too; as sheets of samples are, drawn anew for a list
 
 
 def records_of(home: Path) -> list[Path]:

@@ -42,6 +42,7 @@ class Campaign:
 
     def numbers(self) -> Iterator[int]:
         """The numbers of the tries, until all are done or the time is over."""
+        self.started = time.monotonic()  # what was prepared before does not count
         for number in range(self.rounds):
             if self.only and number not in self.only:
                 continue
@@ -56,7 +57,7 @@ class Campaign:
 
     @contextmanager
     def trying(self, number: int, group: str, what: str) -> Iterator[list[str]]:
-        """One try: what is added to the list is a fault of it; what the block raises ends the campaign, for that is our own fault."""
+        """One try: what is added to the list is a fault of it. What the block raises ends the campaign: that is a fault of ours."""
         wrong: list[str] = []
         self.tries[group] += 1
         yield wrong
@@ -76,7 +77,7 @@ class Campaign:
         rate = done / max(now - self.started, 0.001)
         left = (self.rounds - number - 1) / rate if rate else 0.0
         print(
-            f"{self.name}: {done}/{self.rounds}, {done - len(self.faults)} survived, {len(self.faults)} faults, "
+            f"{self.name}: {number + 1}/{self.rounds}, {done - len(self.faults)} survived, {len(self.faults)} faults, "
             f"{rate:.1f} a second, {left:.0f} s left", flush=True,
         )  # fmt: skip
 

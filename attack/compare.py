@@ -87,7 +87,10 @@ def seen_of(home: Path, *others: Path) -> dict[str, str]:
 def bytes_of(*folders: Path) -> dict[str, str]:
     """Every file in some folders as its very bytes: of what was given nothing may change at all."""
     return {
-        str(path): hashlib.sha256(path.read_bytes()).hexdigest() for folder in folders for path in folder.rglob("*") if path.is_file()
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file()
     }
 
 

@@ -38,8 +38,23 @@ def _whole_picture(stage: Stage, chance: random.Random) -> tuple[bytes, str]:
         path = chance.choice(sorted((stage.source / "photos").iterdir()))
         return path.read_bytes(), path.suffix
     kind, mode = chance.choice(
-        (("PNG", "RGB"), ("PNG", "RGBA"), ("PNG", "P"), ("PNG", "I;16"), ("JPEG", "RGB"), ("JPEG", "CMYK"), ("JPEG", "L"), ("WEBP", "RGB"),
-         ("TIFF", "RGB"), ("TIFF", "CMYK"), ("BMP", "RGB"), ("GIF", "P"), ("AVIF", "RGB"), ("JPEG2000", "RGB"), ("PNG", "LA"))  # fmt: skip
+        (
+            ("PNG", "RGB"),
+            ("PNG", "RGBA"),
+            ("PNG", "P"),
+            ("PNG", "I;16"),
+            ("JPEG", "RGB"),
+            ("JPEG", "CMYK"),
+            ("JPEG", "L"),
+            ("WEBP", "RGB"),
+            ("TIFF", "RGB"),
+            ("TIFF", "CMYK"),
+            ("BMP", "RGB"),
+            ("GIF", "P"),
+            ("AVIF", "RGB"),
+            ("JPEG2000", "RGB"),
+            ("PNG", "LA"),
+        )
     )
     image = Image.effect_noise((chance.randint(16, 200), chance.randint(16, 200)), 60).convert("RGB" if mode == "I;16" else mode)
     if mode == "I;16":
@@ -62,10 +77,17 @@ def _bomb(chance: random.Random) -> tuple[str, bytes, str]:
     wide, high = chance.choice(((60_000, 60_000), (0, 0), (2**31 - 1, 1), (1, 2**31 - 1), (20_000, 9_000), (65_535, 65_535)))
     head = b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", struct.pack(">IIBBBBB", wide, high, 8, chance.choice((0, 2, 3, 6)), 0, 0, 0))
     text = zlib.compress(bytes(chance.choice((1000, 200_000_000))), 9)
-    inside = chance.choice((
-        b"", _chunk(b"zTXt", b"Description\0\0" + text), _chunk(b"iCCP", b"x\0\0" + text), _chunk(b"iTXt", b"Description\0\1\0\0\0" + text),
-        _chunk(b"eXIf", chance.randbytes(200)), _chunk(b"tEXt", b"Description\0" + b"\xff\0\x1b[2J" * 500), _chunk(b"acTL", b"\xff" * 8),
-    ))  # fmt: skip
+    inside = chance.choice(
+        (
+            b"",
+            _chunk(b"zTXt", b"Description\0\0" + text),
+            _chunk(b"iCCP", b"x\0\0" + text),
+            _chunk(b"iTXt", b"Description\0\1\0\0\0" + text),
+            _chunk(b"eXIf", chance.randbytes(200)),
+            _chunk(b"tEXt", b"Description\0" + b"\xff\0\x1b[2J" * 500),
+            _chunk(b"acTL", b"\xff" * 8),
+        )
+    )
     body = _chunk(b"IDAT", zlib.compress(bytes(chance.choice((10, 100_000)))))
     return f"PNG of {wide}x{high}", head + inside + body + _chunk(b"IEND", b""), ".png"
 
@@ -97,8 +119,24 @@ def raw(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple[s
 
 
 # --- archives and names ---------------------------------------------------------------------------------------------------
-_MEMBERS = ("../../../victim/secret.txt.png", "/etc/x.png", "C:\\x.png", "a/../../b.png", "CON.png", "x" * 300 + ".png", "\x1b[2J.png", "a\nb.png",
-            "[red]x.png", "..png", ".png", "ñ.png", "a//b.png", "a.png/", "~/.bashrc.png", "\ud83d\ude00.png")  # fmt: skip
+_MEMBERS = (
+    "../../../victim/secret.txt.png",
+    "/etc/x.png",
+    "C:\\x.png",
+    "a/../../b.png",
+    "CON.png",
+    "x" * 300 + ".png",
+    "\x1b[2J.png",
+    "a\nb.png",
+    "[red]x.png",
+    "..png",
+    ".png",
+    "ñ.png",
+    "a//b.png",
+    "a.png/",
+    "~/.bashrc.png",
+    "\U0001f600.png",
+)
 
 
 def archive(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple[str, ...]]:
@@ -115,7 +153,10 @@ def archive(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tup
     if chance.random() < 0.6:
         how, data = spoiled_bytes(data, chance)
     if chance.random() < 0.1:
-        data, how = data.replace(b"PK\x01\x02", b"PK\x01\x02"[:2] + b"\x01\x02", 1).replace(b"\0\0\0\0", b"\xff\xff\xff\xff", 2), "sizes"
+        data, how = (
+            data.replace(b"PK\x01\x02", b"PK\x01\x02"[:2] + b"\x01\x02", 1).replace(b"\0\0\0\0", b"\xff\xff\xff\xff", 2),
+            "sizes",
+        )
     (folder / "pictures.zip").write_bytes(data)
     word = chance.choice(("import-photos", "import-mj"))
     return f"{how}, packing {packing}", (f"{word} {_ANA} {{given}}/hostile/pictures.zip --yes",)
@@ -123,10 +164,33 @@ def archive(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tup
 
 def name(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple[str, ...]]:
     """A whole picture under a name that systems, terminals or lists stumble over."""
-    words = (b"\xff\xfe.png", b"\x1b[2J\x1b]0;x\x07.png", b"a\nb.png", b"a\rb.jpg", b"-rf.png", b"--yes.png", b" .png", b"...png", b"CON.png",
-             b"nul.jpg", b"[bold]x.png", b"=cmd|' /C calc'!A1.png", "\u202egnp.exe.png".encode(), "é".encode() * 100 + b".png", b"a" * 250 + b".png",
-             "\U0001f600.png".encode(), b"a\t.png", b"'\";.png", b"{0}.png", b"%s%n.png", b".hidden.png", b"a.png.part", b"$(x).png", b"a\x7f.png",
-             b"u1_" + b"_".join([b"very"] * 60)[:200] + b"_3b9f6f0e-58c4-4d0b-9d0e-6a2c2f7b1a45_0.png")  # fmt: skip
+    words = (
+        b"\xff\xfe.png",
+        b"\x1b[2J\x1b]0;x\x07.png",
+        b"a\nb.png",
+        b"a\rb.jpg",
+        b"-rf.png",
+        b"--yes.png",
+        b" .png",
+        b"...png",
+        b"CON.png",
+        b"nul.jpg",
+        b"[bold]x.png",
+        b"=cmd|' /C calc'!A1.png",
+        "\u202egnp.exe.png".encode(),
+        "é".encode() * 100 + b".png",
+        b"a" * 250 + b".png",
+        "\U0001f600.png".encode(),
+        b"a\t.png",
+        b"'\";.png",
+        b"{0}.png",
+        b"%s%n.png",
+        b".hidden.png",
+        b"a.png.part",
+        b"$(x).png",
+        b"a\x7f.png",
+        b"u1_" + b"_".join([b"very"] * 60)[:200] + b"_3b9f6f0e-58c4-4d0b-9d0e-6a2c2f7b1a45_0.png",
+    )
     chosen = chance.choice(words)
     from PIL import Image
 
@@ -151,12 +215,21 @@ def notes(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple
     wild = chance.choice((*TEXTS, "\U0001f600", "a, b; c", '"', "x" * 200_000))
     rows = json.dumps([{"file": picture_path.name, "prompt": wild}, {"job": wild, "prompt": "portrait"}])
     table = f"file,prompt\n{picture_path.name},{wild}\n".encode("utf-8", "surrogatepass")
-    ending, whole = chance.choice(((".json", rows.encode()), (".csv", table), (".txt", wild.encode("utf-8", "surrogatepass")), (".jsonl", rows.encode())))
-    how, data = chance.choice((
-        ("strange words", whole), ("strange words", whole), spoiled_bytes(whole, chance), ("deep", deep(100_000).encode()),
-        ("huge number", b'[{"file": ' + b"9" * 6000 + b"}]"), ("UTF-16", whole.decode(errors="replace").encode("utf-16", "replace")),
-        ("a long line", b"x," * 200_000), ("an HTML export", b"<html><body>" + b"<div>" * 20_000),
-    ))  # fmt: skip
+    ending, whole = chance.choice(
+        ((".json", rows.encode()), (".csv", table), (".txt", wild.encode("utf-8", "surrogatepass")), (".jsonl", rows.encode()))
+    )
+    how, data = chance.choice(
+        (
+            ("strange words", whole),
+            ("strange words", whole),
+            spoiled_bytes(whole, chance),
+            ("deep", deep(100_000).encode()),
+            ("huge number", b'[{"file": ' + b"9" * 6000 + b"}]"),
+            ("UTF-16", whole.decode(errors="replace").encode("utf-16", "replace")),
+            ("a long line", b"x," * 200_000),
+            ("an HTML export", b"<html><body>" + b"<div>" * 20_000),
+        )
+    )
     file = folder / (picture_path.with_suffix(".txt").name if ending == ".txt" else f"list{ending}")
     file.write_bytes(data)
     lines = [f"import-mj {_ANA} {{given}}/hostile --yes"]
@@ -167,9 +240,13 @@ def notes(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple
 
 def prompt_file(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple[str, ...]]:
     """A file of prompts or of styles that is none."""
-    wild = chance.choice((*TEXTS, "((((((a))))))", "[a:b:0.5]", "(a:1e999)", "(" * 3000, "<lora:x:1>", "{a|b}")).encode("utf-8", "surrogatepass")
+    wild = chance.choice((*TEXTS, "((((((a))))))", "[a:b:0.5]", "(a:1e999)", "(" * 3000, "<lora:x:1>", "{a|b}")).encode(
+        "utf-8", "surrogatepass"
+    )
     if chance.random() < 0.5:
-        how, data = chance.choice((("strange words", wild), spoiled_bytes(b"portrait of ana woman\n" * 5, chance), ("long", wild * 50)))
+        how, data = chance.choice(
+            (("strange words", wild), spoiled_bytes(b"portrait of ana woman\n" * 5, chance), ("long", wild * 50))
+        )
         (folder / "prompts.txt").write_bytes(data)
         return f"prompts: {how}", (f"generate {_ANA} --plan --prompt-file {{given}}/hostile/prompts.txt --yes",)
     toml = b'[[style]]\nname = "x"\nadd = "' + wild.replace(b'"', b"'") + b'"\n'
@@ -184,27 +261,48 @@ def prompt_file(folder: Path, stage: Stage, chance: random.Random) -> tuple[str,
 def lora(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple[str, ...]]:
     """A LoRA file in the client's `models/` that is none, or has a strange header."""
     header = {
-        "__metadata__": {"ss_base_model_version": "sdxl_base_v1-0", "ss_steps": "12", "ss_network_dim": "8", "ss_output_name": "ana_avatar_v7"},
+        "__metadata__": {
+            "ss_base_model_version": "sdxl_base_v1-0",
+            "ss_steps": "12",
+            "ss_network_dim": "8",
+            "ss_output_name": "ana_avatar_v7",
+        },
         "lora_unet_x.lora_down.weight": {"dtype": "F32", "shape": [2, 2], "data_offsets": [0, 16]},
     }
-    how, text = ("whole", json.dumps(header).encode()) if chance.random() < 0.2 else spoiled_json(json.dumps(header).encode(), chance)
+    how, text = (
+        ("whole", json.dumps(header).encode()) if chance.random() < 0.2 else spoiled_json(json.dumps(header).encode(), chance)
+    )
     length = chance.choice((len(text), len(text), len(text), 0, 2**63, 2**40, len(text) + 5))
     data = struct.pack("<Q", length) + text + bytes(16)
     if chance.random() < 0.3:
         how, data = spoiled_bytes(data, chance)
     models = stage.home / "clients" / CLIENT / "models"
     models.mkdir(exist_ok=True)
-    stem = chance.choice((f"{CLIENT}_avatar_v7", f"{CLIENT}_avatar_v7-step00000004", "other", f"{CLIENT}_avatar_v99999999999999999999"))
+    stem = chance.choice(
+        (f"{CLIENT}_avatar_v7", f"{CLIENT}_avatar_v7-step00000004", "other", f"{CLIENT}_avatar_v99999999999999999999")
+    )
     (models / f"{stem}.safetensors").write_bytes(data)
-    after = chance.choice((f"checkpoints {_ANA} list", f"client show {CLIENT}", f"generate {_ANA} --plan --prompt x --lora {stem} --yes",
-                           f"checkpoints {_ANA} export {stem} --for comfyui --yes", f"checkpoints {_ANA} strip --yes"))  # fmt: skip
+    after = chance.choice(
+        (
+            f"checkpoints {_ANA} list",
+            f"client show {CLIENT}",
+            f"generate {_ANA} --plan --prompt x --lora {stem} --yes",
+            f"checkpoints {_ANA} export {stem} --for comfyui --yes",
+            f"checkpoints {_ANA} strip --yes",
+        )
+    )
     return f"{stem[-12:]}: {how}, length {length}", (after, f"train {_ANA} --plan --yes --anyway")
 
 
 KINDS: dict[str, tuple[Kind, str, int]] = {  # the scene each begins in, and how often
-    "picture": (picture, "created", 6), "raw": (raw, "created", 2), "archive": (archive, "created", 3), "name": (name, "created", 2),
-    "notes": (notes, "created", 3), "prompt file": (prompt_file, "dataset", 2), "lora": (lora, "dataset", 3),
-}  # fmt: skip
+    "picture": (picture, "created", 6),
+    "raw": (raw, "created", 2),
+    "archive": (archive, "created", 3),
+    "name": (name, "created", 2),
+    "notes": (notes, "created", 3),
+    "prompt file": (prompt_file, "dataset", 2),
+    "lora": (lora, "dataset", 3),
+}
 
 
 def _open_all(stage: Stage) -> int:

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from attack.campaign import Campaign
-from attack.compare import differences, originals_in, seen_of
+from attack.compare import differences, digest_of, originals_in, seen_of
 from attack.deaths import Death, Ledger
 from attack.forks import HOOK, Outcome, act, command_line
 from attack.scenes import CLIENT, Stage, check, prepare
@@ -31,27 +31,28 @@ class Undisturbed:
     child_calls: int = 0
 
 
-def _undisturbed(stage: Stage, action: Attacked) -> Undisturbed:
+def undisturbed(stage: Stage, action: Attacked) -> Undisturbed:
+    """Run an action to its end in peace; raises RuntimeError where it does not end well."""
     stage.set_up(action.scene)
     words, ledger, started = stage.words(action.line), stage.work / "ledger", time.monotonic()
     ledger.unlink(missing_ok=True)
     if action.child:
         death = Death(str(stage.work / "try"), 0, "kill", action.child, str(ledger))
         check(command_line(stage.home, words, stage.out, _hooked(death)).wait(), action.line)
-        return Undisturbed(_seen(stage), 0, time.monotonic() - started, Ledger(str(ledger)).calls)
+        return Undisturbed(seen_in(stage), 0, time.monotonic() - started, Ledger(str(ledger)).calls)
     outcome = act(stage.home, words, stage.out, Death(str(stage.work / "try")))
     check(outcome, action.line)
-    return Undisturbed(_seen(stage), outcome.calls, time.monotonic() - started)
+    return Undisturbed(seen_in(stage), outcome.calls, time.monotonic() - started)
 
 
 def _hooked(death: Death) -> dict[str, str]:
     return {"PYTHONPATH": str(HOOK), **death.as_environment()}
 
 
-def _seen(stage: Stage) -> dict[str, str]:
-    return seen_of(stage.home, stage.given, *sorted((stage.work / "try").glob("*.zip.d"))) | {
-        path.name: seen_of(path.parent).get(f"try/{path.name}", "") for path in (stage.work / "try").glob("*.zip")
-    }
+def seen_in(stage: Stage) -> dict[str, str]:
+    """What is seen where the try works: the home, the pictures given, and archives written beside them."""
+    archives = {path.name: digest_of(path) for path in (stage.work / "try").glob("*.zip")}
+    return seen_of(stage.home, stage.given) | archives
 
 
 def _kill(stage: Stage, action: Attacked, wanted: Undisturbed, chance: random.Random) -> tuple[str, Outcome]:
@@ -107,14 +108,14 @@ def _try(stage: Stage, action: Attacked, wanted: Undisturbed, given: set[str], c
         did.append(what)
         if outcome.code is not None and outcome.code >= 0 and (wrong := outcome.wrong(0, 1)):
             return " then ".join(did), wrong
-        if lost := _lost(stage, action, given):
+        if lost := lost_originals(stage, action, given):
             return " then ".join(did), lost
         if outcome.code == 0:
             break
     done = _erased(stage) if action.name == "erase" else False
     outcome = act(stage.home, stage.words(action.line), stage.out)
     wrong = outcome.wrong(*(action.ends if not done else (1,)))
-    wrong += differences(_seen(stage), wanted.seen) + _lost(stage, action, given) + _parts(stage)
+    wrong += differences(seen_in(stage), wanted.seen) + lost_originals(stage, action, given) + half_files(stage)
     return " then ".join(did), wrong
 
 
@@ -122,7 +123,7 @@ def _erased(stage: Stage) -> bool:
     return not (stage.home / "clients" / CLIENT).exists()
 
 
-def _lost(stage: Stage, action: Attacked, given: set[str]) -> list[str]:
+def lost_originals(stage: Stage, action: Attacked, given: set[str]) -> list[str]:
     """Pictures that the user gave and that are nowhere any more."""
     if action.name.startswith("erase"):
         return []
@@ -130,7 +131,7 @@ def _lost(stage: Stage, action: Attacked, given: set[str]) -> list[str]:
     return [f"LOST: {len(given - here)} originals"] if given - here else []
 
 
-def _parts(stage: Stage) -> list[str]:
+def half_files(stage: Stage) -> list[str]:
     """Half-written files that nobody swept."""
     left = [path for path in (stage.work / "try").rglob("*") if path.name.endswith(".part") or path.name.startswith(".partial-")]
     return [f"half a file is left: {path.relative_to(stage.work)}" for path in left[:2]]
@@ -155,8 +156,8 @@ def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
     for number in campaign.numbers():
         action = plan[number]
         if action.name not in known:
-            known[action.name] = _undisturbed(stage, action)
-            if not quick and (unlike := differences(_undisturbed(stage, action).seen, known[action.name].seen)):
+            known[action.name] = undisturbed(stage, action)
+            if not quick and (unlike := differences(undisturbed(stage, action).seen, known[action.name].seen)):
                 raise RuntimeError(f"{action.name}: two undisturbed runs differ: {', '.join(unlike)}")
         what, wrong = _try(stage, action, known[action.name], given, campaign.chance(number))
         with campaign.trying(number, action.name, f"{action.name}: {what}") as faults:

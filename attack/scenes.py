@@ -34,7 +34,10 @@ SCENES = (
     Scene("created", "empty", (f"client create {CLIENT} --class-word woman",)),
     Scene(
         "imported", "created",
-        (f"import-mj --client {CLIENT} {{src}}/mj --yes --username {USERNAME}", f"import-photos --client {CLIENT} {{src}}/photos --yes"),
+        (
+            f"import-mj --client {CLIENT} {{src}}/mj --yes --username {USERNAME}",
+            f"import-photos --client {CLIENT} {{src}}/photos --yes",
+        ),
     ),
     Scene("processed", "imported", (f"process --client {CLIENT} --yes",)),
     Scene("accepted", "processed", (f"accept --client {CLIENT} {{refused}} --yes",)),

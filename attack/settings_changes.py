@@ -16,10 +16,17 @@ from attack.scenes import Stage, prepare
 _REAL_SHARE = 0.15  # of the tries by the real command line
 _HALTED_SHARE = 0.4  # of the others, in which the first is halted in the middle of its change
 NAMES = {
-    "quality.max_noise": (5, 20), "quality.min_brightness": (1, 60), "quality.max_brightness": (200, 255), "quality.min_contrast": (5, 40),
-    "quality.min_face_px": (20, 90), "distribution.max_repeats": (5, 90), "distribution.min_pictures": (2, 9), "quality.raw.max_noise": (5, 20),
-    "distribution.scene_seconds": (10, 90), "distribution.exam_from": (2, 12),
-}  # fmt: skip
+    "quality.max_noise": (5, 20),
+    "quality.min_brightness": (1, 60),
+    "quality.max_brightness": (200, 255),
+    "quality.min_contrast": (5, 40),
+    "quality.min_face_px": (20, 90),
+    "distribution.max_repeats": (5, 90),
+    "distribution.min_pictures": (2, 9),
+    "quality.raw.max_noise": (5, 20),
+    "distribution.scene_seconds": (10, 90),
+    "distribution.exam_from": (2, 12),
+}
 
 
 def _value(home: Path, name: str) -> Any:

@@ -9,8 +9,28 @@ from collections.abc import Callable
 from typing import Any
 
 HUGE = 10**5000
-TEXTS = ("", " ", "..", "../../../../victim/secret.txt", "/etc/passwd", "C:\\Windows\\x", "a" * 70_000, "\ud83d", "\x1b[2J\x1b]0;x\x07", "[/b]",
-         "[red]", "=1+1", "\0", "a\nb", "{", "{0.__class__}", "%s", "nan", "1e999", "true")  # fmt: skip
+TEXTS = (
+    "",
+    " ",
+    "..",
+    "../../../../victim/secret.txt",
+    "/etc/passwd",
+    "C:\\Windows\\x",
+    "a" * 70_000,
+    "\ud83d",
+    "\x1b[2J\x1b]0;x\x07",
+    "[/b]",
+    "[red]",
+    "=1+1",
+    "\0",
+    "a\nb",
+    "{",
+    "{0.__class__}",
+    "%s",
+    "nan",
+    "1e999",
+    "true",
+)
 
 
 def deep(levels: int) -> str:
@@ -74,8 +94,22 @@ def spoiled_json(data: bytes, chance: random.Random) -> tuple[str, bytes]:
     changed = copy.deepcopy(value)
     parent, key = _parent(changed, path), path[-1]
     wrong: tuple[Any, ...] = (
-        None, True, -1, 0, 10**12, 0.5, float("nan"), float("inf"), HUGE, [], {}, [None], {"a": 1}, [[]], *(chance.choice(TEXTS),) * 6,
-    )  # fmt: skip
+        None,
+        True,
+        -1,
+        0,
+        10**12,
+        0.5,
+        float("nan"),
+        float("inf"),
+        HUGE,
+        [],
+        {},
+        [None],
+        {"a": 1},
+        [[]],
+        *(chance.choice(TEXTS),) * 6,
+    )
     way = chance.choice(("value", "value", "value", "value", "gone", "new", "deep", "longer"))
     if way == "gone":
         del parent[key]
@@ -99,11 +133,23 @@ def spoiled_json(data: bytes, chance: random.Random) -> tuple[str, bytes]:
 def _whole_json(value: Any, data: bytes, chance: random.Random) -> tuple[str, bytes]:
     """Another thing in place of the whole record, or the same in other clothes."""
     ways: tuple[tuple[str, bytes], ...] = (
-        ("null", b"null"), ("a list", b"[]"), ("an object", b"{}"), ("a number", b"7"), ("a text", b'"x"'), ("NaN", b"NaN"),
-        ("deep", deep(100_000).encode()), ("deep objects", b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
-        ("with a mark of order", b"\xef\xbb\xbf" + data), ("UTF-16", data.decode(errors="replace").encode("utf-16", "surrogatepass")),
-        ("Latin-1", data + b"\xe9\xff"), ("a comment", b"// x\n" + data), ("a comma more", data.rstrip()[:-1] + b",}"),
-        ("two values", data + b"{}"), ("a list of it", b"[" + data + b"]"), ("schema of the future", data.replace(b'"schema": 1', b'"schema": 99')),
-        ("keys twice", data.rstrip()[:-1] + b', "schema": 1, "schema": 2}'), ("half a surrogate", data.replace(b'": "', b'": "\\ud83d', 1)),
-    )  # fmt: skip
+        ("null", b"null"),
+        ("a list", b"[]"),
+        ("an object", b"{}"),
+        ("a number", b"7"),
+        ("a text", b'"x"'),
+        ("NaN", b"NaN"),
+        ("deep", deep(100_000).encode()),
+        ("deep objects", b'{"a":' * 50_000 + b"1" + b"}" * 50_000),
+        ("with a mark of order", b"\xef\xbb\xbf" + data),
+        ("UTF-16", data.decode(errors="replace").encode("utf-16", "surrogatepass")),
+        ("Latin-1", data + b"\xe9\xff"),
+        ("a comment", b"// x\n" + data),
+        ("a comma more", data.rstrip()[:-1] + b",}"),
+        ("two values", data + b"{}"),
+        ("a list of it", b"[" + data + b"]"),
+        ("schema of the future", data.replace(b'"schema": 1', b'"schema": 99')),
+        ("keys twice", data.rstrip()[:-1] + b', "schema": 1, "schema": 2}'),
+        ("half a surrogate", data.replace(b'": "', b'": "\\ud83d', 1)),
+    )
     return chance.choice(ways)

@@ -24,7 +24,9 @@ class Attacked:
 
 ACTIONS = (
     Attacked("import-mj", "created", f"import-mj {_ANA} {{given}}/mj --yes --username {USERNAME}", weight=3),
-    Attacked("import-mj --move", "created", f"import-mj {_ANA} {{given}}/mj --yes --username {USERNAME} --move", ends=(0, 1), weight=4),
+    Attacked(
+        "import-mj --move", "created", f"import-mj {_ANA} {{given}}/mj --yes --username {USERNAME} --move", ends=(0, 1), weight=4,
+    ),
     Attacked("import-photos", "created", f"import-photos {_ANA} {{given}}/photos --yes", weight=3),
     Attacked("import-photos --move", "created", f"import-photos {_ANA} {{given}}/photos --yes --move", ends=(0, 1), weight=4),
     Attacked("process", "imported", f"process {_ANA} --yes", child="avatar_pipeline.py", slow=True),

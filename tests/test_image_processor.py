@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageFilter
 from looked_at import looked_at
+from PIL import Image, ImageEnhance, ImageFilter
 from stages import finish, run
 
 from client_folder.client import Client, create_client

@@ -1,4 +1,4 @@
-"""Python runs this when it starts with this folder on PYTHONPATH: child processes of the program are ended at their n-th file call."""
+"""Python runs this where its folder is on PYTHONPATH: child processes of the program are ended at their n-th file call."""
 
 import os
 import sys

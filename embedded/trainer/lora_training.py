@@ -51,7 +51,10 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """Everything a step needs. `weights` are the LoRA's; `dtype` is the frozen U-Net's, which looks at every weight when asked."""
+    """Everything a step needs. `weights` are the LoRA's; `dtype` is the frozen U-Net's, which looks at every weight when asked.
+
+    `losses` are those of the last epoch's batches, whose mean is told at each step.
+    """
 
     flags: Flags
     data: Dataset
@@ -67,7 +70,7 @@ class Training:
     painter: SamplePainter | None
     metadata: dict[str, str]
     names: Names
-    losses: deque[float]  # of the last batches, an epoch's at most: their mean is what is said
+    losses: deque[float]
 
     @property
     def kept(self) -> dict[str, Any]:
@@ -94,7 +97,8 @@ def train(flags: Flags, data: Dataset) -> None:
     trainer_state.sweep(training.names)
     if flags.resume is not None:
         trainer_state.load_state(flags.resume, training.unet, training.kept)
-        training.losses.extend(trainer_state.read_progress(flags.resume).losses)
+        if flags.skip_until_initial_step:
+            training.losses.extend(trainer_state.read_progress(flags.resume).losses)
     announce(training)
     step, epoch = run_epochs(training, start)
     if training.painter and not (trainer_samples.due(flags, step, None) or trainer_samples.due(flags, step, epoch)):
@@ -251,42 +255,43 @@ def run_epochs(training: Training, start: Start) -> tuple[int, int]:
     flags, step = training.flags, start.step
     left = flags.max_train_steps - step + start.passed
     epochs = start.epoch + math.ceil(left / steps_per_epoch(flags, training.data))
+    losses = training.losses
     if training.painter and step == 0 and trainer_samples.due(flags, 0, None):
         paint(training, 0, 0)
     bar = tqdm(total=flags.max_train_steps - step, smoothing=0, desc="steps")
-    if training.losses:  # of a resumed training
-        bar.set_postfix(avr_loss=fmean(training.losses))
+    if losses:  # else a checkpoint of the first step would have no loss to be known by
+        bar.set_postfix(avr_loss=fmean(losses))
     for epoch in range(start.epoch, epochs):
         say(f"\nepoch {epoch + 1}/{epochs}\n")
         LOG.info(f"epoch is incremented. current_epoch: {epoch}, epoch: {epoch + 1}")
         for gathered in _gathered_batches(training, epoch, start.passed if epoch == start.epoch else 0):
-            current = train_step(training, gathered)
+            current = train_step(training, gathered, losses)
             step += 1
             bar.update(1)
-            bar.set_postfix(avr_loss=fmean(training.losses))  # before what is saved: its label is what a resumed run begins with
+            bar.set_postfix(avr_loss=fmean(losses))  # before what is saved: its label is what a resumed run begins with
             after_step(training, step, epoch + 1)
-            log_step(training, step, current, fmean(training.losses))
+            log_step(training, step, current, fmean(losses))
             if step >= flags.max_train_steps:
                 break
             heed_wishes(training, step, epoch + 1)
-        training.accelerator.log({"loss/epoch_average": fmean(training.losses)}, step=epoch + 1)
+        training.accelerator.log({"loss/epoch_average": fmean(losses)}, step=epoch + 1)
         after_epoch(training, step, epoch + 1, is_last=epoch + 1 == epochs)
     bar.close()
     return step, epochs
 
 
-def train_step(training: Training, gathered: list[list[int]]) -> float:
-    """One optimizer step over one or more batches; adds each batch's loss to the losses, returns the last."""
+def train_step(training: Training, gathered: list[list[int]], losses: deque[float]) -> float:
+    """One optimizer step over one or more batches; adds each batch's loss to `losses`, returns the last."""
     for members in gathered:
         loss = batch_loss(training, members)
         training.accelerator.backward(loss / len(gathered))
-        training.losses.append(loss.item())
+        losses.append(loss.item())
     if training.flags.max_grad_norm:
         training.accelerator.clip_grad_norm_(training.weights, training.flags.max_grad_norm)
     training.optimizer.step()
     training.lr_scheduler.step()
     training.optimizer.zero_grad(set_to_none=True)
-    return training.losses[-1]
+    return losses[-1]
 
 
 def batch_loss(training: Training, members: list[int]) -> Tensor:

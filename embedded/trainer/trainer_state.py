@@ -11,10 +11,12 @@ import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
+from safetensors import SafetensorError
 
 from embedded.trainer.kohya_lora import kohya_tensors, load_lora, safetensors_bytes
 from embedded.trainer.trainer_console import LOG, say
@@ -26,10 +28,7 @@ PARTIAL = ".partial-"  # begins the name of what is being written
 
 @dataclass(frozen=True, slots=True)
 class SavedProgress:
-    """Where a saved training stood: epoch counted from 1, optimizer steps done, and the losses that its average is made of.
-
-    The last are ours alone: sd-scripts begins a new average, and labels then depend on where a training was cut off.
-    """
+    """Where a saved training stood: epoch counted from 1, optimizer steps done, the losses that the next mean is of."""
 
     current_epoch: int
     current_step: int
@@ -113,19 +112,21 @@ def read_progress(folder: Path) -> SavedProgress:
     """Where a saved training stood; raises `Refused` when `folder` is no whole state."""
     try:
         read = json.loads((folder / "train_state.json").read_text(encoding="utf-8"))
-        losses = tuple(float(loss) for loss in read.get("losses", ()))  # states of earlier versions have none
+        losses = tuple(map(float, read.get("losses", ())))  # a state of an older version, or of sd-scripts, has none
         return SavedProgress(int(read["current_epoch"]), int(read["current_step"]), losses)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Refused(f"Tried to find {folder} but folder does not exist or holds no train_state.json ({error})") from error
 
 
 def load_state(folder: Path, unet: UNet2DConditionModel, keep: dict[str, Any]) -> None:
     """Restores what `save_state` wrote; raises `Refused` when it does not fit the flags."""
-    load_lora(unet, folder / "model.safetensors")
     try:
+        load_lora(unet, folder / "model.safetensors")
         for name, part in keep.items():
             part.load_state_dict(torch.load(folder / name, map_location="cpu", weights_only=True))
         torch.set_rng_state(torch.load(folder / "random_states_0.pkl", weights_only=True)["torch_manual_seed"])
+    except (UnpicklingError, SafetensorError, RuntimeError, EOFError, AttributeError, TypeError) as error:
+        raise Refused(f"{folder} is a state that cannot be loaded: {str(error).splitlines()[0]}") from error
     except (OSError, ValueError, KeyError) as error:
         raise Refused(f"{folder} does not fit these flags: same optimizer and precision as then? ({error})") from error
     LOG.info(f"load train state from {folder}")

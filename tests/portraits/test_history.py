@@ -111,7 +111,8 @@ def test_favourites_marked_while_another_program_paints_are_kept_beside_its_run(
     write_sheet(client, images)
     run = read_history(client).runs[0].model_copy(update={"number": 2})
     with locked(client.portraits_file):  # another program is in the middle of its change
-        others = threading.Thread(target=mark_favourites, args=(client, ["1"])), threading.Thread(target=keep_run, args=(client, run))
+        marking = threading.Thread(target=mark_favourites, args=(client, ["1"]))
+        others = marking, threading.Thread(target=keep_run, args=(client, run))
         for other in others:
             other.start()
         for other in others:
