@@ -27,6 +27,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import threading
 import unicodedata
@@ -44,6 +45,7 @@ log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
+_PART_OF_PROCESS = re.compile(r"\.(\d{1,9})-\d+\.part$")
 Kind = TypeVar("Kind", bound=BaseModel)
 _ZIP_END, _ZIP_END_BYTES, _LONGEST_ZIP_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
@@ -364,13 +366,23 @@ def link_or_copy(source: Path, target: Path) -> None:
 def sweep_parts(folder: Path, *, below: bool = False) -> None:
     """Remove what a killed run left half written, `below` in all folders in it too; call only while holding the client's lock."""
     for part in folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+        if not _is_being_written(part):
+            part.unlink(missing_ok=True)
 
 
 def sweep_parts_of(path: Path) -> None:
-    """Remove what killed runs left of this one file; call only while nobody else may be writing it."""
+    """Remove what killed runs left of this one file."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
-        part.unlink(missing_ok=True)
+        if not _is_being_written(part):
+            part.unlink(missing_ok=True)
+
+
+def _is_being_written(part: Path) -> bool:
+    """Whether the program lives that writes it, by the number in its name (`replacing`): not all writers hold the client."""
+    import psutil  # here, not above: hardly ever is anything left
+
+    named = _PART_OF_PROCESS.search(part.name)
+    return named is not None and psutil.pid_exists(int(named[1]))
 
 
 def zip_index_bytes(path: Path) -> int:

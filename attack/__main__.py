@@ -44,6 +44,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=_rounds, default="short", help="how many tries each, or short, or long")
     parser.add_argument("--seed", type=int, default=12)
     parser.add_argument("--only", type=int, nargs="*", default=[], help="numbers of tries, to bring faults back")
+    parser.add_argument("--first", type=int, default=0, help="number of the try to begin with, to go on with a round")
     parser.add_argument("--seconds", type=float, default=0.0, help="most time for each campaign")
     parser.add_argument("--work", type=Path, default=None, help="working folder; best on a memory disk")
     parser.add_argument("--fresh", action="store_true", help="prepare everything anew")
@@ -78,7 +79,7 @@ def main() -> int:
         if not rounds:
             continue
         most = options.seconds or (seconds if options.rounds == "short" else 0.0)
-        campaign = Campaign(name, rounds, options.seed, frozenset(options.only), most)
+        campaign = Campaign(name, rounds, options.seed, frozenset(options.only), options.first, most)
         module = importlib.import_module(f"attack.{MODULES.get(name, name)}")
         module.run(campaign, stage, options.rounds == "short")
         code |= campaign.close()

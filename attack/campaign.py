@@ -32,6 +32,7 @@ class Campaign:
     rounds: int
     seed: int
     only: frozenset[int] = frozenset()
+    first: int = 0  # the number to begin with
     seconds: float = 0.0  # most that it may take; 0: as long as it needs
     tries: Counter[str] = field(default_factory=Counter)
     survived: Counter[str] = field(default_factory=Counter)
@@ -43,7 +44,7 @@ class Campaign:
     def numbers(self) -> Iterator[int]:
         """The numbers of the tries, until all are done or the time is over."""
         self.started = time.monotonic()  # what was prepared before does not count
-        for number in range(self.rounds):
+        for number in range(self.first, self.rounds):
             if self.only and number not in self.only:
                 continue
             if self.seconds and time.monotonic() - self.started > self.seconds:

@@ -176,7 +176,7 @@ def name(folder: Path, stage: Stage, chance: random.Random) -> tuple[str, tuple[
         b"CON.png",
         b"nul.jpg",
         b"[bold]x.png",
-        b"=cmd|' /C calc'!A1.png",
+        b"=cmd|' C calc'!A1.png",
         "\u202egnp.exe.png".encode(),
         "é".encode() * 100 + b".png",
         b"a" * 250 + b".png",

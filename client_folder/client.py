@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from client_folder.names import check_client_id, complaint_about, english_class_word
 from client_folder.paths import ClientPaths
@@ -61,7 +61,7 @@ class ClientState(Record):
     schema_: Literal[1] = Field(default=1, alias="schema")
     created: str
     name: str = Field(default="", exclude_if=lambda name: not name)  # what the person is called, in any letters
-    class_word: Annotated[str, BeforeValidator(english_class_word)] = CLASS_WORDS[0]  # what the client is, for captions
+    class_word: Annotated[str, AfterValidator(english_class_word)] = CLASS_WORDS[0]  # what the client is, for captions
     base_model: str = ""  # empty: the settings' base model
     # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
     # file then reads as it always did.
@@ -154,10 +154,12 @@ class Client(ClientPaths):
     def lock(self) -> Iterator[None]:
         """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once.
 
-        What a program that was killed had left half written goes: whoever holds the lock is the only one who writes.
+        Raises ClientMissing where another program erased it. What programs that were killed left half written goes.
         """
         import filelock  # here, not above: who only looks at clients need not wait for it
 
+        if not self.root.is_dir():  # the lock would make the folder
+            raise ClientMissing(client=self.id, known="-")
         lock = filelock.FileLock(self.lock_file)
         try:
             lock.acquire(blocking=False)
@@ -209,7 +211,7 @@ def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0], displ
     """Make a client's folder; raises BadClientId, ClientExists (names that differ only in case are one) or ClientFolderTaken."""
     client = Client(clients_folder(home) / _free(check_client_id(name), home))
     # Empty folders, and a half-written state, are what a creation leaves that was cut off.
-    if any(path.is_file() and not path.name.endswith(PART) for path in client.root.rglob("*")):
+    if any(path.is_file() and path != client.lock_file and not path.name.endswith(PART) for path in client.root.rglob("*")):
         raise ClientFolderTaken(client=name, path=client.root)
     sweep_parts(client.root)
     for folder in (client.raw_mj, client.raw_real, client.metadata):

@@ -96,7 +96,7 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
         # What a killed export of this client left here, or where exports lie, may be as large as the client.
         for folder in {exports_folder(client.home), target.parent}:
             for left in folder.glob(f".{client.id}_{_ANY_TIME}{ENDING}*{PART}"):
-                left.unlink(missing_ok=True)
+                left.unlink(missing_ok=True)  # the client is held: no other export of it is at work
         sweep_parts_of(target)
         contents = _look(client)
         _check_room(client, contents, target)

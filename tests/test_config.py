@@ -40,7 +40,7 @@ def test_settings_come_back_as_they_were_saved(tmp_path):
 
 
 def test_what_a_killed_change_left_goes_with_the_next(tmp_path):
-    left, others = tmp_path / ".settings.json.4711-815.part", tmp_path / ".queue.json.4711-815.part"
+    left, others = tmp_path / ".settings.json.999999999-815.part", tmp_path / ".queue.json.999999999-815.part"
     for path in (left, others):
         path.write_text('{"half')
     change_settings(tmp_path, ["language=es"])

@@ -194,7 +194,10 @@ def test_every_file_is_told_and_stopping_at_any_of_them_leaves_nothing(ana, tmp_
 def test_what_a_killed_export_left_is_swept_away_by_the_next(ana):
     folder = exports_folder(ana.home)
     folder.mkdir()
-    left, others = folder / ".ana_2025-01-01_120000.zip.4711-815.part", folder / ".ana_b_2025-01-01_120000.zip.4711-815.part"
+    left, others = (
+        folder / ".ana_2025-01-01_120000.zip.999999999-815.part",
+        folder / ".ana_b_2025-01-01_120000.zip.999999999-815.part",
+    )
     left.write_bytes(b"x")
     others.write_bytes(b"x")
     run(export_client(ana))
@@ -203,7 +206,7 @@ def test_what_a_killed_export_left_is_swept_away_by_the_next(ana):
 
 @pytest.mark.parametrize("name", ["ana.zip", "ana_2025-01-01_120000.zip"])
 def test_it_is_swept_away_where_the_user_wanted_it_too(ana, tmp_path, name):
-    left, others = tmp_path / f".{name}.4711-815.part", tmp_path / ".eva.zip.4711-815.part"
+    left, others = tmp_path / f".{name}.999999999-815.part", tmp_path / ".eva.zip.999999999-815.part"
     left.write_bytes(b"x")
     others.write_bytes(b"x")
     run(export_client(ana, tmp_path / "ana.zip"))
