@@ -43,6 +43,7 @@ from locales.language import N_, _
 
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
+SYNC_THREADS = 8  # that wait for the disk at the same time
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 _PART_OF_PROCESS = re.compile(r"\.(\d{1,9})-\d+\.part$")
@@ -308,6 +309,17 @@ def sync_folder(folder: Path) -> None:
             os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_tree(root: Path) -> None:
+    """The same for every file and folder below one; many at once, for the disk brings together what is asked of it then."""
+    from concurrent.futures import ThreadPoolExecutor  # here, not above: the first screen has no use for it
+
+    inside = [root, *root.rglob("*")]
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        list(pool.map(sync_file, (path for path in inside if path.is_file())))
+    for folder in (path for path in inside if path.is_dir()):
+        sync_folder(folder)
 
 
 def whole_png(path: Path) -> bool:
