@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo run test check translations clean
+.PHONY: demo run test check attack translations clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/installed  ## the whole path on the sample client, on the embedded base
@@ -19,6 +19,9 @@ check: .venv/installed-dev  ## format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+attack: .venv/installed-dev  ## kills, power cuts, full disks, hostile files ...: ROUNDS=short (3 minutes), long (hours) or a number
+	OMP_NUM_THREADS=1 $(BIN)/python -m attack all --rounds $(or $(ROUNDS),short)
 
 translations: .venv/installed-dev  ## read the texts from the source into locales/ and compile them
 	$(BIN)/pybabel -q extract -F locales/babel.cfg -k N_ -o locales/avatar_pipeline.pot --no-location --project "Avatar Pipeline" .

@@ -63,6 +63,7 @@ from utils import (
     Stopped,
     TrainingTick,
     as_pipeline_error,
+    locked,
     log,
     sweep_parts,
     write_record,
@@ -327,4 +328,5 @@ def _last_loss(client: Client) -> float | None:
 
 
 def _write(home: Path, rows: Sequence[QueueRow]) -> None:
-    write_record(queue_file(home), QueueRecord(rows=tuple(rows)))
+    with locked(queue_file(home)):
+        write_record(queue_file(home), QueueRecord(rows=tuple(rows)))

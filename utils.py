@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import errno
+import glob
 import hashlib
 import json
 import logging
@@ -43,8 +44,10 @@ from locales.language import N_, _
 
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
+SYNC_THREADS = 8  # that wait for the disk at the same time
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
+_PART_OF_PROCESS = re.compile(r"\.(\d{1,9})-\d+\.part$")
 Kind = TypeVar("Kind", bound=BaseModel)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape in JSON that stands for half of a letter
 _ZIP_END, _ZIP_END_BYTES, _LONGEST_ZIP_COMMENT = b"PK\x05\x06", 22, 1 << 16
@@ -311,6 +314,17 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def sync_tree(root: Path) -> None:
+    """The same for every file and folder below one; many at once, for the disk brings together what is asked of it then."""
+    from concurrent.futures import ThreadPoolExecutor  # here, not above: the first screen has no use for it
+
+    inside = [root, *root.rglob("*")]
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        list(pool.map(sync_file, (path for path in inside if path.is_file())))
+    for folder in (path for path in inside if path.is_dir()):
+        sync_folder(folder)
+
+
 def whole_png(path: Path) -> bool:
     """Whether a PNG file is there from its signature to its end mark; reads a few bytes. A torn or empty file counts as missing."""
     try:
@@ -337,6 +351,7 @@ def locked(path: Path) -> Iterator[None]:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+        sweep_parts_of(path)
         yield
 
 
@@ -366,10 +381,26 @@ def link_or_copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-def sweep_parts(folder: Path) -> None:
-    """Remove what a killed run left half written; call only while holding the client's lock."""
-    for part in folder.glob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+def sweep_parts(folder: Path, *, below: bool = False) -> None:
+    """Remove what a killed run left half written, `below` in all folders in it too; call only while holding the client's lock."""
+    for part in folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"):
+        if not _is_being_written(part):
+            part.unlink(missing_ok=True)
+
+
+def sweep_parts_of(path: Path) -> None:
+    """Remove what killed runs left of this one file."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+        if not _is_being_written(part):
+            part.unlink(missing_ok=True)
+
+
+def _is_being_written(part: Path) -> bool:
+    """Whether the program lives that writes it, by the number in its name (`replacing`): not all writers hold the client."""
+    import psutil  # here, not above: hardly ever is anything left
+
+    named = _PART_OF_PROCESS.search(part.name)
+    return named is not None and psutil.pid_exists(int(named[1]))
 
 
 def zip_index_bytes(path: Path) -> int:

@@ -18,7 +18,7 @@ from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.client import Client
 from client_folder.export import export_client, exports_folder
 from locales.language import N_
-from utils import Event, FolderMissing, replacing, write_text
+from utils import Event, FolderMissing, replacing, sweep_parts_of, write_text
 
 ROOT = Path(__file__).resolve().parent.parent  # the program's own folder
 NOTEBOOK = ROOT / "notebooks" / "colab.ipynb"
@@ -76,6 +76,7 @@ def _notebook_for(client: Client, folder: str) -> str:
 
 def _pack_program(target: Path) -> None:
     """The program's own files; nothing of a client's, whatever else lies in its folder."""
+    sweep_parts_of(target)
     with replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(_program_files()):
             archive.write(path, path.relative_to(ROOT).as_posix())

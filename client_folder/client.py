@@ -13,13 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from client_folder.names import check_client_id, complaint_about, english_class_word
 from client_folder.paths import ClientPaths
 from client_folder.records import Decisions, Faces, Picture, Pictures, Verdict
 from locales.language import N_
-from utils import Kind, PipelineError, Record, read_record, whole_png, write_record
+from utils import PART, Kind, PipelineError, Record, read_record, sweep_parts, whole_png, write_record
 
 CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
 CLASS_WORDS = tuple(CLASS_LABELS)
@@ -61,7 +61,7 @@ class ClientState(Record):
     schema_: Literal[1] = Field(default=1, alias="schema")
     created: str
     name: str = Field(default="", exclude_if=lambda name: not name)  # what the person is called, in any letters
-    class_word: Annotated[str, BeforeValidator(english_class_word)] = CLASS_WORDS[0]  # what the client is, for captions
+    class_word: Annotated[str, AfterValidator(english_class_word)] = CLASS_WORDS[0]  # what the client is, for captions
     base_model: str = ""  # empty: the settings' base model
     # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
     # file then reads as it always did.
@@ -152,15 +152,21 @@ class Client(ClientPaths):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once."""
+        """Hold the client for one program; the system frees it when the holder dies. Raises ClientBusy at once.
+
+        Raises ClientMissing where another program erased it. What programs that were killed left half written goes.
+        """
         import filelock  # here, not above: who only looks at clients need not wait for it
 
+        if not self.root.is_dir():  # the lock would make the folder
+            raise ClientMissing(client=self.id, known="-")
         lock = filelock.FileLock(self.lock_file)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout as error:
             raise ClientBusy(client=self.id) from error
         try:
+            sweep_parts(self.root, below=True)
             yield
         finally:
             lock.release()
@@ -204,8 +210,10 @@ def _free(name: str, home: Path) -> str:
 def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0], display_name: str = "") -> Client:
     """Make a client's folder; raises BadClientId, ClientExists (names that differ only in case are one) or ClientFolderTaken."""
     client = Client(clients_folder(home) / _free(check_client_id(name), home))
-    if client.root.exists() and any(client.root.iterdir()):
+    # Empty folders, and a half-written state, are what a creation leaves that was cut off.
+    if any(path.is_file() and path != client.lock_file and not path.name.endswith(PART) for path in client.root.rglob("*")):
         raise ClientFolderTaken(client=name, path=client.root)
+    sweep_parts(client.root)
     for folder in (client.raw_mj, client.raw_real, client.metadata):
         folder.mkdir(parents=True, exist_ok=True)
     created = datetime.now(UTC).isoformat(timespec="seconds")

@@ -3,7 +3,7 @@
 Unpacked below `clients/` of another home, the client is there and works. Left out is what tells nothing of the client and would be
 of no use elsewhere:
 
-- `.lock`, `training/trainer.json`, `training/tensorboard.json`: they speak of programs that run on this machine;
+- `.lock`, `.*.lock`, `training/trainer.json`, `training/tensorboard.json`: they speak of programs that run on this machine;
 - `.*.part`: what a killed run left half written, beside the whole file or to be written again;
 - `*.npz` beside the pictures of a dataset, or in quarantine with one: latents and texts that sd-scripts has computed, and computes
   again where they are not there;
@@ -25,7 +25,7 @@ from typing import NoReturn
 
 from client_folder.client import Client, clients_folder
 from locales.language import N_
-from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing
+from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing, sweep_parts_of
 
 STAGE, CHECK_STAGE = "client-export", "client-check"
 ENDING = ".zip"
@@ -93,9 +93,11 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
     """
     target = archive_place(client, to, f"{client.id}_{datetime.now():{_TIME}}{ENDING}", overwrite)
     with client.lock():
-        # What a killed export of this client left in the folder of exports may be as large as the client.
-        for left in exports_folder(client.home).glob(f".{client.id}_{_ANY_TIME}{ENDING}{PART}"):
-            left.unlink(missing_ok=True)
+        # What a killed export of this client left here, or where exports lie, may be as large as the client.
+        for folder in {exports_folder(client.home), target.parent}:
+            for left in folder.glob(f".{client.id}_{_ANY_TIME}{ENDING}*{PART}"):
+                left.unlink(missing_ok=True)  # the client is held: no other export of it is at work
+        sweep_parts_of(target)
         contents = _look(client)
         _check_room(client, contents, target)
         with replacing(target) as part:
@@ -139,13 +141,15 @@ def _check_room(client: Client, contents: _ExportContents, target: Path) -> None
 def _look(client: Client) -> _ExportContents:
     """Every file and empty folder, by name."""
     files, empty, left_out = [], [], []
-    of_this_machine = (client.lock_file, client.trainer_pid, client.tensorboard_file)
+    of_this_machine = (client.trainer_pid, client.tensorboard_file)
     for folder, inside in _walk(client.root):
         if not inside:
             empty.append(folder)
         for path in inside:
             if path.is_symlink() or not (path.is_dir() or path.is_file()) or not _is_text(path.name):
                 left_out.append(path.relative_to(client.root).as_posix())
+            elif path.name.startswith(".") and path.name.endswith(".lock"):
+                continue
             elif path.is_file() and path not in of_this_machine and not _can_be_made_again(client, path):
                 files.append(path)
     return _ExportContents(tuple(files), tuple(empty), tuple(left_out), sum(path.stat().st_size for path in files))

@@ -29,7 +29,18 @@ from client_folder.client import Client, ClientExists, clients_folder, list_clie
 from client_folder.export import CHUNK_BYTES, MB, NoRoom
 from client_folder.names import check_client_id
 from locales.language import N_, _
-from utils import BrokenFile, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing, zip_index_bytes
+from utils import (
+    BrokenFile,
+    Event,
+    FolderMissing,
+    PipelineError,
+    Progress,
+    free_bytes,
+    replacing,
+    sync_folder,
+    sync_tree,
+    zip_index_bytes,
+)
 
 STAGE = "client-import"
 INCOMING = ".incoming"  # no name of a client, and nothing in it is found by `list_clients`
@@ -186,10 +197,12 @@ def _unpack_new(
                 done += written
                 yield Progress(STAGE, _mb(done), _mb(size), path.name)
         _check_state(file, whole)
+        sync_tree(whole)  # what has its final name is on the disk: nobody would import it a second time
         try:
             whole.rename(target)
         except OSError as error:  # somebody made a client of that name meanwhile
             raise ClientHere(client=client_id) from error
+        sync_folder(target.parent)
     return RestoredClient(Client(target), len(wanted.files), size, left_out=len(contents.files) - len(wanted.files))
 
 

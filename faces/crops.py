@@ -59,7 +59,7 @@ class Disk:
             _save(preview, self._preview(face), PREVIEW_PX)
             write_record(self._sidecar(face), face)
             detected = detected.model_copy(update={"cut": None, "shown": shown})
-            stale = [self.client.processed / f"{face.stem}.png"]
+            stale = [self._crop(face)]
         write_record(self.client.looks / f"{face.stem}.json", detected)
         for path in stale:
             path.unlink(missing_ok=True)
@@ -67,8 +67,9 @@ class Disk:
     def agrees(self, detected: DetectedFaces, face: Verdict) -> bool:
         """Whether the pictures that follow from a verdict lie there, and no other."""
         if face.crop:
-            return self.holds(face) and detected.cut == _cut_of(face) and not self._sidecar(face).exists()
-        if detected.shown != _shown(detected, face) or detected.cut is not None:
+            refused = self._sidecar(face).exists() or self._preview(face).exists()
+            return self.holds(face) and detected.cut == _cut_of(face) and not refused
+        if detected.shown != _shown(detected, face) or detected.cut is not None or self._crop(face).exists():
             return False
         return bool(detected.unreadable) or whole_png(self._preview(face))
 
@@ -86,6 +87,9 @@ class Disk:
 
     def _sidecar(self, face: Verdict) -> Path:
         return self.client.rejected / f"{face.stem}.json"
+
+    def _crop(self, face: Verdict) -> Path:
+        return self.client.processed / f"{face.stem}.png"
 
     def _preview(self, face: Verdict) -> Path:
         return self.client.rejected / f"{face.stem}.png"

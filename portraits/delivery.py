@@ -20,7 +20,7 @@ from locales.language import N_
 from pictures.contact_sheet import Cell, contact_sheet, differing_words, in_rows
 from portraits.history import find_portraits, read_history, there
 from portraits.portrait import MADE_BY_AI, PortraitRecord, marked
-from utils import BrokenFile, Event, PipelineError, Progress, read_record, replacing
+from utils import BrokenFile, Event, PipelineError, Progress, read_record, replacing, sweep_parts_of
 
 STAGE = "deliver"
 SHEET_NAME = "contact_sheet.jpg"
@@ -65,6 +65,7 @@ def deliver(
         raise NothingToDeliver(client=client.id)
     target = archive_place(client, to, f"{client.id}_portraits_{datetime.now():%Y-%m-%d_%H%M%S}.zip", overwrite)
     names = _names(client, files)
+    sweep_parts_of(target)
     with replacing(target) as part, zipfile.ZipFile(part, "w") as archive:  # pictures are compressed already
         for number, (file, name) in enumerate(zip(files, names, strict=True), 1):
             archive.writestr(_entry(name), _bytes(file, metadata))

@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field
 from client_folder.client import Client
 from locales.language import N_
 from portraits.portrait import Portrait
-from utils import PipelineError, Record, read_record, write_record
+from utils import PipelineError, Record, locked, read_record, write_record
 
 UNDO = "undo:"  # before a name: no favourite any more
 SHEET_NAME = "portraits_{number:03d}.png"
@@ -79,9 +79,10 @@ def new_run(client: Client, images: Sequence[Portrait], references: Sequence[str
 
 
 def keep_run(client: Client, run: PortraitRun) -> None:
-    """Put a run into the history, once its sheet is drawn."""
-    history = read_history(client)
-    write_record(client.portraits_file, history.model_copy(update={"runs": (*history.runs, run)}))
+    """Put a run into the history, once its sheet is drawn. Somebody may mark favourites at that moment: both is kept."""
+    with locked(client.portraits_file):
+        history = read_history(client)
+        write_record(client.portraits_file, history.model_copy(update={"runs": (*history.runs, run)}))
 
 
 def there(client: Client, names: Sequence[str]) -> tuple[Path, ...]:
@@ -114,9 +115,11 @@ def mark_favourites(client: Client, words: Sequence[str]) -> PortraitHistory:
     """Make portraits favourites, or no longer (`undo:NAME`); raises PortraitMissing, and nothing is changed then."""
     added = find_portraits(client, [word for word in words if not word.startswith(UNDO)])
     taken = find_portraits(client, [word.removeprefix(UNDO) for word in words if word.startswith(UNDO)])
-    history, gone = read_history(client), {path.name for path in taken}
-    names = [name for name in (*history.favourites, *(path.name for path in added)) if name not in gone]
-    changed = history.model_copy(update={"favourites": tuple(dict.fromkeys(names))})
-    if changed != history:
-        write_record(client.portraits_file, changed)
+    gone = {path.name for path in taken}
+    with locked(client.portraits_file):
+        history = read_history(client)
+        names = [name for name in (*history.favourites, *(path.name for path in added)) if name not in gone]
+        changed = history.model_copy(update={"favourites": tuple(dict.fromkeys(names))})
+        if changed != history:
+            write_record(client.portraits_file, changed)
     return changed

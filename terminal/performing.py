@@ -20,6 +20,7 @@ from rich.text import Text
 
 from actions.action import Action, dump
 from actions.request import Job, Session
+from client_folder.client import ClientMissing
 from config import LONG_SECONDS, load_settings
 from locales.language import N_, _, speak
 from machine.model_process import ModelProcess
@@ -96,8 +97,13 @@ def _perform_here(action: Action[Any], job: Job[Any], console: Console, quiet: b
     held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
     if action.whole_gpu:  # it shows pictures while it runs, and a terminal can be asked only while nothing else listens to it
         picture.protocol(console)
-    with held, Watch(console, quiet) as watch:
-        return drive(action.run(job), watch)
+    try:
+        with held, Watch(console, quiet) as watch:
+            return drive(action.run(job), watch)
+    except FileNotFoundError as error:
+        if job.client and not job.client.state_file.exists():  # another program erased it meanwhile
+            raise ClientMissing(client=job.client.id, known="-") from error
+        raise
 
 
 def _announce(action: Action[Any], job: Job[Any], console: Console, seconds: float, failed: bool, itself: bool) -> None:

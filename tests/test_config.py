@@ -39,6 +39,14 @@ def test_settings_come_back_as_they_were_saved(tmp_path):
     assert load_settings(tmp_path) == settings
 
 
+def test_what_a_killed_change_left_goes_with_the_next(tmp_path):
+    left, others = tmp_path / ".settings.json.999999999-815.part", tmp_path / ".queue.json.999999999-815.part"
+    for path in (left, others):
+        path.write_text('{"half')
+    change_settings(tmp_path, ["language=es"])
+    assert (left.exists(), others.exists(), load_settings(tmp_path).language) == (False, True, "es")
+
+
 def test_the_original_plans_quality_keys_are_read(tmp_path):
     keys = (
         "face_confidence_threshold",

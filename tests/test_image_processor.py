@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from looked_at import looked_at
 from PIL import Image, ImageEnhance, ImageFilter
 from stages import finish, run
 
@@ -354,6 +355,19 @@ def test_a_run_killed_at_any_change_ends_as_if_undisturbed(
     assert killed.returncode == -signal.SIGKILL
     finish(process_faces(client, SETTINGS, detector))
     assert outputs(client) == outputs(undisturbed[0])
+
+
+def test_what_stands_for_the_other_verdict_goes_where_a_kill_left_it(tmp_path: Path) -> None:
+    """A verdict's record is written before the files of the verdict before it go: killed between, they lay there for ever."""
+    client = looked_at(tmp_path, bright=120, dark=10)
+    stems = {bool(face.crop): face.stem for face in client.faces()}
+    stale_crop, stale_preview = client.processed / f"{stems[False]}.png", client.rejected / f"{stems[True]}.png"
+    shutil.copy(client.processed / f"{stems[True]}.png", stale_crop)
+    shutil.copy(client.rejected / f"{stems[False]}.png", stale_preview)
+    finish(process_faces(client, SETTINGS, Refusing()))
+    assert (stale_crop.exists(), stale_preview.exists()) == (False, False)
+    assert (client.processed / f"{stems[True]}.png").exists()
+    assert (client.rejected / f"{stems[False]}.png").exists()
 
 
 def test_a_client_without_pictures_is_told_so(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from machine.base_models import BaseKind
 from training.checkpoints import Checkpoint, choose_lora
 from training.lora_files import copy_lora, read_metadata
 from training.samples import samples_of
-from utils import Event, FolderMissing, PipelineError, Progress, replacing, sha256_file, write_text
+from utils import PART, Event, FolderMissing, PipelineError, Progress, locked, replacing, sha256_file, write_text
 
 WEIGHTS = (0.7, 1.0)  # the original plan's recommendation
 WEIGHT = 0.8
@@ -129,9 +129,10 @@ def export_lora(
         apps, installed = (App.DIFFUSERS,), []
     jobs = [(app, client.exports(app.value)) for app in apps] + installed
     written: list[Path] = []
-    for number, (app, folder) in enumerate(jobs, 1):
-        written.append(_write(lora, app, folder))
-        yield Progress("export", number, len(jobs), str(folder))
+    with locked(client.output / "lora"):  # not the client, which a training may hold for hours
+        for number, (app, folder) in enumerate(jobs, 1):
+            written.append(_write(lora, app, folder))
+            yield Progress("export", number, len(jobs), str(folder))
     files = {app.value: file for (app, _folder), file in zip(jobs[: len(apps)], written, strict=False)}
     return Exported(
         chosen.path, client.id, WEIGHTS, lora.preview, sha256_file(written[0]), files, tuple(written[len(apps) :]),
@@ -176,6 +177,8 @@ def _app_at(folder: Path, expected: App | None = None) -> App:
 def _write(lora: _Lora, app: App, folder: Path) -> Path:
     """The LoRA and what goes with it, below a program's own folder; the file written."""
     place = folder / _FOLDERS[app]
+    for left in (*place.glob(f".{lora.name}.*{PART}"), *(place / lora.name).glob(f".*{PART}")):  # of an export that was killed
+        left.unlink(missing_ok=True)
     if app is App.DIFFUSERS:
         return _write_diffusers(lora, place / lora.name)
     file = place / f"{lora.name}.safetensors"

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from locales.language import N_, Labelled
-from utils import Record, read_record, write_record
+from utils import Record, locked, read_record, write_record
 
 
 class Outcome(Labelled):
@@ -62,10 +62,13 @@ def queue_file(home: Path) -> Path:
 
 def forget_client(home: Path, client: str) -> None:
     """Take a client out of the table of the last queue; raises BrokenFile."""
-    rows = last_queue(home).rows
-    kept = tuple(row for row in rows if row.client != client)
-    if kept != rows:
-        write_record(queue_file(home), QueueRecord(rows=kept))
+    if not queue_file(home).exists():
+        return
+    with locked(queue_file(home)):
+        rows = last_queue(home).rows
+        kept = tuple(row for row in rows if row.client != client)
+        if kept != rows:
+            write_record(queue_file(home), QueueRecord(rows=kept))
 
 
 def last_queue(home: Path) -> QueueReport:

@@ -101,7 +101,8 @@ def note_tick(run: RunRecord, tick: TrainingTick) -> None:
     every = max(1, run.total // _CURVE_POINTS)
     if tick.loss is not None and tick.step % every == 0:
         run.curve[tick.step] = tick.loss
-    if tick.checkpoint and tick.loss is not None:
+    # At its beginning too, where the trainer says it: whoever was killed just after a checkpoint had no time to keep its loss.
+    if tick.loss is not None and (tick.checkpoint or 0 < tick.step == run.begun):
         run.losses[tick.step] = tick.loss
 
 

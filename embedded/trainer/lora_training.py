@@ -268,8 +268,8 @@ def run_epochs(training: Training, start: Start) -> tuple[int, int]:
             current = train_step(training, gathered, losses)
             step += 1
             bar.update(1)
+            bar.set_postfix(avr_loss=fmean(losses))  # before what is saved: its label is what a resumed run begins with
             after_step(training, step, epoch + 1)
-            bar.set_postfix(avr_loss=fmean(losses))
             log_step(training, step, current, fmean(losses))
             if step >= flags.max_train_steps:
                 break

@@ -1,5 +1,7 @@
 """Names, folders, records and the lock of a client, on a real disk."""
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -124,3 +126,42 @@ def test_a_second_program_is_told_and_the_lock_dies_with_its_holder(tmp_path):
     holder.wait()
     with client.lock():
         assert Client(client.root).state()
+
+
+def test_whoever_holds_a_client_sweeps_what_killed_programs_left(tmp_path):
+    client = create_client(tmp_path, "ana")
+    client.output.mkdir()
+    left = [client.root / ".state.json.999999999-815.part", client.output / ".portraits.json.999999999-815.part"]
+    for path in left:
+        path.write_text('{"half')
+    whole = client.output / "portrait.part"
+    whole.write_bytes(b"a name that somebody gave")
+    written = client.output / f".ana.safetensors.{os.getpid()}-815.part"  # by an export, which does not hold the client
+    written.write_bytes(b"half, so far")
+    with client.lock():
+        assert [path.exists() for path in (*left, whole, written)] == [False, False, True, True]
+
+
+def test_nobody_holds_a_client_that_was_erased_meanwhile(tmp_path):
+    client = create_client(tmp_path, "ana")
+    shutil.rmtree(client.root)
+    with pytest.raises(ClientMissing), client.lock():
+        pass
+    assert not client.root.exists()
+
+
+def test_a_class_word_that_is_no_text_is_named(tmp_path):
+    client = create_client(tmp_path, "ana")
+    client.state_file.write_text('{"schema": 1, "created": "2025-01-01", "class_word": true}')
+    with pytest.raises(BrokenFile) as caught:
+        client.state()
+    assert "class_word" in str(caught.value)
+
+
+def test_a_creation_that_was_cut_off_can_be_done_again(tmp_path):
+    started = tmp_path / "clients" / "ana"
+    for name in ("raw_mj", "raw_real", "metadata"):
+        (started / name).mkdir(parents=True)
+    (started / ".state.json.999999999-815.part").write_text('{"half')
+    assert create_client(tmp_path, "ana").state().class_word == "person"
+    assert not list(started.glob(".*.part"))

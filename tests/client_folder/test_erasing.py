@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,9 +12,15 @@ from pathlib import Path
 
 import pytest
 from conftest import program
+from rich.console import Console
 
+from actions.action import Action, Answer, at_once
+from actions.request import ClientRequest, Job, Session
 from client_folder.client import Client, ClientFolderTaken, ClientMissing, clients_folder, create_client, list_clients, open_client
 from client_folder.erasing import erase_folder, sweep_erased
+from config import Settings
+from machine.model_process import ModelProcess
+from terminal.performing import perform
 from training.queue import QueueRecord, QueueRow, queue_file
 from utils import read_record, write_record
 
@@ -102,3 +109,16 @@ def test_what_was_left_of_an_erasing_is_swept(client: Client, tmp_path: Path) ->
     client.root.rename(clients_folder(tmp_path) / ".erasing-ana-0123")
     sweep_erased(tmp_path)
     assert list(clients_folder(tmp_path).iterdir()) == []
+
+
+def test_what_fails_because_the_client_was_erased_meanwhile_says_so(tmp_path):
+    client = create_client(tmp_path, "ana")
+
+    def read_on(_job):
+        shutil.rmtree(client.root)
+        return (client.raw_real / "photo.jpg").read_bytes()
+
+    action = Action("read", ClientRequest, at_once(read_on), Answer.of, changes=False)
+    job = Job(Session(tmp_path, Settings(), ModelProcess()), ClientRequest(client="ana"), client)
+    with pytest.raises(ClientMissing):
+        perform(action, job, Console())

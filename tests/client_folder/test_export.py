@@ -83,7 +83,8 @@ def test_what_is_of_this_machine_or_made_again_stays_here(ana, tmp_path):
     left = {path.relative_to(ana.root).as_posix() for path in (*caches, *local)} | {".lock"}
     assert "raw_real/notes.npz" in names
     assert not names & left
-    assert {name for name in names if not name.endswith("/")} | left == set(files_of(ana.root)) | {".lock"}
+    swept = {path.relative_to(ana.root).as_posix() for path in local if path.suffix == ".part"}
+    assert {name for name in names if not name.endswith("/")} | left == set(files_of(ana.root)) | {".lock"} | swept
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
@@ -193,10 +194,22 @@ def test_every_file_is_told_and_stopping_at_any_of_them_leaves_nothing(ana, tmp_
 def test_what_a_killed_export_left_is_swept_away_by_the_next(ana):
     folder = exports_folder(ana.home)
     folder.mkdir()
-    left, others = folder / ".ana_2025-01-01_120000.zip.part", folder / ".ana_b_2025-01-01_120000.zip.part"
+    left, others = (
+        folder / ".ana_2025-01-01_120000.zip.999999999-815.part",
+        folder / ".ana_b_2025-01-01_120000.zip.999999999-815.part",
+    )
     left.write_bytes(b"x")
     others.write_bytes(b"x")
     run(export_client(ana))
+    assert (left.exists(), others.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("name", ["ana.zip", "ana_2025-01-01_120000.zip"])
+def test_it_is_swept_away_where_the_user_wanted_it_too(ana, tmp_path, name):
+    left, others = tmp_path / f".{name}.999999999-815.part", tmp_path / ".eva.zip.999999999-815.part"
+    left.write_bytes(b"x")
+    others.write_bytes(b"x")
+    run(export_client(ana, tmp_path / "ana.zip"))
     assert (left.exists(), others.exists()) == (False, True)
 
 

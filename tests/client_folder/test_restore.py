@@ -5,6 +5,7 @@ import shutil
 import stat
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 from pseudo_terminal import Terminal
@@ -61,6 +62,23 @@ def test_an_export_becomes_the_client_again(ana, exported, other):
     assert there.raw_mj.is_dir(), "an empty folder is one that stages look into"
     assert [path.name for path in (other / "clients").iterdir()] == ["ana"]
     assert "ana is here: " in run_program(other / "third", "client", "import", exported).stdout
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only Linux tells which file a handle is of")
+def test_every_file_is_on_the_disk_before_the_client_has_its_name(exported, other, monkeypatch):
+    """After a power cut some seconds later a client was there whose pictures were not, and it was not taken in again."""
+    synced, wait = set(), os.fsync
+
+    def watched(handle):
+        place = os.readlink(f"/proc/self/fd/{handle}")
+        if not (other / "clients" / "ana").exists():
+            synced.add(place)
+        wait(handle)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    run(restore_client(other, exported))
+    names = {place.rpartition("/whole/ana/")[2] for place in synced}
+    assert set(files_of(other / "clients" / "ana")) <= names
 
 
 @pytest.mark.parametrize(

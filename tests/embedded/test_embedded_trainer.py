@@ -450,6 +450,9 @@ def test_a_resumed_training_gives_the_lora_of_one_never_stopped(
     names = {path.name for path in resumed.folder.iterdir()}
     assert names == {"ana.safetensors", "ana-step00000010.safetensors", "ana-step00000012.safetensors"}
     assert same(trained.folder / "ana.safetensors", resumed.folder / "ana.safetensors")
+    means = {int(found[2]): found[8] for found in trained.bar() if found[8]}  # the last that is said of each step
+    again = {8 + int(found[2]): found[8] for found in resumed.bar() if found[8]}
+    assert again == {step: means[step] for step in range(8, 13)}, "the mean loss goes on, and is said at once"
 
 
 def test_a_finished_training_is_not_resumed(trained: Ran, place: Path, model: Path, data: Path, everything: list[str]) -> None:

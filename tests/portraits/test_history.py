@@ -1,5 +1,6 @@
 """Runs of portraits: a sheet each, a history that bears deleted files, favourites, and what is delivered of them."""
 
+import threading
 import zipfile
 
 import pytest
@@ -10,12 +11,12 @@ from client_folder.client import create_client
 from client_folder.export import AmongClients, FileThere
 from client_folder.records import Faces, Source, Verdict
 from portraits.delivery import Metadata, NothingToDeliver, deliver
-from portraits.history import PortraitMissing, find_portraits, mark_favourites, read_history, there
+from portraits.history import PortraitMissing, find_portraits, keep_run, mark_favourites, read_history, there
 from portraits.portrait import Portrait, PortraitRecord, write_portrait
 from portraits.recipes import RecipeKind
 from portraits.sdxl import Sampler
 from portraits.sheet import write_sheet
-from utils import write_record
+from utils import locked, write_record
 
 PROMPTS = ("portrait of ana woman, smiling, beach background", "portrait of ana woman, serious, black shirt")
 LORA = "ana_avatar_v1.safetensors"
@@ -103,6 +104,24 @@ def test_favourites_are_kept_taken_back_and_bear_deleted_files(client):
     with pytest.raises(PortraitMissing):
         mark_favourites(client, ["1", "77"])
     assert client.portraits_file.read_bytes() == before
+
+
+def test_favourites_marked_while_another_program_paints_are_kept_beside_its_run(client):
+    images = painted(client, seeds=(11, 12))
+    write_sheet(client, images)
+    run = read_history(client).runs[0].model_copy(update={"number": 2})
+    with locked(client.portraits_file):  # another program is in the middle of its change
+        marking = threading.Thread(target=mark_favourites, args=(client, ["1"]))
+        others = marking, threading.Thread(target=keep_run, args=(client, run))
+        for other in others:
+            other.start()
+        for other in others:
+            other.join(0.3)
+        assert all(other.is_alive() for other in others), "each waits for its turn"
+    for other in others:
+        other.join()
+    history = read_history(client)
+    assert (len(history.runs), history.favourites) == (2, (images[0].file.name,))
 
 
 def delivered(client, to, metadata=Metadata.MARK, words=(), **options):

@@ -120,6 +120,17 @@ def test_an_installed_program_gets_its_copy(trained, settings, tmp_path, folder,
     assert run(export_lora(trained, named))[1].installed == report.installed
 
 
+def test_what_a_killed_export_left_goes_with_the_next(trained, settings, tmp_path):
+    loras, diffusers = tmp_path / "ComfyUI" / "models" / "loras", trained.exports("diffusers") / "ana_avatar_v1"
+    left = loras / ".ana_avatar_v1.safetensors.999999999-815.part", diffusers / ".README.md.999999999-815.part"
+    others = loras / ".somebody_else.safetensors.999999999-815.part"
+    for path in (*left, others):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"half")
+    run(export_lora(trained, settings, to=tmp_path / "ComfyUI"))
+    assert [path.exists() for path in (*left, others)] == [False, False, True]
+
+
 def test_a_folder_that_is_no_such_program_is_refused(trained, settings, tmp_path):
     with pytest.raises(FolderMissing):
         run(export_lora(trained, settings, to=tmp_path / "nowhere"))

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from client_folder.client import create_client
 from config import EMBEDDED_FOLDER, Settings, save_settings
 from training.inputs import EMBEDDED_SCRIPT
+from training.runs import losses_of, read_runs
 
 PROGRAM = Path(__file__).resolve().parents[2] / "avatar_pipeline.py"
 STEPS = 24
@@ -77,8 +78,8 @@ def files_begun(client):
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     home = tmp_path_factory.mktemp("undisturbed")
-    make_client(home)
-    return load_file(finish(home)["lora"])
+    client = make_client(home)
+    return load_file(finish(home)["lora"]), losses_of(read_runs(client), 1)
 
 
 @pytest.mark.parametrize("with_trainer", [True, False], ids=["both killed", "the trainer left behind"])
@@ -93,8 +94,10 @@ def test_killed_at_any_moment_it_ends_like_an_undisturbed_one(tmp_path, undistur
     assert said["steps"] == STEPS
     assert said["resumed_from"] > 0, "what the killed runs had saved was used"
     lora = load_file(said["lora"])
-    assert lora.keys() == undisturbed.keys()
-    assert all((lora[name] == undisturbed[name]).all() for name in lora), "the same numbers as one that was never killed"
+    tensors, losses = undisturbed
+    assert lora.keys() == tensors.keys()
+    assert all((lora[name] == tensors[name]).all() for name in lora), "the same numbers as one that was never killed"
+    assert losses_of(read_runs(client), 1) == losses, "and the same labels"
     assert not [psutil.Process(pid) for pid in psutil.pids() if str(tmp_path) in " ".join(words_of(pid))], "nothing is left running"
     assert not list(client.models.glob(".partial-*"))
 

@@ -1,0 +1,65 @@
+"""File systems of a campaign's own, in the place where its tries work; they need root's rights and, for ext4, a loop device."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+from attack.scenes import Stage
+
+IMAGE_MB = 320  # of the ext4 image: the largest prepared home takes 40
+
+
+class NoMounts(RuntimeError):
+    """This machine lets us mount nothing; the message says why."""
+
+
+def _run(*words: str) -> None:
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NoMounts(f"{' '.join(words)}: {done.stderr.strip()}")
+
+
+def mount_memory(place: Path, megabytes: float) -> None:
+    """A tmpfs of that size on a folder."""
+    place.mkdir(parents=True, exist_ok=True)
+    _run("mount", "-t", "tmpfs", "-o", f"size={int(megabytes * 1024)}k", "tmpfs", str(place))
+
+
+def resize_memory(place: Path, kilobytes: int) -> None:
+    """Another size for it."""
+    _run("mount", "-o", f"remount,size={kilobytes}k", str(place))
+
+
+def mount_image(image: Path, place: Path, fresh: bool) -> None:
+    """An ext4 image on a folder, as Linux mounts it by itself: `data=ordered`, a commit every five seconds."""
+    place.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        image.unlink(missing_ok=True)
+        with image.open("wb") as file:
+            file.truncate(IMAGE_MB << 20)
+        _run("mkfs.ext4", "-q", "-F", str(image))
+    _run("mount", "-o", "loop", str(image), str(place))
+
+
+def unmount(place: Path) -> None:
+    """Take a file system away, if one is there; who still has a file open in it keeps that file."""
+    for _time in range(20):
+        if not os.path.ismount(place):
+            return
+        with contextlib.suppress(NoMounts):
+            _run("umount", str(place))
+            continue
+        time.sleep(0.2)
+    _run("umount", "-l", str(place))
+
+
+def fill(stage: Stage, scene: str) -> None:
+    """A copy of a prepared home and of the pictures into the mounted place."""
+    shutil.copytree(stage.kept(scene), stage.home, symlinks=True)
+    shutil.copytree(stage.source, stage.given)
+    os.sync()
