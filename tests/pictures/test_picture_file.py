@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photo_kit import PHOTOS
 from PIL import Image, ImageCms, PngImagePlugin
 
 from client_folder.reasons import Reason
@@ -18,7 +19,6 @@ from embedded.drawing.camera_raw import write_dng
 from pictures.listing import PICTURE_ENDINGS, RAW_ENDINGS, list_pictures, survey
 from pictures.picture_file import MAX_PIXELS, EmbeddedText, UnreadablePicture, decode, read_embedded, read_header
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "photos"
 RED, BLUE, GREEN, WHITE = (220, 30, 30), (30, 30, 220), (30, 200, 30), (245, 245, 245)
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -455,9 +455,10 @@ def test_endings_are_lower_case_with_a_dot() -> None:
     assert {".nef", ".cr2", ".cr3", ".crw", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"} <= RAW_ENDINGS
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the project's measuring photos are not beside this checkout")
-def test_every_shared_photo_is_read() -> None:
-    for path in list_pictures(SHARED):
+def test_every_photo_is_read() -> None:
+    found = list_pictures(PHOTOS)
+    assert len(found) == 10
+    for path in found:
         header = read_header(path)
         picture = decode(path, max_side=256)
         assert max(picture.size) <= 256
