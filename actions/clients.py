@@ -19,8 +19,7 @@ from client_folder.export import MB, ExportedClient, FileThere, export_client
 from client_folder.names import english_class_word, propose_trigger
 from client_folder.restore import ClientHere, RestoredClient, restore_client
 from locales.language import N_, _
-from training import tensorboard_server
-from training.queue import forget_client
+from training import lock, queue, tensorboard_server
 from utils import Event, PipelineError
 
 
@@ -181,7 +180,8 @@ def erase(client: Client) -> ClientErased:
     """Remove everything known of a client; raises what `erase_folder` raises."""
     tensorboard_server.stop_server(client)
     files = erase_folder(client)
-    forget_client(client.home, client.id)
+    queue.forget_client(client.home, client.id)
+    lock.forget_client(client.id)
     return ClientErased(client.id, files)
 
 

@@ -157,6 +157,23 @@ def test_colours_of_16_bits(tmp_path: Path) -> None:
     assert_corners(decode(tmp_path / "deep.png"), 2)
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("planes", ["separate", "contig"])
+def test_colours_of_16_bits_one_channel_behind_the_other(tmp_path: Path, planes: str, compression: str | None) -> None:
+    """As scanners write them, on its side too: Pillow reads some of these as noise."""
+    import tifffile
+
+    picture = np.asarray(corners()).astype(np.uint16) * 257
+    for orientation, stored in ((1, picture), (6, np.rot90(picture))):
+        tifffile.imwrite(
+            tmp_path / "scan.tif", np.moveaxis(stored, 2, 0) if planes == "separate" else stored, photometric="rgb",
+            planarconfig=planes, compression=compression, extratags=[(274, "H", 1, orientation, True)],
+        )  # fmt: skip
+        assert (read_header(tmp_path / "scan.tif").width, read_header(tmp_path / "scan.tif").height) == corners().size
+        assert_corners(decode(tmp_path / "scan.tif"), 2)
+        assert_corners(decode(tmp_path / "scan.tif", max_side=160), 2)
+
+
 def test_transparent_parts_are_white(tmp_path: Path) -> None:
     picture = corners().convert("RGBA")
     picture.putalpha(0)
