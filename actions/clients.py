@@ -152,7 +152,8 @@ def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
 def plan_erase(job: Job[ClientsRequest]) -> ErasePlan:
     """What would go; raises BadClientId or ClientMissing."""
     client = open_client(job.home, job.request.name or job.request.client)
-    files = [path for path in client.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    everything = (path for path in client.root.rglob("*") if path.is_file() and path != client.lock_file)
+    files = [path for path in everything if not path.is_symlink()]
     return ErasePlan(
         client.id, client.title, len(files), sum(path.stat().st_size for path in files),
         pictures=sum(path.parent in (client.raw_mj, client.raw_real) for path in files),
