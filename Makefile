@@ -32,7 +32,8 @@ clean:  ## everything that can be made again; clients/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: https://www.python.org/downloads/"; exit 1; }
+	@test -n "$(PYTHON)" && $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "Python 3.11, 3.12 or 3.13 is needed: https://www.python.org/downloads/ (or ./install.sh, which brings one). Here: $(PYTHON)"; exit 1; }
 	$(PYTHON) -m venv .venv
 
 .venv/installed: requirements.txt vendor/onnxruntime-shim/pyproject.toml | .venv/bin/python

@@ -11,6 +11,13 @@ from __future__ import annotations
 
 import io
 import sys
+
+# Before anything else is imported: an older Python cannot read it, and for a newer one TensorFlow has no build.
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(
+        f"Python 3.11, 3.12 or 3.13 is needed; this is {sys.version.split()[0]}. Start it with ./start.sh or start.bat.\n"
+        f"Hace falta Python 3.11, 3.12 o 3.13; este es {sys.version.split()[0]}. Empieza con ./start.sh o start.bat."
+    )
 from argparse import Namespace
 from collections.abc import Sequence
 from itertools import pairwise

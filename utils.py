@@ -207,7 +207,7 @@ class ProgramFault(PipelineError):
     """Facts: error, path."""
 
     message = N_("A fault of the program: {error}. What was finished is kept.")
-    hint = N_("Please report it with the details in {path}")
+    hint = N_("Please report it where you got the program, with the details in {path}")
 
 
 class Stopped(BaseException):  # as GeneratorExit is: no `except Exception` of a stage may take it for a failure

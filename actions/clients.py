@@ -19,8 +19,7 @@ from client_folder.export import MB, ExportedClient, FileThere, export_client
 from client_folder.names import english_class_word, propose_trigger
 from client_folder.restore import ClientHere, RestoredClient, restore_client
 from locales.language import N_, _
-from training import tensorboard_server
-from training.queue import forget_client
+from training import lock, queue, tensorboard_server
 from training.secret_options import mask_files
 from utils import Event, PipelineError
 
@@ -157,7 +156,8 @@ def manage(job: Job[ClientsRequest]) -> Generator[Event, None, Report]:
 def plan_erase(job: Job[ClientsRequest]) -> ErasePlan:
     """What would go; raises BadClientId or ClientMissing."""
     client = open_client(job.home, job.request.name or job.request.client)
-    files = [path for path in client.root.rglob("*") if path.is_file() and not path.is_symlink()]
+    everything = (path for path in client.root.rglob("*") if path.is_file() and path != client.lock_file)
+    files = [path for path in everything if not path.is_symlink()]
     return ErasePlan(
         client.id, client.title, len(files), sum(path.stat().st_size for path in files),
         pictures=sum(path.parent in (client.raw_mj, client.raw_real) for path in files),
@@ -185,7 +185,8 @@ def erase(client: Client) -> ClientErased:
     """Remove everything known of a client; raises what `erase_folder` raises."""
     tensorboard_server.stop_server(client)
     files = erase_folder(client)
-    forget_client(client.home, client.id)
+    queue.forget_client(client.home, client.id)
+    lock.forget_client(client.id)
     return ClientErased(client.id, files)
 
 

@@ -27,9 +27,9 @@ from dataset.kohya_folders import TooFewPictures, dataset_is_current, select_pic
 from dataset.signs import Level, Sign, Symptom
 from utils import fold
 
-LEAK_SHARE = 0.85  # a phrase in so many captions is learned as part of the trigger word, or takes its place
+LEAK_SHARE = 0.85  # chosen: a phrase in so many captions is learned as part of the trigger word, or takes its place
 LEAK_CAPTIONS = 5  # under so many captions, one that is everywhere means nothing
-SECOND_FACE = 0.25  # of somebody else's face box inside the crop, from which training sees two people
+SECOND_FACE = 0.25  # chosen: of somebody else's face box inside the crop, from which training sees two people
 # Spread under which a LoRA can hardly tell the client from the circumstances. Six press photos of one person on five occasions
 # measure 0.10 in pose, 16 in light and 41 in background; the limits are a third of that, chosen and not yet tried by training.
 POSE_SPREAD = 0.03  # standard deviation of the turn of the head, in distances of the eyes

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 STAGE = "likeness"
-ENOUGH_CLOSED = 0.5  # of the gap
-OTHERS_SHARE = 0.25  # of what was closed, that other people may move
+ENOUGH_CLOSED = 0.5  # of the gap; chosen
+OTHERS_SHARE = 0.25  # of what was closed, that other people may move; chosen
 
 # In words that the embedded base knows.
 OTHERS_PROMPTS = (

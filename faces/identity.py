@@ -26,7 +26,7 @@ ROOM = 0.5  # of the face's longer side, kept around it for the landmarks
 # pairs of two people: none is. Grouped by it, 59 photos of 14 people (262 pairs marked as two people by those who published them)
 # join none of those pairs; any limit from 0.50 to 0.55 gives the same groups.
 SAME_PERSON = 0.55
-LEAD = 1.5  # times as many photos as any other person has, before somebody is taken for the client
+LEAD = 1.5  # chosen: times as many photos as any other person has, before somebody is taken for the client
 LEAST_SHARE = (
     1 / 3
 )  # of the photos, the same: twelve of sixty-four are no reason to refuse the other fifty-two; chosen, not measured

@@ -18,7 +18,7 @@ from faces.quality import QualityFailure, judge, warnings
 METHOD = 2  # raised whenever the same picture may be measured otherwise, so that all are looked at again
 JUDGING = 2  # raised whenever what was measured may be judged otherwise: then verdicts are made anew, and no picture is opened
 RIVAL = 4  # a face of less than a quarter of the largest one's area is no rival where only size can tell
-BACKGROUND = 16  # one of less than a sixteenth is somebody far behind, and leaves a photo one of a single person
+BACKGROUND = 16  # both chosen: one of less than a sixteenth is somebody far behind, and leaves a photo one of a single person
 
 
 @dataclass(frozen=True, slots=True)

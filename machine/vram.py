@@ -15,7 +15,7 @@ import psutil
 from machine.gpu import find_gpus
 from machine.worker_tasks import TaskReporter
 
-RAM_KEPT_FREE_GB = 4.0  # for the system, the pictures and whatever else the user runs
+RAM_KEPT_FREE_GB = 4.0  # for the system, the pictures and whatever else the user runs; chosen
 
 
 class CachedModel(Protocol):

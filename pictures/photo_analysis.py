@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     Pixels: TypeAlias = npt.NDArray[np.float32]
 
+# All of these were chosen by eye; they only choose words for captions, which can be changed.
 WHITE = 250  # grey from which a pixel is burnt out
 LOOK_PX = 256  # longer side of what is measured
 DARK, DIM, BRIGHT = 60.0, 90.0, 180.0  # mean grey: a third of the range is dark, as night and cellars are

@@ -43,7 +43,7 @@ _STARTS = {
 _RAW_TURNED = (5, 6)  # LibRaw's `flip` where width and height change places
 _EXIF_TURNED = (5, 6, 7, 8)
 _ORIENTATION, _MAKE, _MODEL, _DESCRIPTION, _ARTIST = 0x0112, 0x010F, 0x0110, 0x010E, 0x013B
-_BITS, _PLANES = 0x0102, 0x011C
+_BITS, _COMPRESSION, _PLANES = 0x0102, 0x0103, 0x011C
 _EXIF_IFD, _TAKEN, _DIGITIZED, _LENS = 0x8769, 0x9003, 0x9004, 0xA434
 # What Pillow, libheif and the XML reader raise on damaged or hostile files (found by feeding them thousands of those).
 _DAMAGE = (
@@ -188,8 +188,6 @@ def _inspect_other(path: Path) -> tuple[Header, EmbeddedText]:
         animated = image.format in _ANIMATED_FORMATS and getattr(image, "is_animated", False)
         exif, xmp = _exif(image), _read_xmp(image.info.get("xmp", ""))
         if image.format == "TIFF":
-            if exif.get(_PLANES) == 2 and "16" in str(exif.get(_BITS)):
-                raise UnreadablePicture(Reason.UNREADABLE)  # channel after channel in 16 bits: Pillow makes noise of it
             exif.pop(_ORIENTATION, None)  # Pillow turns these itself, and gives the size of the turned picture
         header = _header(image.size, image.format or "", animated, exif)
     description = xmp.description or _lines(exif.get(_DESCRIPTION))
@@ -313,13 +311,38 @@ def _open_upright(path: Path, max_side: int | None) -> Image.Image:
         if max_side:
             share = min(1.0, max_side / max(image.size))
             image.draft(None, (round(image.width * share), round(image.height * share)))  # JPEG: decodes 1/2, 1/4 or 1/8
-        image.load()
-        # pillow-heif turns pictures itself and says so by orientation 1; for all others it is ours to do, once.
         turn = _TURNS.get(_exif(image).get(_ORIENTATION, 1))
+        if _in_deep_planes(image):
+            image = _read_planes(path, image)
+        else:
+            image.load()
+            # Of TIFF and HEIC it is Pillow that turns them, and says so by orientation 1; for all others it is ours to do, once.
+            turn = _TURNS.get(_exif(image).get(_ORIENTATION, 1))
         if max_side and image.mode in ("L", "RGB", "CMYK"):
             image.thumbnail((max_side, max_side), pillow.Resampling.LANCZOS, reducing_gap=3.0)
         upright = _to_srgb(image)
     return upright.transpose(pillow.Transpose[turn]) if turn else upright
+
+
+def _in_deep_planes(image: Image.Image) -> bool:
+    """Whether it is a TIFF of 16 bits with one channel behind the other, not compressed: Pillow makes noise of those."""
+    if image.format != "TIFF":
+        return False
+    tags = _exif(image)
+    return (tags.get(_PLANES), tags.get(_COMPRESSION, 1)) == (2, 1) and "16" in str(tags.get(_BITS))
+
+
+def _read_planes(path: Path, opened: Image.Image) -> Image.Image:
+    """Such a TIFF by imageio, in 8 bits, as it lies on the disk: not turned; with the profile that Pillow found in it."""
+    import imageio.v3 as imageio
+    import numpy as np
+
+    planes = np.asarray(imageio.imread(path, plugin="tifffile"))
+    if planes.ndim != 3 or planes.shape[0] < 3:
+        raise UnreadablePicture(Reason.UNREADABLE)
+    picture = _pillow().fromarray(np.ascontiguousarray(np.moveaxis(planes[:3], 0, 2) >> 8).astype(np.uint8))
+    picture.info["icc_profile"] = opened.info.get("icc_profile")
+    return picture
 
 
 _TURNS = {

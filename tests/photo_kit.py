@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,6 +16,14 @@ from data_preprocessor import import_photos
 from faces.detector import MtcnnDetector
 from faces.identity import FaceRecogniser
 from image_processor import process_faces
+
+PHOTOS = Path(__file__).resolve().parent / "data" / "photos"  # its README says whose they are
+
+
+def of_package(package: str, name: str) -> Image.Image:
+    """A picture that an installed package carries."""
+    with Image.open(Path(importlib.util.find_spec(package).origin).parent / "data" / name) as image:
+        return image.convert("RGB")
 
 
 def client_of(home: Path, photos: Iterable[Path]) -> Client:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photo_kit import PHOTOS
 from PIL import Image
 from stages import finish
 
@@ -42,7 +43,6 @@ from pictures.originals import NAME_BYTES, safe_name
 from utils import DiskFull, FolderMissing, Progress, as_pipeline_error, sha256_file
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared" / "photos"
 JOB = "a7421d2f-b262-44f9-977c-ac23e9c7d3e3"
 OTHER_JOB = "b8532e30-c373-4500-8a8d-bd34fad8e4f4"
 
@@ -433,12 +433,13 @@ def test_killed_at_any_instant_the_next_run_ends_in_the_same_bytes(client: Clien
     assert killed > kills // 2, "most kills hit a running import"
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the project's measuring photos are not beside this checkout")
-def test_the_shared_photos_are_imported(client: Client) -> None:
-    generated = finish(import_midjourney(client, [SHARED / "generated"]))
-    real = finish(import_photos(client, [SHARED / "real"]))
-    assert (len(generated.added), generated.refused, real.refused) == (20, (), ())
-    assert len(client.pictures()) == len(generated.added) + len(real.added)
+def test_photos_of_people_are_imported(client: Client) -> None:
+    painted = [*PHOTOS.glob("woman*.jpg"), *PHOTOS.glob("man*.jpg")]
+    photographed = [path for path in PHOTOS.glob("*.jpg") if path not in painted]
+    generated = finish(import_midjourney(client, painted))
+    real = finish(import_photos(client, photographed))
+    assert (len(generated.added), generated.refused, len(real.added), real.refused) == (7, (), 3, ())
+    assert len(client.pictures()) == 10
     assert all(picture.width and picture.height for picture in client.pictures())
 
 

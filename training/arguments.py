@@ -61,6 +61,10 @@ class _Parser(ArgumentParser):
         )
 
 
+# The original plan names these two; they are the web UI's, for painting, and sd-scripts' parser ends at them.
+_OF_THE_WEB_UI = frozenset({"lowvram", "medvram"})
+WEB_UI = N_("{option} is an option of AUTOMATIC1111's web UI, for painting; sd-scripts does not have it.")
+SAVED_OTHERWISE = N_("Leave it out: where memory is too little, the plan saves it by rank, fp8, samples and resolution.")
 SEE_OPTIONS = N_("Correct that option; sd-scripts' own documentation lists them all.")
 NOT_AN_OPTION = N_('"{word}" is not an option of sd-scripts.')
 OURS = N_("{option} is set by the program itself.")
@@ -91,6 +95,8 @@ def read_extra(text: str) -> tuple[str, ...]:
         raise PlanRefused(reason=_(NOT_AN_OPTION).format(word=words[0]), cure=_(SEE_OPTIONS))
     for word in words:
         name = word.removeprefix("--").partition("=")[0]
+        if word.startswith("--") and name in _OF_THE_WEB_UI:
+            raise PlanRefused(reason=_(WEB_UI).format(option=f"--{name}"), cure=_(SAVED_OTHERWISE))
         if word.startswith("--") and name in _OWN:
             raise PlanRefused(reason=_(OURS).format(option=f"--{name}"), cure=_(LEAVE_OUT))
     return words

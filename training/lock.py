@@ -29,6 +29,13 @@ def locks_folder() -> Path:
     return Path(platformdirs.user_cache_dir("avatar-pipeline", appauthor=False)) / "locks"
 
 
+def forget_client(client: str, folder: Path | None = None) -> None:
+    """Remove the notes of who trains on a card that name a client: a trainer that was killed leaves its own."""
+    for holder in (folder or locks_folder()).glob("*.txt"):
+        if holder.read_text(encoding="utf-8", errors="replace").strip() == client:
+            holder.unlink(missing_ok=True)
+
+
 @contextmanager
 def hold_gpu(uuid: str, name: str, client: str, folder: Path | None = None) -> Iterator[tuple[Path, ...]]:
     """Hold a GPU for one training and hand out the files that are to name its trainer; raises GPUBusy at once.

@@ -30,7 +30,8 @@ from utils import PipelineError, Stopped, TrainingTick, write_record
 
 PROBE_STEPS = 3  # whose cost is measured and compared with the plan
 _KEPT_LINES = 200  # of what the trainer said, for the diagnosis
-# A card that spills into the system's memory is 5 to 100 times slower, public reports say; a plan's guess errs by 2 at most.
+# A card that spills into the system's memory is 5 to 100 times slower, public reports say. Four times the plan's guess is chosen
+# so that a guess that errs by two or three stops nobody; how far it errs on real cards nobody here has measured.
 _SPILL_TIMES = 4.0
 _SPILL_SECONDS = 20.0  # a step; where the driver does not tell whether the memory is full
 _SILENCE_SECONDS = 120.0  # before it is worth a word; loading SDXL and the first step take less

@@ -30,6 +30,7 @@ from utils import BrokenFile, Event, PipelineError, Progress, Record, read_recor
 TOKENIZERS = ("openai/clip-vit-large-patch14", "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k")
 STAGE = "trainer"
 _QUIET = {"GIT_TERMINAL_PROMPT": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+_NEWEST_ON_WINDOWS = (3, 12)  # of the builds of safetensors 0.4.5 for Windows on PyPI; elsewhere pip finds one for 3.13
 _WHEELS = "https://download.pytorch.org/whl"
 _OFFLINE = re.compile(
     r"Could not resolve host|unable to access|Failed to establish a new connection|Temporary failure in name resolution|"
@@ -54,6 +55,18 @@ class SetupFailed(PipelineError):
 
     message = N_("sd-scripts could not be set up: {step}\n    {evidence}")
     hint = N_("{cure} Then run setup again: it goes on where it stopped. Everything that was said: {log}")
+
+
+class PythonTooNew(PipelineError):
+    """Facts: version."""
+
+    message = N_(
+        "sd-scripts cannot be set up with Python {version} on Windows: safetensors 0.4.5, which it pins, has no build for it."
+    )
+    hint = N_(
+        "Delete the folder .venv and start install.ps1: it brings Python 3.11. Or name a Python 3.11 or 3.12 that has sd-scripts' "
+        "requirements: settings sd_scripts_python=FILE. Without sd-scripts the program's own trainer trains SDXL too."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +185,12 @@ Stage = Generator[Event, None, None]
 
 
 def install_trainer(home: Path, settings: Settings, plan: TrainerPlan) -> Generator[Event, None, TrainerInstalled]:
-    """Do every step that is not done yet, then name the result in the settings file. Raises SetupFailed."""
+    """Do every step that is not done yet, then name the result in the settings file.
+
+    Raises PythonTooNew before anything is fetched, and SetupFailed.
+    """
+    if sys.platform == "win32" and sys.version_info[:2] > _NEWEST_ON_WINDOWS and not plan.own_python:
+        raise PythonTooNew(version=".".join(map(str, sys.version_info[:2])))
     plan.folder.mkdir(parents=True, exist_ok=True)
     steps: dict[str, Callable[[TrainerPlan, int], Stage]] = {}
     if not plan.own_checkout:

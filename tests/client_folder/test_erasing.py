@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -103,6 +104,18 @@ def test_the_queue_forgets_who_was_erased(tmp_path: Path) -> None:
     assert subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
     assert [row.client for row in read_record(queue_file(tmp_path), QueueRecord).rows] == ["eva"]
     assert b"ana" not in queue_file(tmp_path).read_bytes()
+
+
+def test_as_many_files_go_as_were_counted_before(tmp_path: Path) -> None:
+    create_client(tmp_path, "ana")
+    (tmp_path / "clients" / "ana" / "raw_real" / "a.jpg").write_bytes(b"a face")
+    counted = [
+        json.loads(
+            subprocess.run(program(tmp_path, "client", "erase", "ana", word, "--json"), capture_output=True, check=True).stdout
+        )
+        for word in ("--plan", "--yes")
+    ]
+    assert counted[0]["files"] == counted[1]["files"] > 0
 
 
 def test_what_was_left_of_an_erasing_is_swept(client: Client, tmp_path: Path) -> None:

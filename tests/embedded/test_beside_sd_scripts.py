@@ -20,12 +20,10 @@ OURS = Path(__file__).resolve().parents[2] / "embedded" / "sdxl_train_network.py
 CHECKOUT = Path(os.environ.get("SD_SCRIPTS", "/nowhere"))
 PYTHON = os.environ.get("SD_SCRIPTS_PYTHON", sys.executable)
 KIT = Path(os.environ.get("SD_SCRIPTS_KIT", "/nowhere"))
-pytestmark = [
-    pytest.mark.skipif(
-        not (CHECKOUT / "sdxl_train_network.py").is_file(), reason="SD_SCRIPTS names no checkout (and SD_SCRIPTS_PYTHON its Python)"
-    ),
-    pytest.mark.skipif(not (KIT / "tiny_patch.py").is_file(), reason="SD_SCRIPTS_KIT names no kit that shrinks SDXL for a CPU"),
-]
+if not (CHECKOUT / "sdxl_train_network.py").is_file():
+    pytest.skip("SD_SCRIPTS names no checkout (and SD_SCRIPTS_PYTHON its Python)", allow_module_level=True)
+if not (KIT / "tiny_patch.py").is_file():
+    pytest.skip("SD_SCRIPTS_KIT names no kit that shrinks SDXL for a CPU", allow_module_level=True)
 FIRST, SECOND = 64, 96  # widths of the text encoders; diffusers tells them apart by their width, as it does SDXL's
 TEXT = {"bos_token_id": 0, "eos_token_id": 2, "pad_token_id": 1, "vocab_size": 49408, "num_attention_heads": 2}
 CONFIGURATION = {

@@ -5,23 +5,17 @@ One person: scikit-image's astronaut (NASA, public domain), in several shots mad
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_kit import check_levelled, client_of, judged, reasons, spoilt, turned
+from photo_kit import check_levelled, client_of, judged, of_package, reasons, spoilt, turned
 from PIL import Image, ImageEnhance
 
 from client_folder.records import Face, Reason
 from faces.decisions import point_at
 from faces.detector import MtcnnDetector
 from faces.identity import FaceRecogniser
-
-
-def of_package(package: str, name: str) -> Image.Image:
-    with Image.open(Path(importlib.util.find_spec(package).origin).parent / "data" / name) as image:
-        return image.convert("RGB")
 
 
 def larger(image: Image.Image, times: float) -> Image.Image:

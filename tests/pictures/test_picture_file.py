@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from photo_kit import PHOTOS
 from PIL import Image, ImageCms, PngImagePlugin
 
 from client_folder.reasons import Reason
@@ -18,7 +19,6 @@ from embedded.drawing.camera_raw import write_dng
 from pictures.listing import PICTURE_ENDINGS, RAW_ENDINGS, list_pictures, survey
 from pictures.picture_file import MAX_PIXELS, EmbeddedText, UnreadablePicture, decode, read_embedded, read_header
 
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "photos"
 RED, BLUE, GREEN, WHITE = (220, 30, 30), (30, 30, 220), (30, 200, 30), (245, 245, 245)
 XMP = (
     '<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
@@ -155,6 +155,23 @@ def test_colours_of_16_bits(tmp_path: Path) -> None:
     png = b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", zlib.compress(rows)) + png_chunk(b"IEND", b"")
     (tmp_path / "deep.png").write_bytes(png)
     assert_corners(decode(tmp_path / "deep.png"), 2)
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("planes", ["separate", "contig"])
+def test_colours_of_16_bits_one_channel_behind_the_other(tmp_path: Path, planes: str, compression: str | None) -> None:
+    """As scanners write them, on its side too: Pillow reads some of these as noise."""
+    import tifffile
+
+    picture = np.asarray(corners()).astype(np.uint16) * 257
+    for orientation, stored in ((1, picture), (6, np.rot90(picture))):
+        tifffile.imwrite(
+            tmp_path / "scan.tif", np.moveaxis(stored, 2, 0) if planes == "separate" else stored, photometric="rgb",
+            planarconfig=planes, compression=compression, extratags=[(274, "H", 1, orientation, True)],
+        )  # fmt: skip
+        assert (read_header(tmp_path / "scan.tif").width, read_header(tmp_path / "scan.tif").height) == corners().size
+        assert_corners(decode(tmp_path / "scan.tif"), 2)
+        assert_corners(decode(tmp_path / "scan.tif", max_side=160), 2)
 
 
 def test_transparent_parts_are_white(tmp_path: Path) -> None:
@@ -455,9 +472,10 @@ def test_endings_are_lower_case_with_a_dot() -> None:
     assert {".nef", ".cr2", ".cr3", ".crw", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw"} <= RAW_ENDINGS
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the project's measuring photos are not beside this checkout")
-def test_every_shared_photo_is_read() -> None:
-    for path in list_pictures(SHARED):
+def test_every_photo_is_read() -> None:
+    found = list_pictures(PHOTOS)
+    assert len(found) == 10
+    for path in found:
         header = read_header(path)
         picture = decode(path, max_side=256)
         assert max(picture.size) <= 256

@@ -25,7 +25,7 @@ from pictures.contact_sheet import GAP
 from terminal.view_training import VIEWS
 from training.checkpoints import NoCheckpoint, TornCheckpoint, choose_lora, list_checkpoints
 from training.exports import TITLES, App, ExportRefused, NoSDXL, export_lora
-from training.lock import GPUBusy, hold_gpu
+from training.lock import GPUBusy, forget_client, hold_gpu
 from training.lora_files import look_closely, read_metadata, strip_captions
 from training.queue import Outcome, last_queue
 from training.samples import CELL_PX
@@ -292,6 +292,13 @@ def test_a_gpu_trains_one_client_at_a_time_and_a_crash_frees_it(tmp_path):
     holder.join()
     with hold_gpu("GPU-1", "RTX 3060 12GB", "ben", tmp_path) as beside:
         assert beside == (tmp_path / "GPU-1.json",)
+
+
+def test_who_was_erased_stands_in_no_note_of_a_trainer_that_was_killed(tmp_path):
+    for number, who in enumerate(("ana", "anabel", "ben")):
+        (tmp_path / f"GPU-{number}.txt").write_text(who)
+    forget_client("ana", tmp_path)
+    assert sorted(path.read_text() for path in tmp_path.iterdir()) == ["anabel", "ben"]
 
 
 def test_a_trainer_left_behind_on_a_gpu_is_ended_before_the_next_begins(tmp_path):

@@ -14,6 +14,7 @@ from config import Settings, load_settings
 from machine.gpu import GPUState
 from training.sd_scripts import (
     TOKENIZERS,
+    PythonTooNew,
     SetupFailed,
     TorchBuild,
     checkout_commit,
@@ -202,3 +203,28 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(tmp_path, source):
     assert "torch" in checks["PyTorch"].command or checks["PyTorch"].well
     assert {"GPU", "Driver", "Video memory", "Memory", "Free disk", "Tokenizers"} <= set(checks)
     assert json.dumps([check.found for check in report.checks])
+
+
+@pytest.mark.parametrize(("version", "refused"), [((3, 12), False), ((3, 13), True)])
+def test_on_windows_a_python_without_builds_is_refused_before_anything_is_fetched(home, source, monkeypatch, version, refused):
+    """safetensors 0.4.5, which sd-scripts pins, has no build for Python 3.13 on Windows."""
+    plan = planned(home, source)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "platform", "win32")
+        elsewhere.setattr(sys, "version_info", (*version, 1, "final", 0))
+        stage = install_trainer(home, Settings(), plan)
+        if not refused:
+            assert next(stage).item == "cloning sd-scripts"
+            return
+        with pytest.raises(PythonTooNew, match=r"Python 3\.13 on Windows") as told:
+            next(stage)
+    assert "install.ps1" in told.value.cure()
+    assert not (plan.folder / "sd-scripts.part").exists() and not plan.checkout.exists() and not plan.python.exists()
+
+
+def test_on_windows_a_python_that_is_named_is_taken_as_it_is(home, source, monkeypatch):
+    plan = planned(home, source, Settings(sd_scripts_source=str(source[0]), sd_scripts_python=sys.executable))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "platform", "win32")
+        elsewhere.setattr(sys, "version_info", (3, 13, 1, "final", 0))
+        assert next(install_trainer(home, Settings(), plan)).item == "cloning sd-scripts"
