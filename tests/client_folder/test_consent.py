@@ -32,7 +32,12 @@ def test_a_consent_of_one_client_is_none_of_another(tmp_path):
 
 def test_the_newest_of_a_kind_counts_and_every_one_is_kept(tmp_path):
     client = create_client(tmp_path, "ana")
-    for what, by in ((What.FACE_SWAP, "Ana"), (What.FACE_SWAP, "Ana again"), (What.TRAINING, "Ana's agent"), (What.FACE_SWAP, "Ana")):
+    for what, by in (
+        (What.FACE_SWAP, "Ana"),
+        (What.FACE_SWAP, "Ana again"),
+        (What.TRAINING, "Ana's agent"),
+        (What.FACE_SWAP, "Ana"),
+    ):
         record_consent(client, what, by)
     assert [(one.what, one.by) for one in consents_of(client)] == [
         (What.FACE_SWAP, "Ana"), (What.FACE_SWAP, "Ana again"), (What.TRAINING, "Ana's agent"),

@@ -16,7 +16,7 @@ from client_folder.records import Analysis, Faces, Source, Verdict
 from config import DatasetDistribution, Settings
 from data_preprocessor import prepare_dataset
 from dataset.findings import FindingCode
-from dataset.held_back import choose_scenes, scenes_of
+from dataset.held_back import alike, choose_scenes, scenes_of
 from pictures.photo_analysis import perceptual_hash
 from utils import write_record
 
@@ -127,8 +127,25 @@ def test_scenes_are_told_by_the_minute_and_by_the_look(client: Client) -> None:
     alone = {frozenset({f"r{number}"}) for number in range(4, 9)}
     burst, copied = frozenset({"r0", "r1", "r2"}), frozenset({"r3", "copy"})
     assert scenes(client) == {burst, copied} | alone
-    assert scenes(client, near_duplicate_bits=0) == {burst, frozenset({"r3"}), frozenset({"copy"})} | alone
     assert scenes(client, scene_seconds=39) == {frozenset({name}) for name in burst} | {copied} | alone
+
+
+def test_ten_bits_of_64_are_the_same_scene_and_eleven_are_not(tmp_path: Path) -> None:
+    """In the whole picture or in the crop: one of them is enough."""
+    client = create_client(tmp_path, "eva")
+    one = face_of(client, noise(1), Source.REAL, "one")
+    assert one.analysis is not None
+
+    def other(crop_bits: int, picture_bits: int) -> Verdict:
+        def turned(digits: str, bits: int) -> str:
+            return f"{int(digits, 16) ^ ((1 << bits) - 1):016x}"
+
+        assert one.analysis is not None
+        analysis = one.analysis.model_copy(update={"phash": turned(one.analysis.phash, picture_bits)})
+        return one.model_copy(update={"phash": turned(one.phash, crop_bits), "analysis": analysis})
+
+    for bits, same in (((10, 30), True), ((30, 10), True), ((11, 11), False), ((0, 64), True), ((64, 0), True)):
+        assert alike(one, other(*bits), WANTED.near_duplicate_bits) is same, bits
 
 
 @pytest.mark.parametrize(
