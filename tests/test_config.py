@@ -35,8 +35,8 @@ def test_without_a_file_the_defaults_hold(tmp_path):
 
 # What the original plan and docs/settings-and-limits.md name for a dataset: 85 % MidJourney and 15 % photos, and the rest.
 DATASET = {
-    "share_real": 0.15, "max_repeats": 40, "min_pictures": 4, "exam_share": 0.2, "exam_minimum": 2, "exam_from": 6, "scene_seconds": 60,
-    "near_duplicate_bits": 10,
+    "share_real": 0.15, "max_repeats": 40, "min_pictures": 4, "exam_share": 0.2, "exam_minimum": 2, "exam_from": 6,
+    "scene_seconds": 60, "near_duplicate_bits": 10,
 }  # fmt: skip
 
 

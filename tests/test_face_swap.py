@@ -134,7 +134,8 @@ def test_the_face_comes_from_photos_first_then_from_what_was_enlarged_least_then
     """MidJourney's faces are like the client, a photo shows the client; and a soft source makes every swap soft."""
     wanted = [
         ("sharp", Source.REAL, 1.0, 90.0), ("soft", Source.REAL, 0.5, 80.0), ("large", Source.REAL, 1.2, 900.0),
-        ("larger", Source.REAL, 3.0, 999.0), ("drawn", Source.MIDJOURNEY, 0.9, 5000.0), ("drawn-large", Source.MIDJOURNEY, 2.0, 9000.0),
+        ("larger", Source.REAL, 3.0, 999.0), ("drawn", Source.MIDJOURNEY, 0.9, 5000.0),
+        ("drawn-large", Source.MIDJOURNEY, 2.0, 9000.0),
     ]  # fmt: skip
     faces = []
     for name, source, upscale, sharpness in reversed(wanted):

@@ -30,6 +30,13 @@ def test_a_consent_of_one_client_is_none_of_another(tmp_path):
         check_consent(eva, What.FACE_SWAP)
 
 
+def test_one_person_can_agree_to_both(tmp_path):
+    client = create_client(tmp_path, "ana")
+    record_consent(client, What.TRAINING, "Ana, on paper")
+    record_consent(client, What.FACE_SWAP, "Ana, on paper")
+    assert [one.what for one in consents_of(client)] == [What.TRAINING, What.FACE_SWAP]
+
+
 def test_the_newest_of_a_kind_counts_and_every_one_is_kept(tmp_path):
     client = create_client(tmp_path, "ana")
     for what, by in (

@@ -196,7 +196,7 @@ def test_under_ten_pictures_are_few(client: Client, pictures: int, few: bool) ->
 
 @pytest.mark.parametrize(("photos", "off"), [(3, False), (4, True)])
 def test_a_share_that_is_two_hundredths_off_is_said(client: Client, photos: int, off: bool) -> None:
-    """15 in 100 were wanted. The folder is laid out by hand, for the program itself comes nearer: 3 of 20 are 0.15, 4 of 21 0.19."""
+    """15 in 100 were wanted: 3 of 20 are 0.15, 4 of 21 0.19. Laid out by hand, for the program itself comes nearer."""
     build(client, [face_of(client, Source.MIDJOURNEY, f"m{number}", number) for number in range(17)])
     folder = client.dataset_folders()[0]
     for number in range(photos):

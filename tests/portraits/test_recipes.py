@@ -125,7 +125,7 @@ def test_a_base_is_walked_with_guidance(client, settings, base, sampler, name):
 
 @pytest.mark.parametrize(("steps", "strength"), [(20, 0.3), (20, 0.5), (8, 0.25), (4, 0.5)])
 def test_the_detail_pass_takes_as_many_steps_as_the_picture_did(base, steps, strength):
-    """A few-step model needs every one of its steps, and a base gains nothing from six of twenty: what counts are calls of the U-Net."""
+    """A few-step model needs every one of its steps, and a base gains little from six of twenty: calls of the U-Net are counted."""
     from dataclasses import replace
 
     session = SdxlPipeline(base)

@@ -1,5 +1,5 @@
 # ruff: noqa: F401, F811 - fixtures of another test are used by their names
-"""What a trainer says, line by line: a loss that is no number ends the run, silence is said, and nothing else is taken for either."""
+"""What a trainer says, line by line: a loss that is no number ends the run, silence is said, nothing else is taken for either."""
 
 from __future__ import annotations
 

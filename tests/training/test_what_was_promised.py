@@ -158,7 +158,8 @@ def test_the_warm_up_is_a_tenth(preset, warmup):
         ({"save_every": 40}, "--save_every_n_steps", "40"), ({"sample_every": 60}, "--sample_every_n_steps", "60"),
         ({"scheduler": "linear"}, "--lr_scheduler", "linear"), ({"optimizer": "Adafactor"}, "--optimizer_type", "Adafactor"),
         ({"dim": 24, "alpha": 6}, "--network_alpha", "6"), ({"resolution": 768}, "--resolution", "768,768"),
-        ({"dim": 8, "alpha": 4, "conv_dim": 6}, "--network_args", "conv_dim=6 conv_alpha=3"), ({"steps": 333}, "--max_train_steps", "333"),
+        ({"dim": 8, "alpha": 4, "conv_dim": 6}, "--network_args", "conv_dim=6 conv_alpha=3"),
+        ({"steps": 333}, "--max_train_steps", "333"),
         ({"fp8": True}, "--fp8_base_unet", ""), ({"precision": "fp16"}, "--mixed_precision", "fp16"),
     ],
 )  # fmt: skip
@@ -207,7 +208,8 @@ def test_every_value_of_a_plan_is_known_to_be_one_or_the_other():
 # --- sums by hand -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("shown", "batch", "processes", "accumulation"),
-    [(7, 2, 1, 1), (7, 2, 1, 2), (10, 4, 1, 1), (10, 1, 4, 1), (10, 1, 4, 2), (9, 2, 2, 2), (200, 3, 1, 7), (1, 8, 2, 4), (13, 5, 1, 1)],
+    [(7, 2, 1, 1), (7, 2, 1, 2), (10, 4, 1, 1), (10, 1, 4, 1), (10, 1, 4, 2), (9, 2, 2, 2), (200, 3, 1, 7), (1, 8, 2, 4),
+     (13, 5, 1, 1)],
 )  # fmt: skip
 def test_an_epoch_is_counted_by_dealing_out_its_pictures(shown, batch, processes, accumulation):
     """Pictures are dealt into batches, batches to the cards in turn, and so many of a card's batches make a step; rests count."""
@@ -215,7 +217,8 @@ def test_an_epoch_is_counted_by_dealing_out_its_pictures(shown, batch, processes
     plan = plan.model_copy(update={"processes": processes})
 
     def dealt(things, size):
-        return [list(group) for group in iter(lambda rest=iter(things): list(itertools.islice(rest, size)), [])]
+        rest = iter(things)
+        return list(iter(lambda: list(itertools.islice(rest, size)), []))
 
     of_one_card = dealt(dealt(range(shown), batch), processes)
     assert plan.steps_per_epoch() == len(dealt(of_one_card, accumulation))
@@ -252,7 +255,7 @@ def test_training_convolutions_too_costs_memory_and_room():
 
 
 def test_the_files_of_a_training_are_counted():
-    """2000 steps saved every 250: eight files on the way and the finished one; two states, each the LoRA in fp32 and two moments."""
+    """2000 steps saved every 250: eight files and the finished one; two states, each the LoRA in fp32 and two moments."""
     cost = estimate(planned(dim=8, optimizer="AdamW"))
     assert cost.checkpoints == 9
     states = 2 * (cost.checkpoint_mb / 2 * 12)
