@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -97,28 +98,41 @@ def copy_tree(folder: Path) -> Path:
     return folder
 
 
-def run_tests(folder: Path, tests: Iterable[str], *words: str, seconds: float = SECONDS) -> int:
-    """pytest's exit code there; FAILED where it does not come to an end."""
+def run_tests(folder: Path, tests: Iterable[str], *words: str, seconds: float = SECONDS) -> tuple[int, str]:
+    """pytest's exit code there and what it said; FAILED where it does not come to an end."""
     command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *words, *tests)
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        start_new_session=os.name != "nt",
     ) as child:  # fmt: skip
         try:
             said, _errors = child.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            child.kill()
-            return FAILED
+            _end(child)
+            return FAILED, "it did not come to an end"
+        except BaseException:
+            _end(child)
+            raise
     if child.returncode not in (0, FAILED, UNLOADABLE):
         raise BadList(f"pytest ended with {child.returncode}: {said[-1500:]}")
-    return child.returncode
+    return child.returncode, said
+
+
+def _end(child: subprocess.Popen[str]) -> None:
+    """End a run of tests with the programs that it started."""
+    if os.name == "nt":
+        child.kill()
+    else:
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def check_baseline(folder: Path, mutants: Iterable[Mutant]) -> None:
     """Raises BadList where the tests fail without any mutant: they would seem to notice every one."""
     tests = dict.fromkeys(test for mutant in mutants for test in mutant.tests)
-    if run_tests(folder, tests, "-rf", "--tb=line", seconds=3600):
-        raise BadList("these tests fail without any mutant: " + " ".join(tests))
+    code, said = run_tests(folder, tests, "-rfE", "--tb=no", seconds=3600)
+    if code:
+        raise BadList(f"these tests fail without any mutant:\n{said[-3000:]}")
 
 
 def try_mutant(folder: Path, mutant: Mutant) -> Outcome:
@@ -127,7 +141,7 @@ def try_mutant(folder: Path, mutant: Mutant) -> Outcome:
     whole = path.read_text(encoding="utf-8")
     path.write_text(mutated(whole, mutant), encoding="utf-8")
     try:
-        code = run_tests(folder, mutant.tests, "-x")
+        code, _said = run_tests(folder, mutant.tests, "-x")
     finally:
         path.write_text(whole, encoding="utf-8")
     return Outcome(mutant, code != 0, time.monotonic() - started)
