@@ -165,7 +165,10 @@ def try_all(mutants: Sequence[Mutant], jobs: int, baseline: bool) -> list[Outcom
             print(f"{'killed  ' if outcome.killed else 'SURVIVED'} {outcome.seconds:6.1f} s  {mutant.name}", flush=True)
             return outcome
 
-        return list(pool.map(one, mutants))
+        try:
+            return list(pool.map(one, mutants))
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C those that have begun end, and no other begins
 
 
 # --- the score --------------------------------------------------------------------------------------------------------
