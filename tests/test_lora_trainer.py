@@ -146,8 +146,14 @@ def test_planning_writes_nothing(client, settings):
     assert sorted(path for path in client.root.rglob("*")) == before
 
 
-def test_a_plan_that_cannot_work_is_not_started(client, settings):
-    plan = plan_training(client, settings, gpu="CPU").plan
+@pytest.mark.parametrize(
+    ("gpu", "wish"),
+    [("CPU", {}), ("CPU", {"fp8": False}), ("RTX 3060 8GB", {"dim": 128}), ("GTX 1650 4GB", {}),
+     ("RTX 2060 6GB", {"precision": "bf16"})],
+)  # fmt: skip
+def test_a_plan_that_cannot_work_is_not_started(client, settings, play, gpu, wish):
+    play("success")
+    plan = plan_training(client, settings, gpu=gpu, overrides=Overrides(**wish)).plan
     with pytest.raises(PlanRefused):
         run(train(client, settings, plan))
     assert not client.models.exists()

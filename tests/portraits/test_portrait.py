@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from config import EMBEDDED_FOLDER
+from client_folder.client import create_client
+from config import EMBEDDED_FOLDER, Settings
+from generation import ImageOptions, plan_portraits
 from machine.base_models import base_at
+from portraits.errors import RecipeRefused
 from portraits.portrait import PortraitRecord, PortraitRequest, PromptText, parameters_text, portrait_jobs, write_portrait
+from portraits.prompts import PromptOptions
 from portraits.recipes import BASE_RECIPE, LIGHTNING_RECIPES, PipelineSetup, RecipeKind
 from portraits.sdxl import ModelFiles, Sampler
 
@@ -97,3 +101,20 @@ def test_the_text_inside_says_how_it_was_made(tmp_path):
                   "<lora:ana_avatar_v1:1>"):  # fmt: skip
         assert words in told
     assert PortraitRecord.model_validate_json(Path(tmp_path / "portrait_11_x.json").read_text()) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("wish", "allowed"),
+    [({"seeds": (0,)}, True), ({"seeds": (4294967295,)}, True), ({"seeds": (-1,)}, False), ({"seeds": (4294967296,)}, False),
+     ({"image_options": ImageOptions(detail=0.04)}, False), ({"image_options": ImageOptions(detail=0.05)}, True),
+     ({"image_options": ImageOptions(detail=0.91)}, False), ({"weights": (0.0, 2.1)}, False), ({"weights": (-0.1,)}, False)],
+)  # fmt: skip
+def test_what_no_model_takes_is_refused_before_one_is_loaded(tmp_path, wish, allowed):
+    """Seeds as A1111 and its kin have them, 32 bits; a weight beyond 2 only paints noise."""
+    client = create_client(tmp_path, "ana")
+    told = {"prompt_options": PromptOptions(("ana",)), "weights": (0.0,), **wish}
+    if allowed:
+        assert plan_portraits(client, Settings(), **told).total == 1
+    else:
+        with pytest.raises(RecipeRefused):
+            plan_portraits(client, Settings(), **told)
