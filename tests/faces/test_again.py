@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from looked_at import looked_at
 
 from client_folder.records import Decisions
-from config import QualityControlConfig, RawLimits
+from config import QualityControlConfig, RawLimits, Settings
 from faces.verdicts import method_of, rules_of
+from image_processor import ProcessPlan, plan_process
 
 USUAL = QualityControlConfig()
 
@@ -32,3 +34,17 @@ def test_limits_of_raw_and_a_persons_decisions_judge_anew_too():
         rules_of(USUAL, Decisions(pointed={"a" * 64: (1, 2, 3, 4)})), rules_of(USUAL, Decisions(pointed={"a" * 64: (1, 2, 3, 5)})),
     }  # fmt: skip
     assert len(others | {here}) == 5
+
+
+def test_a_plan_counts_what_waits_for_a_verdict_and_nothing_else(tmp_path):
+    """Verdicts under other limits wait again, and so does a picture whose crop or look is gone; the others are done."""
+    client = looked_at(tmp_path, bright=120, dim=35, sharp=130)
+    assert plan_process(client, Settings()) == ProcessPlan(0, 3)
+    moved = Settings(quality=QualityControlConfig(min_brightness=30))
+    assert plan_process(client, moved) == ProcessPlan(3, 0)
+    assert plan_process(client, Settings()) == ProcessPlan(0, 3), "and nothing was written"
+    accepted = [face for face in client.faces() if face.crop]
+    (client.processed / accepted[0].crop).unlink()
+    assert plan_process(client, Settings()) == ProcessPlan(1, 2)
+    (client.looks / f"{accepted[1].stem}.json").unlink()
+    assert plan_process(client, Settings()) == ProcessPlan(2, 1)

@@ -112,7 +112,7 @@ def test_the_text_inside_says_how_it_was_made(tmp_path):
 def test_what_no_model_takes_is_refused_before_one_is_loaded(tmp_path, wish, allowed):
     """Seeds as A1111 and its kin have them, 32 bits; a weight beyond 2 only paints noise."""
     client = create_client(tmp_path, "ana")
-    told = {"prompt_options": PromptOptions(("ana",)), "weights": (0.0,), **wish}
+    told = {"prompt_options": PromptOptions(("ana",)), "weights": (0.0,), "seeds": (1,), **wish}
     if allowed:
         assert plan_portraits(client, Settings(), **told).total == 1
     else:
