@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import struct
@@ -189,6 +190,34 @@ def test_grey_of_16_bits_keeps_its_tones(tmp_path: Path) -> None:
         Image.fromarray(ramp).save(path)
         shown = np.asarray(decode(path))[4, :, 0].astype(int)
         assert np.abs(shown - np.arange(256)).max() <= 1
+
+
+def test_a_dark_picture_of_16_bits_stays_dark(tmp_path: Path) -> None:
+    """White is 65535 whatever the brightest pixel is: else every night photo of a scanner would be pulled up to white."""
+    for ending in ("png", "tif"):
+        Image.fromarray(np.full((8, 8), 20000, np.uint16)).save(tmp_path / f"dark.{ending}")
+        assert abs(decode(tmp_path / f"dark.{ending}").getpixel((4, 4))[0] - 20000 / 257) <= 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError(errno.EIO, "Input/output error"), Reason.OUT_OF_REACH), (PermissionError(errno.EACCES, "no"), Reason.OUT_OF_REACH),
+     (OSError("image file is truncated"), Reason.UNREADABLE), (ValueError("bad"), Reason.UNREADABLE)],
+)  # fmt: skip
+def test_what_the_system_refuses_in_the_middle_is_out_of_reach_and_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: Reason
+) -> None:
+    """A share goes away behind the first bytes: the system's errors have numbers, Pillow's own of damaged pictures have none."""
+    path = make(tmp_path / "a.jpg")
+
+    def fail(*_words: object, **_more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    for look in (read_header, decode):
+        with pytest.raises(UnreadablePicture) as caught:
+            look(path)
+        assert caught.value.reason is reason
 
 
 def test_colours_of_16_bits(tmp_path: Path) -> None:
