@@ -12,7 +12,8 @@ from client_folder.client import Client
 from config import PRESETS
 from machine.base_models import BaseKind
 from machine.cards import GPU_PROFILES
-from training.cost import MemoryPart, estimate
+from training.cost import MemoryPart, estimate, refuse
+from training.errors import PlanRefused
 from training.plan import BaseFacts, DatasetFacts, Overrides, TrainerKind, kohya_arguments, make_plan
 
 CLIENT = Client(Path("clients/ClienteX"))
@@ -271,3 +272,23 @@ def test_hours_grow_with_the_pictures_of_a_step():
     assert estimate(planned("RTX 4090 24GB", batch=1, accumulation=3)).hours == pytest.approx(3 * one)
     assert estimate(planned("RTX 4090 24GB", batch=1, resolution=512)).hours == pytest.approx(one / 4)
     assert estimate(planned("RTX 4090 24GB", batch=1, steps=1000)).hours == pytest.approx(one / 2)
+
+
+# --- who insists ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("gpu", "wish"),
+    [("RTX 4090 24GB", {"warmup": 2000}), ("RTX 4090 24GB", {"scheduler": "constant"}), ("CPU", {"fp8": False}),
+     ("RTX 2060 6GB", {"precision": "bf16"}), ("RTX 4090 24GB", {"fp8": True, "precision": "no"})],
+)  # fmt: skip
+def test_what_certainly_fails_is_refused_to_who_insists_too(gpu, wish):
+    with pytest.raises(PlanRefused):
+        refuse(planned(gpu, **wish).model_copy(update={"insisted": True}))
+
+
+@pytest.mark.parametrize("gpu", ["GTX 1650 4GB", "RTX 3060 8GB"])
+def test_what_only_an_estimate_speaks_against_may_be_tried(gpu):
+    plan = planned(gpu, original=True)
+    assert plan.insisted
+    refuse(plan)
+    with pytest.raises(PlanRefused):
+        refuse(plan.model_copy(update={"insisted": False}))
