@@ -304,6 +304,16 @@ def test_a_state_that_lacks_anything_is_no_state(client, settings, play, name, h
     assert find_resume(client, plan) is None
 
 
+def test_of_two_cards_both_random_numbers_have_to_be_whole(client, settings):
+    plan = prepare(client, settings).plan
+    state = client.models / "ana_avatar_v1-step00000004-state"
+    write_state(state)
+    shutil.copy(state / "random_states_0.pkl", state / "random_states_1.pkl")
+    assert find_resume(client, plan).step == 4
+    os.truncate(state / "random_states_1.pkl", 50)
+    assert find_resume(client, plan) is None
+
+
 def write_state(folder):
     """As the stand-in's, which are laid out as accelerate's."""
     import zipfile
