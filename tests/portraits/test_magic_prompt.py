@@ -203,6 +203,7 @@ def test_a_broken_style_file_is_named_with_its_line(tmp_path: Path, text: str, l
         ("a ((big)) dog", "a big dog", {"big": 1.21}),
         ("[small] dog", "small dog", {"small": 1 / 1.1}),
         (r"a \(real\) bracket", "a (real) bracket", {}),
+        (r"(a \) b:1.3) c", "a ) b c", {"a ) b": 1.3}),
         ("at 10:30 <lora:x:0.8>", "at 10:30", {}),
         ("(never closed", "never closed", {"never closed": 1.1}),
         ("closed) never", "closed) never", {}),
