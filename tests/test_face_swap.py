@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from generation import FaceChoice, NoTargetFace, Swapped, SwapReport, plan_swap,
 from machine.licence import LicenceRefused, check_licence, record_licence
 from machine.model_process import ModelProcess
 from portraits.errors import RecipeRefused
+from portraits.swapper import FaceModels
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -167,6 +169,14 @@ def test_faces_are_numbered_from_left_to_right_and_shown(client, settings, model
         assert shown.size == (640, 640)
         assert (255, 215, 0) in {colour for _count, colour in shown.getcolors(1 << 20)}
     assert report.images == () and not list(client.swaps.glob("*.json"))
+
+
+def test_faces_are_counted_from_the_left_in_whatever_order_they_are_found() -> None:
+    """InsightFace hands them over by how sure it is of each; a stand-in for it finds the middle one first."""
+    found = [SimpleNamespace(bbox=(left, 0, left + 50, 60), normed_embedding=[1.0]) for left in (300, 10, 150)]
+    models = object.__new__(FaceModels)
+    models._analysis = SimpleNamespace(get=lambda _pixels: found)
+    assert [face.bbox[0] for face in models.faces(np.zeros((1, 1, 3), np.uint8))] == [10, 150, 300]
 
 
 @pytest.mark.parametrize(("choice", "which"), [("1,3", [True, False, True]), ("all", [True] * 3), ("3", [False, False, True])])
