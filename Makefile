@@ -3,7 +3,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 export OMP_NUM_THREADS ?= 2
 
-.PHONY: demo run test check attack translations clean
+.PHONY: demo run test check attack mutants translations clean
 .DEFAULT_GOAL := demo
 
 demo: .venv/installed  ## the whole path on the sample client, on the embedded base
@@ -22,6 +22,11 @@ check: .venv/installed-dev  ## format, lint, types
 
 attack: .venv/installed-dev  ## kills, power cuts, full disks, hostile files ...: ROUNDS=short (3 minutes), long (hours) or a number
 	OMP_NUM_THREADS=1 $(BIN)/python -m attack all --rounds $(or $(ROUNDS),short)
+
+MUTANTS ?=
+JOBS ?= 1
+mutants: .venv/installed-dev  ## small wrong changes, each of which the tests must notice; MUTANTS=training tries those of a package
+	$(BIN)/python mutants/run.py --jobs $(JOBS) $(if $(MUTANTS),$(MUTANTS),--write)
 
 translations: .venv/installed-dev  ## read the texts from the source into locales/ and compile them
 	$(BIN)/pybabel -q extract -F locales/babel.cfg -k N_ -o locales/avatar_pipeline.pot --no-location --project "Avatar Pipeline" .

@@ -183,9 +183,9 @@ def queue_run_file(home: Path) -> Path:
 
 
 def list_clients(home: Path) -> tuple[Client, ...]:
-    """Every client of a home, by name; folders without a state are not clients."""
+    """Every client of a home, by name; folders without a state are not clients, nor is what is left of an erased one."""
     folder = clients_folder(home)
-    states = sorted(folder.glob("*/state.json")) if folder.is_dir() else []
+    states = sorted(folder.glob("[!.]*/state.json")) if folder.is_dir() else []
     return tuple(Client(state.parent) for state in states)
 
 

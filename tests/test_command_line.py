@@ -183,9 +183,9 @@ def test_a_request_to_stop_keeps_what_is_finished_and_the_next_run_goes_on(ana, 
         time.sleep(0.01)
     child.send_signal(number)
     _out, _errors = child.communicate(timeout=60)
-    assert child.returncode in (STOPPED, DONE)
+    assert child.returncode == STOPPED
     there = len(list(ana.raw_real.glob("[!.]*.png")))
-    assert there >= 5
+    assert 5 <= there < 400, "it was in the middle of its work"
     assert list(ana.root.rglob("*.part")) == []
     assert answer(tmp_path, "import-photos", "--client", "ana", folder)[1] == DONE
     assert len(Client(ana.root).pictures()) == 400

@@ -33,6 +33,34 @@ def test_without_a_file_the_defaults_hold(tmp_path):
     assert not settings_file(tmp_path).exists()
 
 
+# What the original plan and docs/settings-and-limits.md name for a dataset: 85 % MidJourney and 15 % photos, and the rest.
+DATASET = {
+    "share_real": 0.15, "max_repeats": 40, "min_pictures": 4, "exam_share": 0.2, "exam_minimum": 2, "exam_from": 6,
+    "scene_seconds": 60, "near_duplicate_bits": 10,
+}  # fmt: skip
+
+
+def test_a_dataset_is_made_up_as_the_documents_say():
+    assert Settings().distribution.model_dump() == DATASET
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["distribution.max_repeats=0", "distribution.max_repeats=1001", "distribution.share_real=1.01", "distribution.share_real=-0.01",
+     "distribution.exam_share=0.51", "distribution.near_duplicate_bits=33", "distribution.min_pictures=0", "quality.min_inside=1.1",
+     "quality.max_brightness=256", "quality.face_padding_factor=0.9", "quality.face_padding_factor=3.1", "quality.max_upscale=0.9",
+     "quality.face_confidence_threshold=1.1", "notify_url=http://example.com/x", "notify_url=ftp://example.com", "language=fr"],
+)  # fmt: skip
+def test_a_value_out_of_its_range_is_refused(change):
+    with pytest.raises(SettingRefused):
+        with_changes(Settings(), [change])
+
+
+@pytest.mark.parametrize("url", ["https://ntfy.sh/ana", "http://localhost:8080/x", "http://127.0.0.1/x", "http://[::1]/x", ""])
+def test_an_address_that_goes_over_no_open_line_is_taken(url):
+    assert with_changes(Settings(), [f"notify_url={url}"]).notify_url == url
+
+
 def test_settings_come_back_as_they_were_saved(tmp_path):
     settings = Settings(language="es", quality=QualityControlConfig(blur_threshold=55))
     save_settings(tmp_path, settings)

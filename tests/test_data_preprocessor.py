@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import random
@@ -39,7 +40,7 @@ from embedded.drawing.camera_raw import write_dng
 from pictures.errors import NoPictures
 from pictures.import_plan import plan_import
 from pictures.midjourney_records import read_midjourney_file
-from pictures.originals import NAME_BYTES, safe_name
+from pictures.originals import safe_name
 from utils import DiskFull, FolderMissing, Progress, as_pipeline_error, sha256_file
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -221,7 +222,7 @@ def test_names_that_other_systems_refuse(client: Client, given: Path) -> None:
     assert stored['what? "x": y|z*.png'] == "what_ _x__ y_z_.png"
     assert stored["line\nfeed.png"] == "line_feed.png"
     assert stored["😀 ñandú.png"] == "😀 ñandú.png"
-    assert stored["n" * 251 + ".png"] == "n" * (NAME_BYTES - 5) + ".png"
+    assert stored["n" * 251 + ".png"] == "n" * 195 + ".png"
     assert (stored["con .png"], stored[".hidden.png"], stored["dot. .png"]) == ("_con.png", "_.hidden.png", "dot.png")
     assert "not-utf8-?.png" in stored
     assert finish(import_midjourney(client, [given])).added == ()
@@ -232,7 +233,7 @@ def test_safe_names_are_safe_and_stay() -> None:
     for _ in range(2000):
         name = "".join(chr(dice.choice((dice.randrange(1, 128), dice.randrange(1, 0x2FFF)))) for _ in range(dice.randrange(1, 120)))
         safe = safe_name(name.replace("/", "_"))
-        assert 0 < len(safe.encode()) <= NAME_BYTES
+        assert 0 < len(safe.encode()) <= 200
         assert not set(safe) & set('<>:"/\\|?*\n\r\t\0') and not safe.startswith(".") and not safe.endswith((" ", "."))
         assert safe_name(safe) == safe
 
@@ -616,3 +617,45 @@ def test_what_is_imported_later_reaches_the_tables_whatever_the_files_times_are(
     (given / "prompts.csv").write_text(f"file,prompt\n{JOB}_1.png,told later --v 7\n")
     assert finish(import_midjourney(client, [given])).told == 1
     assert records(client)[1]["prompt"] == "told later"
+
+
+# --- a disk that lies -------------------------------------------------------------------------------------------------
+def flip_a_bit(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+
+@pytest.mark.parametrize("archived", [False, True], ids=["a file", "out of an archive"])
+def test_a_copy_that_is_not_what_was_read_is_never_an_original(
+    client: Client, given: Path, monkeypatch: pytest.MonkeyPatch, archived: bool
+) -> None:
+    """A disk loses a bit between writing and reading: the import ends, and takes neither the copy nor the source for good."""
+    from pictures import import_run
+
+    good = paint(given / "a.png", 1).read_bytes()
+    if archived:
+        with zipfile.ZipFile(given / "a.zip", "w") as archive:
+            archive.write(given / "a.png", "a.png")
+        (given / "a.png").unlink()
+        whole = import_run.extract
+
+        def extract(member, target):
+            sha256 = whole(member, target)
+            flip_a_bit(target)
+            return sha256
+
+        monkeypatch.setattr(import_run, "extract", extract)
+    else:
+
+        def copyfile(source, target):
+            Path(target).write_bytes(Path(source).read_bytes())
+            flip_a_bit(Path(target))
+
+        monkeypatch.setattr(import_run.shutil, "copyfile", copyfile)
+    with pytest.raises(OSError) as failed:
+        finish(import_photos(client, [given], move=not archived))
+    assert failed.value.errno == errno.EIO
+    monkeypatch.undo()
+    assert [path.name for path in client.raw_real.iterdir() if not path.name.startswith(".")] == []
+    finish(import_photos(client, [given]))
+    assert (client.raw_real / "a.png").read_bytes() == good

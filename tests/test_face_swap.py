@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from generation import FaceChoice, NoTargetFace, Swapped, SwapReport, plan_swap,
 from machine.licence import LicenceRefused, check_licence, record_licence
 from machine.model_process import ModelProcess
 from portraits.errors import RecipeRefused
+from portraits.swapper import FaceModels
 from utils import BrokenFile, FolderMissing, ModelMissing, NotReady, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,6 +119,38 @@ def test_the_questions_come_before_the_models(client: Client, tmp_path: Path, gr
         plan_swap(client, nowhere, [group], FaceChoice())
 
 
+@pytest.mark.parametrize("kind", [What.TRAINING, None], ids=["to training", "none"])
+def test_only_a_consent_to_the_swap_opens_it(client: Client, settings: Settings, group: Path, kind: What | None) -> None:
+    client.consents_file.unlink()
+    if kind:
+        record_consent(client, kind, "Ana, by mail")
+    with pytest.raises(ConsentMissing, match="ana"):
+        plan_swap(client, settings, [group], FaceChoice())
+    record_consent(client, What.FACE_SWAP, "Ana, on paper")
+    assert plan_swap(client, settings, [group], FaceChoice()).consent.by == "Ana, on paper"
+
+
+def test_the_face_comes_from_photos_first_then_from_what_was_enlarged_least_then_from_what_is_sharpest(
+    client: Client, settings: Settings, group: Path
+) -> None:
+    """MidJourney's faces are like the client, a photo shows the client; and a soft source makes every swap soft."""
+    wanted = [
+        ("sharp", Source.REAL, 1.0, 90.0), ("soft", Source.REAL, 0.5, 80.0), ("large", Source.REAL, 1.2, 900.0),
+        ("larger", Source.REAL, 3.0, 999.0), ("drawn", Source.MIDJOURNEY, 0.9, 5000.0),
+        ("drawn-large", Source.MIDJOURNEY, 2.0, 9000.0),
+    ]  # fmt: skip
+    faces = []
+    for name, source, upscale, sharpness in reversed(wanted):
+        picture(client.processed / f"{name}.png", [(320, 320, OURS)])
+        measures = {"upscale": upscale, "sharpness": sharpness}
+        faces.append(
+            Verdict(file=f"{name}.jpg", sha256="0" * 64, source=source, crop=f"{name}.png", settings="", measures=measures)
+        )
+    write_record(client.faces_file, Faces(faces=tuple(faces)))
+    sources = [path.stem for path in plan_swap(client, settings, [group], FaceChoice()).order.sources]
+    assert sources == [name for name, *_rest in wanted][: len(sources)] and len(sources) >= 3
+
+
 # --- who is replaced --------------------------------------------------------------------------------------------------
 def test_the_face_most_like_the_client_is_replaced(client, settings, model_process, group):
     report = swap(client, settings, model_process, group)
@@ -135,6 +169,14 @@ def test_faces_are_numbered_from_left_to_right_and_shown(client, settings, model
         assert shown.size == (640, 640)
         assert (255, 215, 0) in {colour for _count, colour in shown.getcolors(1 << 20)}
     assert report.images == () and not list(client.swaps.glob("*.json"))
+
+
+def test_faces_are_counted_from_the_left_in_whatever_order_they_are_found() -> None:
+    """InsightFace hands them over by how sure it is of each; a stand-in for it finds the middle one first."""
+    found = [SimpleNamespace(bbox=(left, 0, left + 50, 60), normed_embedding=[1.0]) for left in (300, 10, 150)]
+    models = object.__new__(FaceModels)
+    models._analysis = SimpleNamespace(get=lambda _pixels: found)
+    assert [face.bbox[0] for face in models.faces(np.zeros((1, 1, 3), np.uint8))] == [10, 150, 300]
 
 
 @pytest.mark.parametrize(("choice", "which"), [("1,3", [True, False, True]), ("all", [True] * 3), ("3", [False, False, True])])

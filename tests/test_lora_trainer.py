@@ -146,8 +146,14 @@ def test_planning_writes_nothing(client, settings):
     assert sorted(path for path in client.root.rglob("*")) == before
 
 
-def test_a_plan_that_cannot_work_is_not_started(client, settings):
-    plan = plan_training(client, settings, gpu="CPU").plan
+@pytest.mark.parametrize(
+    ("gpu", "wish"),
+    [("CPU", {}), ("CPU", {"fp8": False}), ("RTX 3060 8GB", {"dim": 128}), ("GTX 1650 4GB", {}),
+     ("RTX 2060 6GB", {"precision": "bf16"})],
+)  # fmt: skip
+def test_a_plan_that_cannot_work_is_not_started(client, settings, play, gpu, wish):
+    play("success")
+    plan = plan_training(client, settings, gpu=gpu, overrides=Overrides(**wish)).plan
     with pytest.raises(PlanRefused):
         run(train(client, settings, plan))
     assert not client.models.exists()
@@ -277,6 +283,74 @@ def test_a_torn_state_is_passed_over(client, settings, play):
     assert find_resume(client, plan).step == 2
     (client.models / "ana_avatar_v1-step00000002-state" / "optimizer.bin").unlink()
     assert find_resume(client, plan) is None
+
+
+STATE_FILES = ("model.safetensors", "optimizer.bin", "scheduler.bin", "random_states_0.pkl", "train_state.json")
+
+
+@pytest.mark.parametrize("how", ["gone", "empty", "cut"])
+@pytest.mark.parametrize("name", STATE_FILES)
+def test_a_state_that_lacks_anything_is_no_state(client, settings, play, name, how):
+    """What accelerate writes, the random numbers last: without the schedule or them the next run would not go on as it was."""
+    plan = prepare(client, settings).plan
+    state = client.models / "ana_avatar_v1-step00000004-state"
+    write_state(state)
+    assert find_resume(client, plan).step == 4
+    file = state / name
+    if how == "gone":
+        file.unlink()
+    else:
+        os.truncate(file, 0 if how == "empty" else file.stat().st_size - 4)
+    assert find_resume(client, plan) is None
+
+
+def test_of_two_cards_both_random_numbers_have_to_be_whole(client, settings):
+    plan = prepare(client, settings).plan
+    state = client.models / "ana_avatar_v1-step00000004-state"
+    write_state(state)
+    shutil.copy(state / "random_states_0.pkl", state / "random_states_1.pkl")
+    assert find_resume(client, plan).step == 4
+    os.truncate(state / "random_states_1.pkl", 50)
+    assert find_resume(client, plan) is None
+
+
+def write_state(folder):
+    """As the stand-in's, which are laid out as accelerate's."""
+    import zipfile
+
+    from numpy import zeros
+    from safetensors.numpy import save_file
+
+    folder.mkdir(parents=True)
+    save_file({KEY: zeros((4, 4))}, folder / "model.safetensors")
+    for name in STATE_FILES[1:4]:
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr("data.pkl", "x" * 200)
+    (folder / "train_state.json").write_text('{"current_epoch": 1, "current_step": 4}')
+
+
+def test_the_last_runs_file_is_not_taken_for_this_runs_result(client, settings, play):
+    """Two runs from one state bear one name; this one ends as if all were well and writes nothing."""
+    play("unknown")
+    with pytest.raises(TrainerFailed):
+        train_now(client, settings)
+    left = client.models / "ana_avatar_v1-from00000004.safetensors"
+    shutil.copy(client.models / "ana_avatar_v1-step00000002.safetensors", left)
+    play("no_images")
+    with pytest.raises(TrainerFailed):
+        train_now(client, settings)
+    assert not left.exists() and trained_lora(client) is None
+
+
+@pytest.mark.parametrize(
+    "extra", [("--shuffle_caption",), ("--lowvram",), ("--full_fp16",), ("--noise_offset", "much")], ids=lambda words: words[0]
+)
+def test_words_that_sd_scripts_refuses_are_refused_before_anything_is_started(client, settings, play, extra):
+    play("success")
+    plan = prepare(client, settings).plan.model_copy(update={"extra": extra})
+    with pytest.raises(PlanRefused):
+        run(train(client, settings, plan))
+    assert not client.models.exists() and not client.train_log.exists()
 
 
 # --- stopping and dying -----------------------------------------------------------------------------------------------

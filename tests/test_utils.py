@@ -25,6 +25,29 @@ def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows brings the names in a folder to the disk by itself")
+def test_a_file_is_on_the_disk_before_it_has_its_name_and_its_name_before_anybody_counts_on_it(tmp_path, monkeypatch):
+    """What a power cut leaves is told by the order of three calls, which are made all the same: only their order is noted."""
+    done, fsync, rename = [], os.fsync, os.replace
+
+    def noted_fsync(handle):
+        done.append(("on the disk", os.fstat(handle).st_ino))
+        fsync(handle)
+
+    def noted_replace(part, path):
+        done.append(("named", os.stat(part).st_ino))
+        rename(part, path)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    path = tmp_path / "a.txt"
+    for write in (lambda: utils.write_text(path, "new"), lambda: utils.write_record(path, Note(title="a", count=1))):
+        done.clear()
+        write()
+        file, folder = path.stat().st_ino, tmp_path.stat().st_ino
+        assert done == [("on the disk", file), ("named", file), ("on the disk", folder)]
+
+
 def test_what_a_killed_run_left_is_swept_away_and_nothing_else(tmp_path):
     (tmp_path / ".a.png.part").write_bytes(b"half")
     (tmp_path / "a.png").write_bytes(b"whole")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
 from client_folder.client import (
     Client,
@@ -17,7 +18,7 @@ from client_folder.client import (
     open_client,
 )
 from client_folder.names import BadClientId
-from client_folder.records import Picture, Pictures, Source
+from client_folder.records import Faces, Picture, Pictures, Source, Verdict
 from utils import BrokenFile, write_record
 
 
@@ -165,3 +166,18 @@ def test_a_creation_that_was_cut_off_can_be_done_again(tmp_path):
     (started / ".state.json.999999999-815.part").write_text('{"half')
     assert create_client(tmp_path, "ana").state().class_word == "person"
     assert not list(started.glob(".*.part"))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 30], ids=["empty", "a byte less", "much less"])
+def test_a_torn_crop_is_no_crop(tmp_path, cut):
+    client = create_client(tmp_path, "ana")
+    client.processed.mkdir()
+    faces = []
+    for name in ("whole", "torn", "gone"):
+        faces.append(Verdict(file=f"{name}.jpg", sha256="0" * 64, source=Source.REAL, crop=f"{name}.png", settings=""))
+        Image.effect_noise((32, 32), 50).save(client.processed / f"{name}.png")
+    write_record(client.faces_file, Faces(faces=tuple(faces)))
+    torn = client.processed / "torn.png"
+    os.truncate(torn, torn.stat().st_size - cut if cut else 0)
+    (client.processed / "gone.png").unlink()
+    assert [face.crop for face in client.crops()] == ["whole.png"]

@@ -69,6 +69,21 @@ def test_killed_at_any_moment_the_client_is_whole_or_gone_and_the_next_start_rem
         assert [folder.name for folder in clients_folder(tmp_path).iterdir()] == ["ana"]
 
 
+def test_cut_off_before_its_first_file_the_client_is_gone_all_the_same(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A removal that does not come to its first file, as where the power goes: the folder has its other name by then."""
+    monkeypatch.setattr(shutil, "rmtree", lambda *_place, **_how: None)
+    erase_folder(client)
+    assert not client.root.exists() and list_clients(tmp_path) == ()
+    with pytest.raises(ClientMissing):
+        open_client(tmp_path, "ana")
+    assert list(create_client(tmp_path, "ana").raw_real.iterdir()) == []
+    monkeypatch.undo()
+    sweep_erased(tmp_path)
+    assert [folder.name for folder in clients_folder(tmp_path).iterdir()] == ["ana"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a right of their own there")
 def test_a_client_that_was_moved_elsewhere_and_linked_is_erased_there(client: Client, tmp_path: Path) -> None:
     elsewhere = tmp_path / "other disk" / "ana"

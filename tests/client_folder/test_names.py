@@ -33,8 +33,10 @@ def test_a_word_that_is_taken_gets_a_mark_or_a_number(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("word", "error"), [("woman", CommonWord), ("María", BadClientId), ("maria", CommonWord), ("COM1", ReservedName)]
-)
+    ("word", "error"),
+    [("woman", CommonWord), ("María", BadClientId), ("maria", CommonWord), ("Maria", CommonWord), ("ROSA", CommonWord),
+     ("COM1", ReservedName)],
+)  # fmt: skip
 def test_what_cannot_be_a_trigger_word_says_why(tmp_path, word, error):
     with pytest.raises(error) as raised:
         check_trigger(word, tmp_path)

@@ -50,6 +50,31 @@ def test_no_word_for_the_face_ever_reaches_a_caption(word: str) -> None:
     assert said[-1] == "red coat"
 
 
+@pytest.mark.parametrize(
+    "age",
+    [
+        "35 years old",
+        "35-years-old",
+        "45 year old",
+        "45-year-old",
+        "45yo",
+        "45 yo",
+        "60 yrs",
+        "60yr",
+        "a 7 year old",
+        "in her 20 years",
+    ],
+)
+def test_no_age_ever_reaches_a_caption(age: str) -> None:
+    assert details_of(f"portrait, {age}, red coat") == ("red coat",)
+    assert details_of(f"portrait, smiling, {age}, red coat") == ("smiling", "red coat")
+
+
+@pytest.mark.parametrize("kept", ["35mm film", "85mm f/1.8", "1960s style", "3 candles", "2 yellow flowers"])
+def test_a_number_that_is_no_age_stays(kept: str) -> None:
+    assert details_of(f"portrait, {kept}, red coat") == (kept, "red coat")
+
+
 def test_accents_do_not_hide_a_word_for_the_face() -> None:
     assert details_of("PÓMULOS altos, mentón fino, Pestañas largas, ñandú de fondo") == ("ñandú de fondo",)
 

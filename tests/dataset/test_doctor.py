@@ -150,6 +150,89 @@ def test_each_ailment_is_found_at_its_level(client: Client, sign: Sign, level: L
     assert report.verdict is expected[max(signs(report).values())]
 
 
+def spread_by(name: str, value: float, middle: float = 0.0):
+    """The healthy pictures, half of which measure so much more than the middle and half so much less."""
+
+    def changed(client: Client) -> list[Verdict]:
+        faces = healthy(client)
+        return [
+            face.model_copy(update={"measures": {**face.measures, name: middle + (value if number % 2 else -value)}})
+            for number, face in enumerate(faces)
+        ]
+
+    return changed
+
+
+# What docs and the doctor's own words name: limits a third of what six press photos of one person measure, see dataset/doctor.py.
+@pytest.mark.parametrize(
+    ("sign", "name", "middle", "under", "over"),
+    [(Sign.SAME_POSE, "yaw", 0.0, 0.0299, 0.0301), (Sign.SAME_LIGHT, "brightness", 120.0, 5.9, 6.1)],
+)
+def test_from_which_spread_on_pictures_are_not_the_same(
+    client: Client, sign: Sign, name: str, middle: float, under: float, over: float
+) -> None:
+    build(client, spread_by(name, under, middle)(client))
+    assert sign in signs(examine(client, SETTINGS))
+    build(client, spread_by(name, over, middle)(client))
+    assert sign not in signs(examine(client, SETTINGS))
+
+
+@pytest.mark.parametrize(("away", "same"), [(11.9, True), (12.1, False)])
+def test_from_which_distance_of_colours_on_backgrounds_are_not_the_same(client: Client, away: float, same: bool) -> None:
+    grey = {f"background_{colour}": 90.0 for colour in ("green", "blue")}
+    faces = [
+        face.model_copy(update={"measures": {**face.measures, **grey, "background_red": 90 + (away if number % 2 else -away)}})
+        for number, face in enumerate(healthy(client))
+    ]
+    build(client, faces)
+    assert (Sign.SAME_BACKGROUND in signs(examine(client, SETTINGS))) is same
+
+
+@pytest.mark.parametrize(("pictures", "few"), [(9, True), (10, False)])
+def test_under_ten_pictures_are_few(client: Client, pictures: int, few: bool) -> None:
+    build(client, healthy(client)[:pictures])
+    assert (Sign.FEW_EFFECTIVE in signs(examine(client, SETTINGS))) is few
+
+
+@pytest.mark.parametrize(("photos", "off"), [(3, False), (4, True)])
+def test_a_share_that_is_two_hundredths_off_is_said(client: Client, photos: int, off: bool) -> None:
+    """15 in 100 were wanted: 3 of 20 are 0.15, 4 of 21 0.19. Laid out by hand, for the program itself comes nearer."""
+    build(client, [face_of(client, Source.MIDJOURNEY, f"m{number}", number) for number in range(17)])
+    folder = client.dataset_folders()[0]
+    for number in range(photos):
+        noise(70 + number).save(folder / f"real_{number:012}.png")
+        (folder / f"real_{number:012}.txt").write_text("portrait of ana woman, outdoors\n")
+    assert (Sign.SHARE_OFF in signs(examine(client, SETTINGS))) is off
+
+
+@pytest.mark.parametrize(("alike", "leaks"), [(17, True), (16, False)])
+def test_a_phrase_in_85_of_100_captions_leaks_into_the_trigger(client: Client, alike: int, leaks: bool) -> None:
+    build(client, healthy(client))
+    for number, row in enumerate(list_captions(client)):
+        edit_caption(client, row.picture, f"portrait of ana woman, {'red coat' if number < alike else 'coat ' + str(number)}")
+    assert (Sign.CAPTION_LEAK in signs(examine(client, SETTINGS))) is leaks
+
+
+@pytest.mark.parametrize(("without", "level"), [(6, Level.WARNING), (7, Level.NO_GO)])
+def test_more_than_a_third_of_captions_without_the_trigger_is_a_no_go(client: Client, without: int, level: Level) -> None:
+    build(client, healthy(client))
+    for row in list_captions(client)[:without]:
+        edit_caption(client, row.picture, "a portrait")
+    assert signs(examine(client, SETTINGS))[Sign.NO_TRIGGER] is level
+
+
+@pytest.mark.parametrize(("left", "seen"), [(-22, True), (-23, False)])
+def test_a_quarter_of_another_face_in_a_crop_is_seen(client: Client, left: int, seen: bool) -> None:
+    """A face of 30 px whose left edge lies that far outside: 8 of its 30 columns are in the crop, or 7."""
+    faces = healthy(client)
+    faces[0] = faces[0].model_copy(update={"bystanders": 1})
+    other = Face(box=(left, 10, 30, 40), landmarks={}, confidence=1, square=(0, 0, 60), measures={})
+    detected = DetectedFaces(file="m0.png", sha256=sha("m0"), source=Source.MIDJOURNEY, method="m", faces=(other,))
+    write_record(client.looks / f"{stem(Source.MIDJOURNEY, 'm0')}.json", detected)
+    build(client, faces)
+    assert (Sign.SECOND_FACES in signs(examine(client, SETTINGS))) is seen
+
+
 def test_duplicates_leave_the_best_of_a_group(client: Client) -> None:
     faces = healthy(client)
     faces[5] = face_of(client, Source.MIDJOURNEY, "m5", 4)
@@ -259,6 +342,23 @@ def test_a_move_that_was_cut_short_can_be_finished_or_undone(client: Client) -> 
     take_out(client, ["m2.png"])
     assert not [path for path in files(client) if name in path]
     put_back(client, ["m2.png"])
+    assert files(client) == before
+
+
+@pytest.mark.parametrize("failing", ["crop", "copy"])
+def test_the_record_stands_before_the_first_file_moves(client: Client, failing: str) -> None:
+    """A move that the system refuses stops at any of them; by then it is written where each of them was."""
+    build(client, healthy(client))
+    before, name = files(client), stem(Source.MIDJOURNEY, "m2")
+    (folder,) = [path.parent for path in client.training_data.glob(f"*/{name}.png")]
+    in_the_way = client.quarantine / (f"{name}.png" if failing == "crop" else f"{folder.name}__{name}.png")
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(OSError):
+        take_out(client, ["m2.png"])
+    (record,) = quarantined(client)
+    assert set(record.files.values()) == {path for path in before if name in path}
+    in_the_way.rmdir()
+    assert put_back(client, ["m2.png"]) == (name,)
     assert files(client) == before
 
 

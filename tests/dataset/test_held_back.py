@@ -16,7 +16,7 @@ from client_folder.records import Analysis, Faces, Source, Verdict
 from config import DatasetDistribution, Settings
 from data_preprocessor import prepare_dataset
 from dataset.findings import FindingCode
-from dataset.held_back import choose_scenes
+from dataset.held_back import alike, choose_scenes, scenes_of
 from pictures.photo_analysis import perceptual_hash
 from utils import write_record
 
@@ -114,6 +114,53 @@ def test_a_burst_and_a_copy_stay_together(client: Client) -> None:
     stems = {face.file.removesuffix(".jpg"): Path(face.crop).stem for face in client.faces()}
     for scene in (("r0", "r1", "r2"), ("r3", "copy")):
         assert len({stems[name] in held for name in scene}) == 1
+
+
+def scenes(client: Client, **wishes: float) -> set[frozenset[str]]:
+    photos = [face for face in client.faces() if face.source is Source.REAL]
+    wanted = WANTED.model_copy(update=wishes)
+    return {frozenset(face.file.removesuffix(".jpg") for face in scene) for scene in scenes_of(photos, wanted)}
+
+
+def test_scenes_are_told_by_the_minute_and_by_the_look(client: Client) -> None:
+    """r0 to r2 are 40 seconds apart each, all else a day; `copy` was taken a month after r3, and looks the same."""
+    alone = {frozenset({f"r{number}"}) for number in range(4, 9)}
+    burst, copied = frozenset({"r0", "r1", "r2"}), frozenset({"r3", "copy"})
+    assert scenes(client) == {burst, copied} | alone
+    assert scenes(client, scene_seconds=39) == {frozenset({name}) for name in burst} | {copied} | alone
+
+
+def test_ten_bits_of_64_are_the_same_scene_and_eleven_are_not(tmp_path: Path) -> None:
+    """In the whole picture or in the crop: one of them is enough."""
+    client = create_client(tmp_path, "eva")
+    one = face_of(client, noise(1), Source.REAL, "one")
+    assert one.analysis is not None
+
+    def other(crop_bits: int, picture_bits: int) -> Verdict:
+        def turned(digits: str, bits: int) -> str:
+            return f"{int(digits, 16) ^ ((1 << bits) - 1):016x}"
+
+        assert one.analysis is not None
+        analysis = one.analysis.model_copy(update={"phash": turned(one.analysis.phash, picture_bits)})
+        return one.model_copy(update={"phash": turned(one.phash, crop_bits), "analysis": analysis})
+
+    for bits, same in (((10, 30), True), ((30, 10), True), ((11, 11), False), ((0, 64), True), ((64, 0), True)):
+        assert alike(one, other(*bits), WANTED.near_duplicate_bits) is same, bits
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("2025:05:01 10:00:00", "2025:05:01 10:01:00", True), ("2025:05:01 10:01:00", "2025:05:01 10:00:00", True),
+        ("2025:05:01 10:00:00", "2025:05:01 10:01:01", False), ("2025:05:01 23:59:40", "2025:05:02 00:00:10", True),
+        ("2025:05:01 10:00:00", "2025:05:02 10:00:00", False), ("", "", False), ("", "2025:05:01 10:00:00", False),
+        ("0000:00:00 00:00:00", "0000:00:00 00:00:00", False),
+    ],
+)  # fmt: skip
+def test_within_a_minute_is_one_scene(tmp_path: Path, one: str, other: str, together: bool) -> None:
+    client = create_client(tmp_path, "eva")
+    faces = [face_of(client, noise(50 + at), Source.REAL, f"p{at}", taken) for at, taken in enumerate((one, other))]
+    assert len(scenes_of(faces, WANTED)) == (1 if together else 2)
 
 
 def test_a_midjourney_picture_that_repeats_a_held_photo_is_left_out(client: Client) -> None:

@@ -27,7 +27,9 @@ def test_the_square_shifts_then_shrinks(picture: tuple[int, int], box: tuple[int
     found = crop_square(*picture, box, 1.6)
     assert (found.left, found.top, found.side) == (square.left, square.top, square.side)
     assert found.inside == pytest.approx(square.inside)
-    assert found.upscale == CROP_PX / square.side
+    assert found.upscale == 1024 / square.side, "SDXL was trained at 1024 px"
+    crop = cut(Image.new("RGB", picture), found)
+    assert crop.size == (1024, 1024)
 
 
 def test_every_square_lies_in_its_picture_and_holds_as_much_of_the_face_as_it_can() -> None:

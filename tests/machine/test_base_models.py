@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from machine.base_models import (
     SINGLE_FILE_PX,
     BaseKind,
     BaseMissing,
+    Family,
     NotSdxl,
     base_at,
     base_of,
@@ -155,6 +157,23 @@ def test_what_is_torn_foreign_or_not_there_is_told_apart(tmp_path: Path, tiny: P
     (tmp_path / "half" / "unet" / "config.json").write_text('{"sample_size": ')
     with pytest.raises(BrokenFile, match="line 1"):
         base_at(tmp_path / "half")
+
+
+def test_a_folder_with_one_text_encoder_is_no_sdxl(tmp_path: Path) -> None:
+    """SD 1 and 2 in diffusers' layout: the same files, but for the second encoder that only SDXL has."""
+    for part, config in (
+        ("", None), ("unet", {"block_out_channels": [320, 640, 1280, 1280], "sample_size": 64}),
+        ("vae", {"_class_name": "AutoencoderKL", "block_out_channels": [128, 256, 512, 512]}), ("text_encoder", {}),
+    ):  # fmt: skip
+        (tmp_path / "sd15" / part).mkdir(exist_ok=True)
+        name = "config.json" if part else "model_index.json"
+        (tmp_path / "sd15" / part / name).write_text(json.dumps(config or {}))
+    base = base_at(tmp_path / "sd15")
+    assert (base.kind, base.family) == (BaseKind.OTHER, Family.SD1)
+    with pytest.raises(NotSdxl):
+        base.require()
+    (tmp_path / "sd15" / "text_encoder_2").mkdir()
+    assert base_at(tmp_path / "sd15").kind is BaseKind.SDXL
 
 
 def test_names_tell_the_steps() -> None:

@@ -14,7 +14,7 @@ from actions import machine as machine_actions
 from actions.action import dump
 from actions.request import Job, Request, Session
 from config import Settings
-from machine.gpu import CPU, GPUState, find_gpus, names_like, profile_here, profile_named, profile_of
+from machine.gpu import CPU, GPUState, find_gpus, largest_gpu, names_like, profile_here, profile_named, profile_of
 from machine.model_process import ModelProcess
 from machine.other_cards import Maker, OtherCard, maker_of, on_linux
 from training import machine_doctor
@@ -94,11 +94,11 @@ def test_a_name_nobody_knows_is_answered_with_names_like_it():
 def test_what_is_here_is_asked_from_the_real_driver():
     gpus = find_gpus()
     if not gpus:
-        assert profile_here() == CPU
+        assert profile_here() == CPU and largest_gpu() is None
     for gpu in gpus:
         assert gpu.name
         assert gpu.total_gb > 0
-        assert gpu.free_gb <= gpu.total_gb
+        assert gpu.free_gb is None or gpu.free_gb <= gpu.total_gb
 
 
 def test_asking_loads_no_torch():
@@ -168,6 +168,25 @@ def test_the_command_line_names_every_process_on_the_card_and_claims_nothing_of_
     assert "Loaded models: none in this window" in text
     assert "allocated" not in text, "nothing was asked of a worker, so nothing of one is said"
     assert len(json.loads(shown(tmp_path, "--json", HEADLESS="1"))["gpus"][0]["processes"]) == 1
+
+
+def test_a_drivers_figures_are_shown_as_they_are(tmp_path):
+    """The card of DRIVER: amounts in GiB, CUDA 12.4 as 12040, and 192 bit at 7501 MHz, twice a cycle: 360 GB a second."""
+    (card,) = json.loads(shown(tmp_path, "--json"))["gpus"]
+    figures = {name: card[name] for name in ("name", "driver", "total_gb", "used_gb", "free_gb", "temperature")}
+    assert figures == {
+        "name": "NVIDIA GeForce RTX 3060", "driver": "550.54", "total_gb": 12.0, "used_gb": 4.0, "free_gb": 8.0, "temperature": 40,
+    }  # fmt: skip
+    assert 7 in card.values() and "12.4" in card.values() and card["bandwidth_gb_s"] == pytest.approx(360.05, abs=0.01)
+
+
+def test_of_two_cards_the_larger_trains(monkeypatch):
+    small, large = card("NVIDIA GeForce RTX 3060", 12.0), card("NVIDIA GeForce RTX 4090", 24.0, (8, 9))
+    for both in ((small, large), (large, small)):
+        monkeypatch.setattr("machine.gpu.find_gpus", lambda both=both: both)
+        assert largest_gpu() is large and profile_here().name == "RTX 4090 24GB"
+    monkeypatch.setattr("machine.gpu.find_gpus", lambda: ())
+    assert largest_gpu() is None and profile_here() is CPU
 
 
 def test_what_a_driver_does_not_answer_costs_that_figure_and_nothing_else(tmp_path):

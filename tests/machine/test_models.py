@@ -178,6 +178,19 @@ def test_an_archive_is_taken_apart_and_every_file_checked(server, tmp_path):
     assert not (tmp_path / "escape.onnx").exists()
 
 
+def test_a_file_in_a_whole_archive_that_is_not_the_one_that_was_published_gets_no_name(server, tmp_path):
+    archive = tmp_path / "pack.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("one.onnx", b"another one")
+    Server.files["pack.zip"] = archive.read_bytes()
+    member = ModelFile("pack/one.onnx", 0, hashlib.sha256(b"one").hexdigest(), "pack.zip")
+    whole = ModelFile("pack.zip", len(archive.read_bytes()), hashlib.sha256(archive.read_bytes()).hexdigest())
+    model = replace(released(server), files=(member,), archives=(whole,))
+    with pytest.raises(ModelDamaged, match=r"one\.onnx"):
+        run(preload(plan_of(model, tmp_path / "models")))
+    assert not locate(model, tmp_path / "models").here
+
+
 def test_a_missing_file_says_how_to_place_it_by_hand(server, tmp_path):
     with pytest.raises(HubUnreachable, match="404") as refused:
         run(preload(plan_of(released(server), tmp_path)))

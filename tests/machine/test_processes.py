@@ -1,5 +1,6 @@
 """The runner of child processes, with real ones."""
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -74,6 +75,18 @@ def test_a_child_that_ignores_the_request_is_ended_all_the_same(tmp_path):
     pid = int(read_record(tmp_path / "child.pid", child_processes._Orphan).pid)
     stage.close()
     assert wait_until_gone(pid)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="process groups of POSIX")
+def test_a_grandchild_whose_parent_has_ended_and_that_ignores_the_request_is_ended(tmp_path):
+    """It is nobody's child any more, and holds the pipe open: only the group still knows it."""
+    stubborn = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('on', flush=True); time.sleep(100)"
+    parent = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {stubborn!r}]).pid, flush=True)"
+    stage = python_child(tmp_path, parent)
+    said = [event.text for event in itertools.islice((event for event in stage if isinstance(event, Line)), 2)]
+    (grandchild,) = (int(line) for line in said if line != "on")
+    stage.close()
+    assert wait_until_gone(grandchild)
 
 
 def test_a_silent_child_still_lets_its_caller_stop(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import struct
@@ -15,7 +16,9 @@ from photo_kit import PHOTOS
 from PIL import Image, ImageCms, PngImagePlugin
 
 from client_folder.reasons import Reason
+from embedded.drawing import camera_raw
 from embedded.drawing.camera_raw import write_dng
+from pictures import picture_file
 from pictures.listing import PICTURE_ENDINGS, RAW_ENDINGS, list_pictures, survey
 from pictures.picture_file import MAX_PIXELS, EmbeddedText, UnreadablePicture, decode, read_embedded, read_header
 
@@ -96,7 +99,7 @@ def test_heic_is_turned_exactly_once(tmp_path: Path, orientation: int) -> None:
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
-def test_raw_is_developed_upright_with_the_cameras_white_balance(tmp_path: Path, orientation: int) -> None:
+def test_raw_is_developed_upright(tmp_path: Path, orientation: int) -> None:
     path = tmp_path / "turned.dng"
     write_dng(path, np.asarray(corners()), orientation, ("Nikon", "Nikon Z 6"))
     header = read_header(path)
@@ -107,6 +110,51 @@ def test_raw_is_developed_upright_with_the_cameras_white_balance(tmp_path: Path,
     assert max(red, green, blue) - min(red, green, blue) < 12, "white is white"
     red, green, blue = picture.getpixel((40, 24))
     assert red > 2 * max(green, blue), "red stands top left"
+
+
+def test_raw_is_developed_with_the_cameras_white_balance_and_not_with_daylights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a bulb the sensor answers to white with much red and little blue; the camera says so, its daylight matrix does not."""
+    daylight, bulb = camera_raw.NEUTRAL, (0.9, 1.0, 0.3)
+    matrix = [value * daylight[at // 3] / bulb[at // 3] for at, value in enumerate(camera_raw.XYZ_TO_SRGB)]
+    monkeypatch.setattr(camera_raw, "NEUTRAL", bulb)
+    monkeypatch.setattr(camera_raw, "XYZ_TO_SRGB", tuple(matrix))
+    write_dng(tmp_path / "bulb.dng", np.asarray(corners()))
+    red, green, blue = decode(tmp_path / "bulb.dng").getpixel((120, 72))
+    assert max(red, green, blue) - min(red, green, blue) < 12, "white is white"
+    import rawpy
+
+    with rawpy.imread(str(tmp_path / "bulb.dng")) as raw:
+        red, _green, blue = raw.postprocess()[72, 120]
+    assert int(red) - int(blue) > 60, "and without what the camera recorded it would be orange"
+
+
+@pytest.mark.parametrize("ending", ["dng", "jpg", "tif", "webp", "heic"])
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    path = make(tmp_path / f"large.{ending}")
+    decode(path)
+    monkeypatch.setattr(picture_file, "MAX_PIXELS", 120 * 160 - 1)
+    for look in (read_header, decode, lambda file: decode(file, max_side=40)):
+        with pytest.raises(UnreadablePicture) as caught:
+            look(path)
+        assert caught.value.reason is Reason.TOO_LARGE
+    monkeypatch.setattr(picture_file, "MAX_PIXELS", 120 * 160)
+    decode(path)
+
+
+def test_channels_one_after_another_in_16_bits_are_refused_for_pillow_makes_noise_of_them(tmp_path: Path) -> None:
+    import tifffile
+
+    deep = np.moveaxis(np.asarray(corners()).astype(np.uint16) * 257, 2, 0)
+    tifffile.imwrite(tmp_path / "deep.tif", deep, photometric="rgb", planarconfig="separate")
+    assert refusal(tmp_path / "deep.tif") is Reason.UNREADABLE
+    plain = np.moveaxis(np.asarray(corners()), 2, 0)
+    tifffile.imwrite(tmp_path / "plain.tif", plain, photometric="rgb", planarconfig="separate")
+    assert read_header(tmp_path / "plain.tif").width == 160
+    assert_corners(decode(tmp_path / "plain.tif"), 2)
 
 
 def test_raw_is_halved_only_where_enough_is_left(tmp_path: Path) -> None:
@@ -142,6 +190,34 @@ def test_grey_of_16_bits_keeps_its_tones(tmp_path: Path) -> None:
         Image.fromarray(ramp).save(path)
         shown = np.asarray(decode(path))[4, :, 0].astype(int)
         assert np.abs(shown - np.arange(256)).max() <= 1
+
+
+def test_a_dark_picture_of_16_bits_stays_dark(tmp_path: Path) -> None:
+    """White is 65535 whatever the brightest pixel is: else every night photo of a scanner would be pulled up to white."""
+    for ending in ("png", "tif"):
+        Image.fromarray(np.full((8, 8), 20000, np.uint16)).save(tmp_path / f"dark.{ending}")
+        assert abs(decode(tmp_path / f"dark.{ending}").getpixel((4, 4))[0] - 20000 / 257) <= 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError(errno.EIO, "Input/output error"), Reason.OUT_OF_REACH), (PermissionError(errno.EACCES, "no"), Reason.OUT_OF_REACH),
+     (OSError("image file is truncated"), Reason.UNREADABLE), (ValueError("bad"), Reason.UNREADABLE)],
+)  # fmt: skip
+def test_what_the_system_refuses_in_the_middle_is_out_of_reach_and_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: Reason
+) -> None:
+    """A share goes away behind the first bytes: the system's errors have numbers, Pillow's own of damaged pictures have none."""
+    path = make(tmp_path / "a.jpg")
+
+    def fail(*_words: object, **_more: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Image, "open", fail)
+    for look in (read_header, decode):
+        with pytest.raises(UnreadablePicture) as caught:
+            look(path)
+        assert caught.value.reason is reason
 
 
 def test_colours_of_16_bits(tmp_path: Path) -> None:
@@ -223,12 +299,39 @@ def test_the_embedded_profile_is_applied_in_every_format(tmp_path: Path) -> None
         assert abs(decode(path).getpixel((30, 30))[0] - 128) <= 3, path.name
 
 
-def test_a_saved_crop_carries_neither_place_nor_profile_of_the_photo(tmp_path: Path) -> None:
-    corners().save(tmp_path / "photo.jpg", exif=photo_exif(), icc_profile=linear_profile())
-    decode(tmp_path / "photo.jpg").save(tmp_path / "crop.jpg")
-    with Image.open(tmp_path / "photo.jpg") as photo, Image.open(tmp_path / "crop.jpg") as crop:
-        assert photo.getexif().get_ifd(0x8825) and "icc_profile" in photo.info
-        assert not crop.getexif() and "icc_profile" not in crop.info
+@pytest.mark.parametrize("max_side", [None, 80], ids=["whole", "small"])
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tif", "avif", "heic"])
+def test_a_saved_crop_carries_neither_place_nor_profile_of_the_photo(tmp_path: Path, ending: str, max_side: int | None) -> None:
+    """Saved as PNG, where Pillow keeps whatever the picture still has: the profile, and in some versions the EXIF."""
+    photo = tmp_path / f"photo.{ending}"
+    if ending == "heic":
+        import pillow_heif
+
+        pillow_heif.from_pillow(corners()).save(photo, exif=photo_exif().tobytes(), icc_profile=linear_profile())
+    else:
+        corners().save(photo, exif=photo_exif().tobytes(), icc_profile=linear_profile())
+    with Image.open(photo) as opened:
+        assert opened.getexif().get_ifd(0x8825) and "icc_profile" in opened.info
+        opened.save(tmp_path / "kept.png", exif=opened.getexif())
+    with Image.open(tmp_path / "kept.png") as kept:
+        assert "icc_profile" in kept.info, "else this test would prove nothing"
+    picture = decode(photo, max_side=max_side)
+    assert picture.info == {}
+    picture.crop((10, 10, 60, 60)).save(tmp_path / "crop.png")
+    with Image.open(tmp_path / "crop.png") as crop:
+        assert not crop.getexif() and not crop.info.keys() & {"icc_profile", "exif", "xmp"}
+    kinds = {kind for kind, _data in chunks_of(tmp_path / "crop.png")}
+    assert kinds <= {b"IHDR", b"IDAT", b"IEND", b"PLTE"}
+
+
+def chunks_of(path: Path) -> list[tuple[bytes, bytes]]:
+    """The chunks of a PNG."""
+    data, at, found = path.read_bytes(), 8, []
+    while at < len(data):
+        (size,) = struct.unpack(">I", data[at : at + 4])
+        found.append((data[at + 4 : at + 8], data[at + 8 : at + 8 + size]))
+        at += 12 + size
+    return found
 
 
 def test_a_broken_or_unfit_profile_leaves_the_colours_as_they_are(tmp_path: Path) -> None:

@@ -120,6 +120,22 @@ def test_what_clip_cannot_read_is_said_and_ours_goes_first():
     assert estimate(made.prompt.removesuffix(made.cut)) <= CLIP_TOKENS
 
 
+def test_clip_reads_77_tokens_of_which_two_are_its_own():
+    """As many as the text encoder of every SDXL has places for; counted here by a tokenizer that takes a word for a token."""
+    from transformers import CLIPTokenizer
+
+    places = CLIPTokenizer.from_pretrained(EMBEDDED_FOLDER / "tokenizer").model_max_length
+    assert places == 77
+
+    def words(text):
+        return len(text.split())
+
+    made = styled(" ".join(f"w{number}" for number in range(80)), None, words)
+    assert made.cut.split() == [f"w{number}" for number in range(places - 2, 80)]
+    assert styled(" ".join(["w"] * 75), None, words).cut == ""
+    assert styled(" ".join(["w"] * 76), None, words).cut == "w"
+
+
 def test_tokens_are_counted_by_the_bases_own_tokenizer():
     from transformers import CLIPTokenizer
 
@@ -187,6 +203,7 @@ def test_a_broken_style_file_is_named_with_its_line(tmp_path: Path, text: str, l
         ("a ((big)) dog", "a big dog", {"big": 1.21}),
         ("[small] dog", "small dog", {"small": 1 / 1.1}),
         (r"a \(real\) bracket", "a (real) bracket", {}),
+        (r"(a \) b:1.3) c", "a ) b c", {"a ) b": 1.3}),
         ("at 10:30 <lora:x:0.8>", "at 10:30", {}),
         ("(never closed", "never closed", {"never closed": 1.1}),
         ("closed) never", "closed) never", {}),

@@ -123,6 +123,23 @@ def test_a_base_is_walked_with_guidance(client, settings, base, sampler, name):
         assert (walk.scheduler.config.algorithm_type, walk.scheduler.config.solver_order) == ("dpmsolver++", 2)
 
 
+@pytest.mark.parametrize(("steps", "strength"), [(20, 0.3), (20, 0.5), (8, 0.25), (4, 0.5)])
+def test_the_detail_pass_takes_as_many_steps_as_the_picture_did(base, steps, strength):
+    """A few-step model needs every one of its steps, and a base gains little from six of twenty: calls of the U-Net are counted."""
+    from dataclasses import replace
+
+    session = SdxlPipeline(base)
+    request = replace(image_request(BASE_RECIPE), steps=steps)
+    first = session.paint(request)
+    calls = []
+    hook = session._pipe.unet.register_forward_pre_hook(lambda _module, args: calls.append(int(args[1])))
+    refined = session.refine(first, request, strength)
+    hook.remove()
+    assert len(calls) == steps
+    assert max(calls) <= 1000 * strength, "only the last part of the way is taken again"
+    assert refined.size == first.size and refined.tobytes() != first.tobytes()
+
+
 def test_negative_prompts_change_pictures_of_a_base_only(base, unet):
     plain, turned = SdxlPipeline(base), SdxlPipeline(ModelFiles(base, unet))
     guided = image_request(BASE_RECIPE)

@@ -30,7 +30,7 @@ from training.lora_files import look_closely, read_metadata, strip_captions
 from training.queue import Outcome, last_queue
 from training.samples import CELL_PX
 from training.tensorboard_server import find_server, start_server, stop_server
-from utils import FolderMissing, NotReady, sha256_file
+from utils import FolderMissing, NotReady, TrainingTick, sha256_file
 
 
 @pytest.fixture
@@ -84,6 +84,30 @@ def test_captions_are_taken_out_and_the_tensors_stay(trained):
     after = load_file(file)
     assert {name: tensor.tobytes() for name, tensor in after.items()} == {name: tensor.tobytes() for name, tensor in before.items()}
     assert run(strip_captions(trained))[1].files == ()
+
+
+# All that sd-scripts writes into a header of captions, folders and people's own words (train_util.py and sdxl_train_network.py).
+TELLS_OF_THE_CLIENT = {
+    "ss_tag_frequency": '{"2_ana": {"ana smiling": 2}}', "ss_datasets": '[{"subsets": [{"image_dir": "2_ana"}]}]',
+    "ss_dataset_dirs": '{"2_ana": {"n_repeats": 2}}', "ss_reg_dataset_dirs": '{"1_person": {}}', "ss_training_comment": "for ana",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TELLS_OF_THE_CLIENT)
+def test_nothing_in_a_header_tells_of_the_client_after_it(client, settings, tmp_path, name):
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    client.models.mkdir(exist_ok=True)
+    file = client.models / "ana_avatar_v1.safetensors"
+    layer = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_down.weight"
+    save_file({layer: np.ones((4, 2048), np.float16)}, file, {name: TELLS_OF_THE_CLIENT[name], "ss_steps": "7"})
+    assert run(look_closely(client))[1].files[0].captions
+    exported = run(export_lora(client, settings, apps=(App.COMFYUI,)))[1].files["comfyui"]
+    assert read_metadata(exported) == {"ss_steps": "7"}
+    assert run(strip_captions(client))[1].files == (file,)
+    assert read_metadata(file) == {"ss_steps": "7"} and load_file(file)[layer].shape == (4, 2048)
+    assert TELLS_OF_THE_CLIENT[name].encode() not in file.read_bytes()
 
 
 def test_an_export_lies_where_each_program_looks_for_it(trained, settings):
@@ -263,6 +287,31 @@ def test_a_stopped_queue_says_where_it_was(client, settings, play, tmp_path):
         next(stage)
     stage.close()
     assert last_queue(tmp_path).rows[0].outcome is Outcome.STOPPED
+
+
+def test_nobody_is_asked_in_the_night_so_smaller_plans_are_taken(client, settings, play, monkeypatch, tmp_path):
+    play("oom")
+    monkeypatch.setenv("STANDIN_FITS", "8")  # the alpha of rank 16
+    quick = settings.model_copy(update={"gpu": "RTX 3060 12GB"})
+    _events, report = run(run_queue(tmp_path, quick, ["ana"], "quick"))
+    assert (report.rows[0].outcome, report.rows[0].changes) == (Outcome.DONE, ("sample_px: 1024 -> 768", "dim: 32 -> 16"))
+
+
+def test_a_client_in_the_queue_is_held_while_it_trains_and_free_after(client, settings, play, tmp_path):
+    play("success", pause=0.05)
+    stage = run_queue(tmp_path, settings.model_copy(update={"gpu": "RTX 3060 12GB"}), ["ana"])
+    while not (isinstance(event := next(stage), TrainingTick) and event.step >= 1):
+        pass
+    other = "from pathlib import Path; import sys; from client_folder.client import Client\n" \
+        "with Client(Path(sys.argv[1])).lock(): print('free')"  # fmt: skip
+
+    def asked():
+        return subprocess.run([sys.executable, "-c", other, str(client.root)], capture_output=True, text=True)
+
+    held = asked()
+    assert held.returncode != 0 and "ClientBusy" in held.stderr
+    stage.close()
+    assert asked().stdout.strip() == "free"
 
 
 def test_a_client_that_is_not_there_is_named_before_anything_begins(client, settings, tmp_path):
