@@ -124,7 +124,7 @@ class Terminal:
                 return
             self.child.send(KEYS[key])
             end = time.monotonic() + 10  # the next key only once this one was obeyed, however busy the machine is
-            while self.form_row() == before and time.monotonic() < end:
+            while self.form_row() in (before, "") and time.monotonic() < end:
                 self._read(0.1)
         raise AssertionError(f"no row {label}\n{self.screen()}")
 
