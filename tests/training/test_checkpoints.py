@@ -38,8 +38,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings(base_model=str(make_base(tmp_path_factory.mktemp("models") / "tiny")))
 
 
-def lay(client: Client, stem: str, width: int = 2048, torn: bool = False) -> Path:
-    """A small LoRA with a layer that reads the prompt, `width` numbers a word, under sd-scripts' names."""
+def lay(client: Client, stem: str, width: int = 128, torn: bool = False) -> Path:
+    """A small LoRA with a layer that reads the prompt, `width` numbers a word (SDXL has 2048), under sd-scripts' names."""
     file = client.models / f"{stem}.safetensors"
     layer = "lora_unet_input_blocks_4_1_transformer_blocks_0_attn2_to_k.lora_down.weight"
     save_file({layer: np.ones((4, width), np.float16)}, file, CLAIMS_SDXL)
