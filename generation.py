@@ -21,7 +21,7 @@ from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
 from locales.language import N_, _
-from machine.base_models import BaseKind, practice_caption
+from machine.base_models import BaseKind, BaseModel, base_of, practice_caption
 from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
 from machine.models import require
@@ -153,14 +153,15 @@ def plan_portraits(
     Raises NotReady where a LoRA is wanted and none was trained, NoCheckpoint or TornCheckpoint where the named one cannot be used,
     ModelMissing where a model is not there, RecipeRefused for what cannot work.
     """
-    setup = setup_of(client, settings, choice)
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
+    # Before any model is missed: nobody downloads a base for a LoRA that does not fit it.
+    chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
+    _check_kinds(base_of(client, settings, choice.base), chosen)
+    setup = setup_of(client, settings, choice)
     size = size_of(image_options.aspect, setup.base.native_px, image_options.side)
     _check(seeds, image_options)
     prompts = settle_prompts(client, setup, prompt_options)
     prompt_texts = tuple(dict.fromkeys(prompt_text_of(prompt, prompt_options, setup.recipe) for prompt in prompts))
-    chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
-    _check_kinds(setup, chosen)
     files = tuple(lora.path for lora in chosen)
     weighted: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
     weighted += [(file, weight) for file in files for weight in weights if weight]
@@ -212,13 +213,13 @@ def _check(seeds: Sequence[int], image_options: ImageOptions) -> None:
         )
 
 
-def _check_kinds(setup: PipelineSetup, loras: Sequence[Checkpoint]) -> None:
+def _check_kinds(base: BaseModel, loras: Sequence[Checkpoint]) -> None:
     """Raises RecipeRefused for a LoRA of another kind of base than the one that would be painted with."""
     for lora in loras:
-        if lora.base_kind not in (None, setup.base.kind):
+        if lora.base_kind not in (None, base.kind):
             raise RecipeRefused(
                 problem=_("{lora} was trained on another kind of base model than {base}.").format(
-                    lora=lora.path.name, base=setup.base.name
+                    lora=lora.path.name, base=base.name
                 ),
                 cure=_("Paint with the base it was trained on, or train on this one first."),
             )

@@ -78,7 +78,7 @@ _EXPORT_FIRST_HELP = N_("Export everything known of the client before it is eras
 _ALL_OF_IT = N_(
     "{name}: {files} files, {size:.1f} MB (originals: {pictures}, crops: {crops}, LoRA files: {loras}, portraits: {portraits})"
 )
-_TO_HELP = N_("Where to: a folder or FILE.zip (empty: exports):")
+_TO_HELP = N_("Where to: a folder or FILE.zip (empty: the folder exports beside clients):")
 _OVERWRITE_HELP = N_("write over the file that export is told to write; with import --update, over files that differ here")
 _WORD_HELP = N_("name of the client; for import, the FILE.zip that export wrote")
 _AS_HELP = N_("import it under this name; what was made for its old trigger word stays out")

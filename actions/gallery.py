@@ -26,7 +26,7 @@ _METADATA_LABELS = {
     Metadata.NONE.value: N_("nothing at all"),
 }
 _NAMES_HELP = N_("Which portraits: numbers of the last run (3 5), or 12:3; undo:3 takes a favourite back (empty: the favourites):")
-_TO_HELP = N_("Where to: a folder or FILE.zip (empty: the folder exports):")
+_TO_HELP = N_("Where to: a folder or FILE.zip (empty: the folder exports beside clients):")
 _METADATA_HELP = N_("What the pictures tell of themselves:")
 _OVERWRITE_HELP = N_("write over a file that is there")
 _MOST_SHOWN = 8

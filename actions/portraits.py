@@ -389,7 +389,7 @@ def _offers(job: Job[GenerateRequest], report: PortraitReport) -> tuple[FollowUp
     """The same again with other seeds, about four portraits of it, and what can be done with what is there."""
     each = max(1, len(report.images) // max(1, len({image.seed for image in report.images})))  # portraits a seed
     seeds = max(1, MORE // each)
-    again = job.request.model_copy(update={"seed": generation.random_seeds(seeds)})
+    again = job.request.model_copy(update={"seed": generation.random_seeds(seeds), "count": None})
     more = FollowUp(_("{count} more, with new seeds").format(count=seeds * each), "generate", again)
     return (more, *after_painting(job.who.id))
 

@@ -41,7 +41,10 @@ def _card(_job: Job[SetupRequest]) -> str:
         enough = _("SDXL can be trained on it, by our estimates.")
         too_little = _("That is too little to train SDXL: an RTX card with 8 GB or more is needed.")
         return f"{named} {enough if trains_sdxl(card) else too_little}"
-    needed = _("Photographs take SDXL and, to train it, an NVIDIA card with 8 GB or more, here or rented.")
+    needed = _(
+        "Photographs take SDXL and, to train it, an NVIDIA card with 8 GB or more: your own, a rented one, or one "
+        "that Google Colab lends (the menu packs a client for it)."
+    )
     others = find_other_cards()
     if not others:
         return " ".join((_("This machine has no NVIDIA card."), needed))

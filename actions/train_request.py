@@ -182,6 +182,11 @@ class TrainRequest(ClientRequest, BackgroundRequest):
         _value("sample_every", N_("steps between samples, 0 for none"), "N", N_("sample every"),
                N_("Steps between pictures painted while training; 0: none.")),
     ] = None  # fmt: skip
+    sample_px: Annotated[
+        int | None,
+        _value("sample_px", N_("side of the samples in pixels, 0 for the training's"), "PX", N_("side of the samples"),
+               N_("Pictures painted while training: smaller ones take less memory; 0: as large as the training's.")),
+    ] = None  # fmt: skip
     seed: Annotated[
         int | None,
         _value("seed", N_("seed of the training"), "N", N_("seed"), N_("The same seed gives the same LoRA again.")),

@@ -113,7 +113,7 @@ def retry_training(request: TrainRequest, error: PipelineError) -> Retry | None:
     """After a refusal: all the same. After a failure: a smaller plan where memory was full, else on from the last checkpoint."""
     if isinstance(error, MemoryFull):
         cure = Cure.named(str(error.facts["smaller"]))
-        return Retry(_(SMALLER).format(smaller=cure), request.model_copy(update={cure.setting: cure.value}))
+        return Retry(_(SMALLER).format(smaller=cure.words), request.model_copy(update={cure.setting: cure.value}))
     if isinstance(error, DatasetRefused):
         return Retry(_(ANYWAY), request.model_copy(update={"anyway": True}), grave=True, cure=str(error.facts["cure"]))
     return Retry(_(AGAIN), request) if isinstance(error, TrainerFailed) else None

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from actions.action import Form, FormRow
 from locales.language import N_, _
 from terminal.console import printable
+from terminal.keys import ask_alone
 
 if TYPE_CHECKING:
     from prompt_toolkit import Application
@@ -47,7 +48,8 @@ def text(name: str) -> str:
 def fill_in(form: Form) -> dict[str, str] | None:
     """What stands in the rows, by key, when the user goes on, nothing where all is skipped; None when the user went back."""
     state = FormState(form)
-    return _Screen(state).application.run()
+    application = _Screen(state).application
+    return ask_alone(application, application.run)
 
 
 class FormState:

@@ -12,14 +12,43 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+if TYPE_CHECKING:
+    from prompt_toolkit import Application
+
+Given = TypeVar("Given")
 ESCAPE = "\x1b"
 _LONGEST = 3  # characters that come at once: more were pasted, not pressed
 _REST_SECONDS = 0.05  # in which what follows Esc has come, where it is the first byte of an arrow key
 _LOOK_SECONDS = 0.05  # between two looks at the keyboard on Windows, where nothing can be waited for
+
+
+def drop_typed_keys() -> None:
+    """Drop what the terminal holds for us: it was typed before the question that comes now, so it is no answer to it."""
+    if not sys.stdin or not sys.stdin.isatty():
+        return
+    if sys.platform == "win32":
+        import msvcrt
+
+        while msvcrt.kbhit():
+            msvcrt.getwch()
+    else:
+        import termios
+
+        with contextlib.suppress(termios.error, OSError):
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+
+
+def ask_alone(application: Application[Given], run: Callable[[], Given]) -> Given:
+    """Run a question of prompt_toolkit; keys typed before it is on the screen, and those it read too many before, are dropped."""
+    from prompt_toolkit.input.typeahead import clear_typeahead
+
+    clear_typeahead(application.input)
+    drop_typed_keys()
+    return run()
 
 
 class Keys:

@@ -60,7 +60,7 @@ TEXT = {
     "client_question": N_("Next for {client}:"),
     "new_client": N_("New client"),
     "new_client_about": N_("A folder of its own for one person: pictures, captions, LoRA, portraits."),
-    "import_client": N_("Take in a client's export (.zip)"),
+    "import_client": N_("Import a client's export (.zip)"),
     "import_client_about": N_("A client that was packed on another machine, or on Google Colab, with all that was made for it."),
     "import_file": N_("The .zip that export wrote:"),
     "everybody": N_("All {count} clients, by name: type to search"),

@@ -21,6 +21,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
+from terminal.keys import drop_typed_keys
+
 if TYPE_CHECKING:
     from PIL import Image
 
@@ -98,23 +100,10 @@ def _library() -> Any:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """The terminal for a question of ours: what was typed before it, and what comes late after it, is nobody's answer."""
-    _drop_input()
+    drop_typed_keys()
     yield
     time.sleep(LATE_SECONDS_REMOTE if os.environ.get("SSH_CONNECTION") else LATE_SECONDS)
-    _drop_input()
-
-
-def _drop_input() -> None:
-    if sys.platform == "win32":
-        import msvcrt
-
-        while msvcrt.kbhit():
-            msvcrt.getwch()
-        return
-    import termios
-
-    with contextlib.suppress(termios.error, OSError):
-        termios.tcflush(sys.__stdin__, termios.TCIFLUSH)  # type: ignore[arg-type]
+    drop_typed_keys()
 
 
 def _dot() -> Image.Image:

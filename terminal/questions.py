@@ -6,7 +6,6 @@ Before each question, keys that were pressed while there was none are forgotten:
 from __future__ import annotations
 
 import importlib
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from client_folder.client import Client
 from locales.language import N_, _
 from terminal.choice_list import BACK, LOOKS, ChoiceList, Option, application, listed
 from terminal.console import printable
+from terminal.keys import ask_alone
 from utils import FolderMissing
 
 if TYPE_CHECKING:
@@ -225,27 +225,8 @@ def _ask_line(question: str, default: str, *, offered: str = "", path: bool = Fa
 
 def _ask(prompt: Application[Given], run: Callable[[], Given]) -> Given | None:
     """Run a prompt; None when the user went back with Esc or Ctrl-C."""
-    from prompt_toolkit.input.typeahead import clear_typeahead
-
     prompt.ttimeoutlen = ESCAPE_SECONDS
-    clear_typeahead(prompt.input)
-    _forget_keys()
     try:
-        return run()
+        return ask_alone(prompt, run)
     except (KeyboardInterrupt, EOFError):
         return None
-
-
-def _forget_keys() -> None:
-    """Forget the keys that the terminal holds for us: they were pressed before the question was on the screen."""
-    if not sys.stdin.isatty():
-        return
-    if sys.platform == "win32":
-        import msvcrt
-
-        while msvcrt.kbhit():
-            msvcrt.getwch()
-    else:
-        import termios
-
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -115,16 +115,20 @@ class Terminal:
         assert len(bars) == 1, f"{len(bars)} rows are highlighted\n{self.screen()}"
         return self._screen.display[bars[0]].rstrip()
 
+    def form_label(self):
+        """The label of that row: its value may still change by the key before."""
+        return re.split(r"\s{2,}", self.form_row())[0]
+
     def to_row(self, label, key="down", most=60):
         """Walk to the row of a form that bears a label."""
         self.settle()
         for _ in range(most):
-            before = self.form_row()
+            before = self.form_label()
             if before.startswith(f"> {label}"):
                 return
             self.child.send(KEYS[key])
             end = time.monotonic() + 10  # the next key only once this one was obeyed, however busy the machine is
-            while self.form_row() == before and time.monotonic() < end:
+            while self.form_label() in (before, "") and time.monotonic() < end:
                 self._read(0.1)
         raise AssertionError(f"no row {label}\n{self.screen()}")
 

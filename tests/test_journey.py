@@ -110,7 +110,9 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
         terminal.press("page down", "enter")
         terminal.wait_for("portraits to paint", "Go ahead?")
         terminal.press("enter")
-        terminal.wait_for("portraits painted", "✓ Paint portraits", seconds=180)
+        terminal.wait_for("8 portraits painted", "And now?", "4 more, with new seeds", seconds=180)
+        terminal.press("enter")
+        terminal.wait_for(NEXT, "✓ Paint portraits")
         terminal.press("escape")
         terminal.wait_for("0) Quit")
         terminal.press("escape")
@@ -135,7 +137,7 @@ def test_training_is_stopped_by_one_key_and_goes_on_where_it_was(demo, tmp_path)
     with Terminal(tmp_path, *words) as terminal:
         terminal.wait_for("Training the LoRA", "loss", seconds=120)
         terminal.press("ctrl-c")
-        terminal.wait_for("What was finished is kept", seconds=30)
+        terminal.wait_for("Stopped. The next training goes on from step", seconds=30)
         assert terminal.wait_for_end() == 130
     assert not client.trainer_pid.exists()
     assert list(client.models.rglob("*.part")) == []

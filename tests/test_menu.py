@@ -377,10 +377,10 @@ def test_pointer_and_bar_are_on_the_same_row_and_every_row_has_its_number(home):
         assert [line[:4] for line in bar(terminal)] == ["> 2)"]
         terminal.press("1", "3")
         terminal.wait_for(">13) Transcribe a recording", "Writes down what is said")
-        assert [line[:4] for line in bar(terminal)] == [">12)"]
+        assert [line[:4] for line in bar(terminal)] == [">13)"]
         terminal.press("5")
         terminal.settle()
-        assert [line[:4] for line in bar(terminal)] == [">12)"], "what waits cannot be taken"
+        assert [line[:4] for line in bar(terminal)] == [">13)"], "what waits cannot be taken"
 
 
 def test_colours_tell_the_state_of_a_step(home):

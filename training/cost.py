@@ -104,6 +104,17 @@ class VramPart:
     gb: float
 
 
+_CURE_WORDS = {
+    "unet_only": N_("the U-Net alone, no text encoders"),
+    "batch": N_("a batch of {value}"),
+    "optimizer": N_("{value} as optimizer"),
+    "sample_px": N_("pictures of {value} px painted while training"),
+    "dim": N_("rank {value}"),
+    "fp8": N_("the U-Net in 8 bits"),
+    "resolution": N_("{value} px"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Cure:
     """A setting that lowers the need for memory, by its name in `TrainingPlan`."""
@@ -113,6 +124,13 @@ class Cure:
 
     def __str__(self) -> str:
         return f"{self.setting} = {self.value}"
+
+    @property
+    def words(self) -> str:
+        """What it is to a person, in the user's language."""
+        if self.setting == "sample_every":
+            return _("without pictures painted while training")
+        return _(_CURE_WORDS[self.setting]).format(value=self.value)
 
     @staticmethod
     def named(words: str) -> Cure:

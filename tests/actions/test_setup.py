@@ -198,6 +198,7 @@ def test_a_torn_base_in_the_settings_is_told_by_a_check_and_ends_nothing(empty: 
     torn = write_stub(empty / "torn.safetensors")
     torn.write_bytes(torn.read_bytes()[:-1])
     settings = Settings(base_model=str(torn))
+    save_settings(empty, settings)
     _events, report = run(set_up(empty, settings, plan_setup(empty, settings)))
     assert not report.practice and not next(check for check in report.checks if check.label == "Base model").well
 

@@ -235,8 +235,8 @@ def test_a_link_here_is_not_written_through(ana, exported, tmp_path):
 def test_the_menu_takes_an_export_in_and_asks_where_the_client_is_here(exported, other):
     for answer_first in (False, True):
         with Terminal(other) as terminal:
-            terminal.wait_for("What shall we work on?", "Take in a client's export")
-            while not any(line.startswith(" >") and "Take in" in line for line in terminal.screen().splitlines()):
+            terminal.wait_for("What shall we work on?", "Import a client's export")
+            while not any(line.startswith(" >") and "Import a client" in line for line in terminal.screen().splitlines()):
                 terminal.press("down")
                 terminal.settle(0.1)
             terminal.press("enter")

@@ -101,5 +101,5 @@ def test_a_desktop_whose_service_is_gone_fails_nothing(monkeypatch, caplog):
 @pytest.mark.parametrize("url", ["http://example.org/hook", "ftp://example.org", "https://", "example.org"])
 def test_what_would_go_over_an_open_line_is_no_setting(tmp_path, url):
     with pytest.raises(SettingRefused):
-        change_settings(tmp_path, Settings(), [f"notify_url={url}"])
-    assert change_settings(tmp_path, Settings(), ["notify_url=https://ntfy.sh/a"]).notify_url == "https://ntfy.sh/a"
+        change_settings(tmp_path, [f"notify_url={url}"])
+    assert change_settings(tmp_path, ["notify_url=https://ntfy.sh/a"]).notify_url == "https://ntfy.sh/a"

@@ -232,11 +232,12 @@ def test_a_record_of_last_answers_holds_nothing_else():
 
 
 # --- in a terminal ------------------------------------------------------------------------------------------------------
-def open_form(terminal, row, title):
-    """From the first screen to the form of one of the client's steps."""
+def open_form(terminal, row, title, then=NEXT):
+    """From the first screen to the form of one of the client's steps; what is pressed before the menu stands is dropped."""
     terminal.wait_for("2) ana")
     terminal.press("enter")
-    terminal.wait_for("0) ")
+    terminal.wait_for(then)
+    terminal.settle()
     terminal.press(row, "enter")
     terminal.wait_for(title)
 
@@ -245,16 +246,12 @@ def open_form(terminal, row, title):
 @pytest.mark.parametrize(("size", "language"), SIZES, ids=lambda value: str(value))
 def test_a_number_and_a_choice_are_changed_at_every_size(client, tmp_path, size, language):
     words = {
-        "en": ("Portraits of ana", "style", "more", "steps", "from 1 to 50", "Go on", "portraits to paint"),
-        "es": ("Retratos de ana", "estilo", "más", "pasos", "de 1 a 50", "Seguir", "retratos por pintar"),
+        "en": (NEXT, "Portraits of ana", "style", "more", "steps", "from 1 to 50", "Go on", "portraits to paint"),
+        "es": ("Lo siguiente para ana:", "Retratos de ana", "estilo", "más", "pasos", "de 1 a 50", "Seguir", "retratos por pintar"),
     }
-    title, style, more, steps, extent, go, count = words[language]
+    then, title, style, more, steps, extent, go, count = words[language]
     with Terminal(tmp_path, size=size, LANG=f"{language}.UTF-8", NO_COLOR="1") as terminal:
-        terminal.wait_for("ana")
-        terminal.press("enter")
-        terminal.settle()
-        terminal.press("8", "enter")
-        terminal.wait_for(title)
+        open_form(terminal, "8", title, then)
         terminal.to_row(style)
         before = terminal.form_row()
         terminal.press("right")
@@ -301,7 +298,7 @@ def test_limits_are_moved_by_their_row_in_spanish(client, tmp_path):
     with Terminal(tmp_path, LANG="es_ES.UTF-8") as terminal:
         terminal.wait_for("2) ana")
         terminal.press("enter")
-        terminal.wait_for("Lo siguiente para ana:", "Pintar retratos")
+        terminal.wait_for("Lo siguiente para ana:", "Generar retratos")
         terminal.press("9", "enter")
         terminal.wait_for("4) Mover los límites")
         terminal.press("4", "enter")

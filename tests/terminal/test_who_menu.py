@@ -70,13 +70,15 @@ def test_another_face_is_shown_with_its_effect_needs_a_yes_and_can_be_taken_back
         terminal.press("down", "enter")
         terminal.wait_for("> 0) No")
         terminal.press("up", "enter")
-        terminal.wait_for("p0_0.png: someone else", "1 accepted, 5 rejected", "Next for ana:")
+        terminal.wait_for("1 accepted, 5 rejected", "Next for ana:", "0) Back")
+        assert "p0_0.png: someone else" in terminal.everything()
         open_list(terminal, "Say which face is the client's", inside=True)
         terminal.wait_for("<- as it was before")
         terminal.press("4", "enter")
         terminal.wait_for("Then 5 pictures agree on the client, and 0 of 6 show somebody else.", "> 0) No")
         terminal.press("up", "enter")
-        terminal.wait_for("p0_0.png is accepted now", "6 accepted, 0 rejected")
+        terminal.wait_for("6 accepted, 0 rejected", "Next for ana:", "0) Back")
+        assert "p0_0.png is accepted now" in terminal.everything()
     assert accepted(client) == right
 
 
@@ -88,8 +90,8 @@ def test_photos_of_several_people_are_asked_about_in_spanish_too(tmp_path: Path)
     with Terminal(tmp_path, LANG="es_ES.UTF-8") as terminal:
         terminal.wait_for("¿En qué trabajamos?")
         terminal.press("enter")
-        terminal.wait_for("Entrenar el LoRA")
-        terminal.press("7", "enter")
+        terminal.wait_for("> 7) → Entrenar el LoRA", "0) Atrás")
+        terminal.press("enter")
         terminal.wait_for("estas fotos muestran a 3 personas: ¿cuál", "> 0) No")
         terminal.press("enter")
         terminal.wait_for("No se ha hecho nada", "Entrenar el LoRA")

@@ -8,6 +8,7 @@ import pytest
 from stages import run
 from test_lora_trainer import CARD, SHORT, client, play, prepare, settings, train_now
 
+from actions.train_request import TrainRequest
 from lora_trainer import names_original, plan_training, train
 from machine.cards import GPU_PROFILES
 from training.checkpoints import list_checkpoints, read_plan
@@ -73,6 +74,16 @@ def test_smaller_plans_go_from_what_costs_least_and_keep_alpha_in_proportion(cli
     ]  # fmt: skip
     assert (plan.dim, plan.alpha) == (4, 2)
     assert len(plan.changes) == len(taken)
+
+
+def test_every_smaller_plan_can_be_asked_for(client, settings):
+    """Else the menu's "train again with it" would change nothing, and ask the same for ever."""
+    plan = prepare(client, settings, replace(SHORT, dim=64, optimizer="AdamW", unet_only=False)).plan
+    while cure := next_smaller(plan):
+        request = TrainRequest(client="ana").model_copy(update={cure.setting: cure.value})
+        assert getattr(request.overrides, cure.setting) == cure.value
+        assert str(cure.value) in cure.words or isinstance(cure.value, bool) or not cure.value
+        plan = take_smaller(plan, cure)
 
 
 @pytest.mark.parametrize(
