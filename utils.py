@@ -9,6 +9,7 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── ModelMissing       a base model or LoRA is not there
     ├── MissingLibrary     a package is not installed
     ├── BrokenFile         settings, state or a record cannot be read
+    │   └── BrokenModel    weights cannot be read
     ├── DiskFull           no room left
     ├── NotWritable        the system refuses to write there
     ├── ProgramFault       a fault of ours
@@ -163,6 +164,13 @@ class BrokenFile(PipelineError):
 
     message = N_("{path} cannot be read: line {line}: {reason}")
     hint = N_("Correct that line, or move the file away to start with the defaults. The file was not changed.")
+
+
+class BrokenModel(BrokenFile):
+    """A file of weights. Facts: path, reason."""
+
+    message = N_("{path} cannot be read as a model: {reason}")
+    hint = N_("Download it again, or put a whole copy in its place (a LoRA of your own: train again). The file was not changed.")
 
 
 class DiskFull(PipelineError):
