@@ -10,7 +10,13 @@ the table in `actions`::
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
+
+if __name__ == "__main__":  # Ctrl-C while the imports below take their half second ends the program without a traceback
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
+
 from argparse import Namespace
 from collections.abc import Sequence
 from itertools import pairwise
@@ -48,16 +54,20 @@ from terminal.performing import (
     text,
 )
 from terminal.questions import ask_request, show
+from utils import private_folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0 done, 1 failed, 2 wrong words, 130 stopped."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    _open_streams()
     _write_utf8()
     speak(_wanted_language(argv))
     options = build_parser(argv).parse_args(argv)
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
     sweep_erased(home)
+    for folder in filter(Path.is_dir, (home / "clients", home / "exports", home / "logs")):  # of an older version too
+        private_folder(folder)
     answering = bool(options.action and options.json)
     console = Screen(stderr=answering)
     # The models that one action loads are there for the next; they leave with the program.
@@ -66,6 +76,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if options.action:
             return guarded(lambda: _run_action(program, options), console, home, answering)
         return guarded(lambda: open_menu(program), console, home)
+
+
+def _open_streams() -> None:
+    """Where a stream was closed before we began, as `<&-` does, nothing is read, and what is written goes nowhere."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - open as long as the program runs
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 def _write_utf8() -> None:
@@ -150,5 +170,16 @@ def _run_job(action: Action[Any], job: Job[Any], console: Console, answering: bo
     return hand_over(action, report, console, action.answer(report) if answering else None, job)
 
 
+def _run() -> int:
+    """The program as a process of its own: Ctrl-C at any other moment than a stage's ends it without a traceback too."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return main()
+    except KeyboardInterrupt:  # while the models' process says farewell; it ends by itself once we are gone
+        return STOPPED
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

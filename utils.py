@@ -298,6 +298,14 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
+def private_folder(folder: Path) -> None:
+    """A folder that only its owner may look into: pictures and consents of people lie in it. Windows keeps homes private itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if os.name != "nt" and folder.stat().st_mode & 0o077:
+        with contextlib.suppress(OSError):  # somebody else's, or a file system without rights
+            folder.chmod(0o700)
+
+
 def sync_file(path: Path) -> None:
     """Wait until the bytes of a file are on the disk: without it, a power cut leaves a file of that name and no byte in it."""
     handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows brings only what could be written to the disk

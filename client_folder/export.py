@@ -25,7 +25,7 @@ from typing import NoReturn
 
 from client_folder.client import Client, clients_folder
 from locales.language import N_
-from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing
+from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, private_folder, replacing
 
 STAGE, CHECK_STAGE = "client-export", "client-check"
 ENDING = ".zip"
@@ -92,6 +92,8 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
     Raises ClientBusy, FolderMissing, FileThere unless it may `overwrite`, AmongClients or NoRoom.
     """
     target = archive_place(client, to, f"{client.id}_{datetime.now():{_TIME}}{ENDING}", overwrite)
+    if to is None:
+        private_folder(exports_folder(client.home))
     with client.lock():
         # What a killed export of this client left in the folder of exports may be as large as the client.
         for left in exports_folder(client.home).glob(f".{client.id}_{_ANY_TIME}{ENDING}{PART}"):
@@ -184,6 +186,8 @@ def _can_be_made_again(client: Client, path: Path) -> bool:
 def _pack(client: Client, contents: _ExportContents, part: Path) -> Generator[Event, None, None]:
     done = 0
     with part.open("wb") as file:
+        if os.name != "nt":
+            part.chmod(0o600)  # all that is known of a person
         with zipfile.ZipFile(file, "w") as archive:  # goes over to ZIP64 by itself where a file or the whole needs it
             for folder in contents.empty:
                 archive.writestr(_entry(client, folder), b"")

@@ -29,7 +29,7 @@ from client_folder.client import Client, ClientExists, clients_folder, list_clie
 from client_folder.export import CHUNK_BYTES, MB, NoRoom
 from client_folder.names import check_client_id
 from locales.language import N_, _
-from utils import BrokenFile, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing, zip_index_bytes
+from utils import BrokenFile, Event, FolderMissing, PipelineError, Progress, free_bytes, private_folder, replacing, zip_index_bytes
 
 STAGE = "client-import"
 INCOMING = ".incoming"  # no name of a client, and nothing in it is found by `list_clients`
@@ -197,6 +197,7 @@ def _unpack_new(
 def _incoming(home: Path, client_id: str) -> Iterator[Path]:
     """An empty folder for what arrives under this id, held for this program alone and gone afterwards. Raises ClientBusy."""
     holder = Client(clients_folder(home) / INCOMING / client_id)
+    private_folder(clients_folder(home))
     holder.root.mkdir(parents=True, exist_ok=True)
     with holder.lock():
         place = holder.root / "whole"

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from config import PROGRAM
 from locales.language import N_
 from machine.worker_tasks import Task, TaskEvent
-from utils import Event, Notice, PipelineError, ProgramFault, Progress
+from utils import Event, Notice, PipelineError, ProgramFault, Progress, private_folder
 
 WORKER = ("-m", "machine.worker")  # what Python is told to run, from the program's own folder
 HEARTBEAT_SECONDS = 0.5
@@ -150,7 +150,7 @@ class ModelProcess:
     def _start(self) -> None:
         from machine.processes import NEW_GROUP  # here, not above: it brings psutil with it, and most work needs no worker
 
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._log.parent)
         full = self._log.exists() and self._log.stat().st_size > FULL_LOG_BYTES
         with self._log.open("w" if full else "a", encoding="utf-8") as log:
             self._child = subprocess.Popen(

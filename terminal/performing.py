@@ -27,7 +27,7 @@ from terminal import picture, screens
 from terminal.console import Screen
 from terminal.questions import ask_word, ask_yes, show
 from terminal.watch import Left, Watch, drive
-from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
+from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log, private_folder
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 MOST_PATHS = 5  # files of a report that are named one by one, and can be opened from the menu
@@ -283,7 +283,7 @@ def _fault(error: Exception, home: Path, answering: bool) -> int:
 
     path = home / "logs" / "avatar_pipeline.log"
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         log.addHandler(RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
         log.error("unexpected", exc_info=error)
     return _failed(ProgramFault(error=type(error).__name__, path=path), answering)
