@@ -30,6 +30,7 @@ from actions.request import BackgroundRequest, ClientRequest, Job
 from actions.table import action_named
 from client_folder.client import open_client
 from client_folder.erasing import sweep_erased
+from client_folder.private import private_folder
 from config import program_home
 from locales.language import LANGUAGES, speak
 from machine.model_process import ModelProcess
@@ -54,7 +55,6 @@ from terminal.performing import (
     text,
 )
 from terminal.questions import ask_request, show
-from utils import private_folder
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -48,7 +48,6 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 Kind = TypeVar("Kind", bound=BaseModel)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape in JSON that stands for half of a letter
-_ZIP_END, _ZIP_END_BYTES, _LONGEST_ZIP_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
 
 class Record(BaseModel):
@@ -298,14 +297,6 @@ def replacing(path: Path) -> Iterator[Path]:
         part.unlink(missing_ok=True)
 
 
-def private_folder(folder: Path) -> None:
-    """A folder that only its owner may look into: pictures and consents of people lie in it. Windows keeps homes private itself."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if os.name != "nt" and folder.stat().st_mode & 0o077:
-        with contextlib.suppress(OSError):  # somebody else's, or a file system without rights
-            folder.chmod(0o700)
-
-
 def sync_file(path: Path) -> None:
     """Wait until the bytes of a file are on the disk: without it, a power cut leaves a file of that name and no byte in it."""
     handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))  # Windows brings only what could be written to the disk
@@ -374,32 +365,10 @@ def in_gb(size: float) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(round(size / 1e6), 1 if size else 0)} MB"
 
 
-def link_or_copy(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy on another disk, or on a file system without links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
 def sweep_parts(folder: Path) -> None:
     """Remove what a killed run left half written; call only while holding the client's lock."""
     for part in folder.glob(f".*{PART}"):
         part.unlink(missing_ok=True)
-
-
-def zip_index_bytes(path: Path) -> int:
-    """The size of a .zip's list of entries, as the end of the file states it: who opens one reads it whole. Raises BadZipFile."""
-    import zipfile  # here, not above: the first screen opens no archive
-
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _ZIP_END_BYTES - _LONGEST_ZIP_COMMENT))
-        tail = file.read()
-    at = tail.rfind(_ZIP_END)
-    if at < 0:
-        raise zipfile.BadZipFile("no end of the list of entries")
-    return int.from_bytes(tail[at + 12 : at + 16], "little")
 
 
 def sha256_file(path: Path) -> str:

@@ -24,8 +24,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from client_folder.client import Client, clients_folder
+from client_folder.private import private_folder
 from locales.language import N_
-from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, private_folder, replacing
+from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing
 
 STAGE, CHECK_STAGE = "client-export", "client-check"
 ENDING = ".zip"

@@ -28,8 +28,10 @@ from pathlib import Path, PurePosixPath
 from client_folder.client import Client, ClientExists, clients_folder, list_clients
 from client_folder.export import CHUNK_BYTES, MB, NoRoom
 from client_folder.names import check_client_id
+from client_folder.private import private_folder
+from client_folder.zip_index import zip_index_bytes
 from locales.language import N_, _
-from utils import BrokenFile, Event, FolderMissing, PipelineError, Progress, free_bytes, private_folder, replacing, zip_index_bytes
+from utils import BrokenFile, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing
 
 STAGE = "client-import"
 INCOMING = ".incoming"  # no name of a client, and nothing in it is found by `list_clients`

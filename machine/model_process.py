@@ -21,10 +21,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from client_folder.private import private_folder
 from config import PROGRAM
 from locales.language import N_
 from machine.worker_tasks import Task, TaskEvent
-from utils import Event, Notice, PipelineError, ProgramFault, Progress, private_folder
+from utils import Event, Notice, PipelineError, ProgramFault, Progress
 
 WORKER = ("-m", "machine.worker")  # what Python is told to run, from the program's own folder
 HEARTBEAT_SECONDS = 0.5

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from client_folder.reasons import Reason
+from client_folder.zip_index import zip_index_bytes
 from pictures.listing import ARCHIVE_ENDING, bears_picture_name, bears_video_name
 from pictures.picture_file import UnreadablePicture
-from utils import zip_index_bytes
 
 try:
     from lzma import LZMAError

@@ -20,6 +20,7 @@ from rich.text import Text
 
 from actions.action import Action, dump
 from actions.request import Job, Session
+from client_folder.private import private_folder
 from config import LONG_SECONDS, load_settings
 from locales.language import N_, _, speak
 from machine.model_process import ModelProcess
@@ -27,7 +28,7 @@ from terminal import picture, screens
 from terminal.console import Screen
 from terminal.questions import ask_word, ask_yes, show
 from terminal.watch import Left, Watch, drive
-from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log, private_folder
+from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
 MOST_PATHS = 5  # files of a report that are named one by one, and can be opened from the menu
