@@ -35,7 +35,7 @@ from config import program_home
 from locales.language import LANGUAGES, speak
 from machine.model_process import ModelProcess
 from terminal.command_line import build_parser, read_request
-from terminal.console import Screen
+from terminal.console import PlainConsole
 from terminal.menu import open_menu
 from terminal.performing import (
     DONE,
@@ -69,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for folder in filter(Path.is_dir, (home / "clients", home / "exports", home / "logs")):  # of an older version too
         private_folder(folder)
     answering = bool(options.action and options.json)
-    console = Screen(stderr=answering)
+    console = PlainConsole(stderr=answering)
     # The models that one action loads are there for the next; they leave with the program.
     with ModelProcess(home / "logs" / "worker.log") as model_process:
         program = Program(home, options.language, model_process, console)

@@ -166,7 +166,7 @@ class BrokenFile(PipelineError):
 
 
 class BrokenModel(BrokenFile):
-    """A file of weights. Facts: path, reason."""
+    """Facts: path, reason."""
 
     message = N_("{path} cannot be read as a model: {reason}")
     hint = N_("Download it again, or put a whole copy in its place (a LoRA of your own: train again). The file was not changed.")

@@ -25,7 +25,7 @@ from config import LONG_SECONDS, load_settings
 from locales.language import N_, _, speak
 from machine.model_process import ModelProcess
 from terminal import picture, screens
-from terminal.console import Screen
+from terminal.console import PlainConsole
 from terminal.questions import ask_word, ask_yes, show
 from terminal.watch import Left, Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
@@ -268,7 +268,7 @@ def _reader_gone() -> int:
 
 def complain(error: PipelineError, cure: str = "", *, in_menu: bool = False) -> None:
     """What happened and what to do, on stderr; `cure` in place of the error's own."""
-    Screen(stderr=True).print(screens.failure(error, cure, in_menu=in_menu))
+    PlainConsole(stderr=True).print(screens.failure(error, cure, in_menu=in_menu))
 
 
 def _failed(error: PipelineError, answering: bool, in_menu: bool = False) -> int:
