@@ -10,6 +10,8 @@ the table in `actions`::
 from __future__ import annotations
 
 import io
+import os
+import signal
 import sys
 
 # Before anything else is imported: an older Python cannot read it, and for a newer one TensorFlow has no build.
@@ -18,6 +20,9 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         f"Python 3.11, 3.12 or 3.13 is needed; this is {sys.version.split()[0]}. Start it with ./start.sh or start.bat.\n"
         f"Hace falta Python 3.11, 3.12 o 3.13; este es {sys.version.split()[0]}. Empieza con ./start.sh o start.bat."
     )
+if __name__ == "__main__":  # Ctrl-C while the imports below take their half second ends the program without a traceback
+    signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
+
 from argparse import Namespace
 from collections.abc import Sequence
 from itertools import pairwise
@@ -31,11 +36,12 @@ from actions.request import BackgroundRequest, ClientRequest, Job
 from actions.table import action_named
 from client_folder.client import open_client
 from client_folder.erasing import sweep_erased
+from client_folder.private import private_folder
 from config import program_home
 from locales.language import LANGUAGES, speak
 from machine.model_process import ModelProcess
 from terminal.command_line import build_parser, read_request
-from terminal.console import Screen
+from terminal.console import PlainConsole
 from terminal.menu import open_menu
 from terminal.performing import (
     DONE,
@@ -60,19 +66,32 @@ from terminal.questions import ask_request, show
 def main(argv: Sequence[str] | None = None) -> int:
     """The program; returns its exit code: 0 done, 1 failed, 2 wrong words, 130 stopped."""
     argv = sys.argv[1:] if argv is None else list(argv)
+    _open_streams()
     _write_utf8()
     speak(_wanted_language(argv))
     options = build_parser(argv).parse_args(argv)
     home = Path(options.home).expanduser().resolve() if options.home else program_home()
     sweep_erased(home)
+    for folder in filter(Path.is_dir, (home / "clients", home / "exports", home / "logs")):  # of an older version too
+        private_folder(folder)
     answering = bool(options.action and options.json)
-    console = Screen(stderr=answering)
+    console = PlainConsole(stderr=answering)
     # The models that one action loads are there for the next; they leave with the program.
     with ModelProcess(home / "logs" / "worker.log") as model_process:
         program = Program(home, options.language, model_process, console)
         if options.action:
             return guarded(lambda: _run_action(program, options), console, home, answering)
         return guarded(lambda: open_menu(program), console, home)
+
+
+def _open_streams() -> None:
+    """Where a stream was closed before we began, as `<&-` does, nothing is read, and what is written goes nowhere."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - open as long as the program runs
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
 
 
 def _write_utf8() -> None:
@@ -157,5 +176,16 @@ def _run_job(action: Action[Any], job: Job[Any], console: Console, answering: bo
     return hand_over(action, report, console, action.answer(report) if answering else None, job)
 
 
+def _run() -> int:
+    """The program as a process of its own: Ctrl-C at any other moment than a stage's ends it without a traceback too."""
+    try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return main()
+    except KeyboardInterrupt:  # while the models' process says farewell; it ends by itself once we are gone
+        return STOPPED
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_run())

@@ -17,6 +17,7 @@ from typing import Any
 
 from client_folder.client import Client
 from client_folder.consent import Consent, What, check_consent
+from client_folder.png_file import whole_png
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
@@ -54,7 +55,6 @@ from utils import (
     known_sha256,
     read_record,
     sweep_parts,
-    whole_png,
 )
 
 STAGE = "generate"

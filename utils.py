@@ -9,6 +9,7 @@ The errors a user can meet, each with what happened (`message`) and what to do n
     ├── ModelMissing       a base model or LoRA is not there
     ├── MissingLibrary     a package is not installed
     ├── BrokenFile         settings, state or a record cannot be read
+    │   └── BrokenModel    weights cannot be read
     ├── DiskFull           no room left
     ├── NotWritable        the system refuses to write there
     ├── ProgramFault       a fault of ours
@@ -45,12 +46,9 @@ from locales.language import N_, _
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
 SYNC_THREADS = 8  # that wait for the disk at the same time
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 _PART_OF_PROCESS = re.compile(r"\.(\d{1,9})-\d+\.part$")
 Kind = TypeVar("Kind", bound=BaseModel)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape in JSON that stands for half of a letter
-_ZIP_END, _ZIP_END_BYTES, _LONGEST_ZIP_COMMENT = b"PK\x05\x06", 22, 1 << 16
 
 
 class Record(BaseModel):
@@ -166,6 +164,13 @@ class BrokenFile(PipelineError):
 
     message = N_("{path} cannot be read: line {line}: {reason}")
     hint = N_("Correct that line, or move the file away to start with the defaults. The file was not changed.")
+
+
+class BrokenModel(BrokenFile):
+    """Facts: path, reason."""
+
+    message = N_("{path} cannot be read as a model: {reason}")
+    hint = N_("Download it again, or put a whole copy in its place (a LoRA of your own: train again). The file was not changed.")
 
 
 class DiskFull(PipelineError):
@@ -314,27 +319,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sync_tree(root: Path) -> None:
-    """The same for every file and folder below one; many at once, for the disk brings together what is asked of it then."""
-    from concurrent.futures import ThreadPoolExecutor  # here, not above: the first screen has no use for it
-
-    inside = [root, *root.rglob("*")]
-    with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        list(pool.map(sync_file, (path for path in inside if path.is_file())))
-    for folder in (path for path in inside if path.is_dir()):
-        sync_folder(folder)
-
-
-def whole_png(path: Path) -> bool:
-    """Whether a PNG file is there from its signature to its end mark; reads a few bytes. A torn or empty file counts as missing."""
-    try:
-        with path.open("rb") as file:
-            signed = file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
-            return signed and file.seek(-len(_PNG_END), os.SEEK_END) > 0 and file.read() == _PNG_END
-    except OSError:
-        return False
-
-
 def write_text(path: Path, text: str) -> None:
     """Write a small text file so that at any instant either the old or the new one is there, even after a power cut.
 
@@ -368,19 +352,6 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(next(path for path in (folder, *folder.parents) if path.exists())).free
 
 
-def in_gb(size: float) -> str:
-    """A size in bytes as people read it: 6.9 GB, 76 MB; as disks and downloads are told, a GB is 10^9 bytes."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(round(size / 1e6), 1 if size else 0)} MB"
-
-
-def link_or_copy(source: Path, target: Path) -> None:
-    """The same file under a second name; a copy on another disk, or on a file system without links."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
 def sweep_parts(folder: Path, *, below: bool = False) -> None:
     """Remove what a killed run left half written, `below` in all folders in it too; call only while holding the client's lock."""
     for part in folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"):
@@ -401,20 +372,6 @@ def _is_being_written(part: Path) -> bool:
 
     named = _PART_OF_PROCESS.search(part.name)
     return named is not None and psutil.pid_exists(int(named[1]))
-
-
-def zip_index_bytes(path: Path) -> int:
-    """The size of a .zip's list of entries, as the end of the file states it: who opens one reads it whole. Raises BadZipFile."""
-    import zipfile  # here, not above: the first screen opens no archive
-
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - _ZIP_END_BYTES - _LONGEST_ZIP_COMMENT))
-        tail = file.read()
-    at = tail.rfind(_ZIP_END)
-    if at < 0:
-        raise zipfile.BadZipFile("no end of the list of entries")
-    return int.from_bytes(tail[at + 12 : at + 16], "little")
 
 
 def sha256_file(path: Path) -> str:

@@ -14,9 +14,8 @@ from machine.downloads import PreloadPlan, PreloadReport
 from machine.gpu import GPUState, find_gpus
 from machine.licence import LICENCE_QUESTION, Use, check_licence, record_licence
 from machine.model_process import ModelProcessStatus
-from machine.models import USUAL, Allows, Found, ModelFile, list_models, model_named
+from machine.models import USUAL, Allows, Found, ModelFile, in_gb, list_models, model_named
 from machine.other_cards import OtherCard, find_other_cards
-from utils import in_gb
 
 _NAMES_HELP = N_("Models to download (empty: the usual ones):")
 _VERB_LABELS = {

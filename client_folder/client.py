@@ -17,9 +17,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from client_folder.names import check_client_id, complaint_about, english_class_word
 from client_folder.paths import ClientPaths
+from client_folder.png_file import whole_png
+from client_folder.private import private_folder
 from client_folder.records import Decisions, Faces, Picture, Pictures, Verdict
 from locales.language import N_
-from utils import PART, Kind, PipelineError, Record, read_record, sweep_parts, whole_png, write_record
+from utils import PART, Kind, PipelineError, Record, read_record, sweep_parts, write_record
 
 CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
 CLASS_WORDS = tuple(CLASS_LABELS)
@@ -216,6 +218,7 @@ def create_client(home: Path, name: str, class_word: str = CLASS_WORDS[0], displ
     sweep_parts(client.root)
     for folder in (client.raw_mj, client.raw_real, client.metadata):
         folder.mkdir(parents=True, exist_ok=True)
+    private_folder(clients_folder(home))
     created = datetime.now(UTC).isoformat(timespec="seconds")
     said = "" if display_name == name else display_name
     write_record(client.state_file, ClientState(created=created, class_word=class_word, name=said))

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from client_folder.client import Client, clients_folder
+from client_folder.private import private_folder
 from locales.language import N_
 from utils import PART, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing, sweep_parts_of
 
@@ -92,6 +93,8 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
     Raises ClientBusy, FolderMissing, FileThere unless it may `overwrite`, AmongClients or NoRoom.
     """
     target = archive_place(client, to, f"{client.id}_{datetime.now():{_TIME}}{ENDING}", overwrite)
+    if to is None:
+        private_folder(exports_folder(client.home))
     with client.lock():
         # What a killed export of this client left here, or where exports lie, may be as large as the client.
         for folder in {exports_folder(client.home), target.parent}:
@@ -188,6 +191,8 @@ def _can_be_made_again(client: Client, path: Path) -> bool:
 def _pack(client: Client, contents: _ExportContents, part: Path) -> Generator[Event, None, None]:
     done = 0
     with part.open("wb") as file:
+        if os.name != "nt":
+            part.chmod(0o600)  # all that is known of a person
         with zipfile.ZipFile(file, "w") as archive:  # goes over to ZIP64 by itself where a file or the whole needs it
             for folder in contents.empty:
                 archive.writestr(_entry(client, folder), b"")

@@ -49,7 +49,7 @@ class Reason(Labelled):
     TOO_LARGE = (
         "too_large",
         N_("too large"),
-        N_("too many pixels to open safely. Make it smaller than 200 megapixels"),
+        N_("too large to open safely. Make it smaller than 200 megapixels, and than 100,000 px on each side"),
         N_("Save it smaller and import it again."),
     )
     LINK_OUTSIDE = (

@@ -28,8 +28,11 @@ from pathlib import Path, PurePosixPath
 from client_folder.client import Client, ClientExists, clients_folder, list_clients
 from client_folder.export import CHUNK_BYTES, MB, NoRoom
 from client_folder.names import check_client_id
+from client_folder.private import private_folder
+from client_folder.zip_index import zip_index_bytes
 from locales.language import N_, _
 from utils import (
+    SYNC_THREADS,
     BrokenFile,
     Event,
     FolderMissing,
@@ -37,9 +40,8 @@ from utils import (
     Progress,
     free_bytes,
     replacing,
+    sync_file,
     sync_folder,
-    sync_tree,
-    zip_index_bytes,
 )
 
 STAGE = "client-import"
@@ -197,7 +199,7 @@ def _unpack_new(
                 done += written
                 yield Progress(STAGE, _mb(done), _mb(size), path.name)
         _check_state(file, whole)
-        sync_tree(whole)  # what has its final name is on the disk: nobody would import it a second time
+        _sync_tree(whole)  # what has its final name is on the disk: nobody would import it a second time
         try:
             whole.rename(target)
         except OSError as error:  # somebody made a client of that name meanwhile
@@ -210,6 +212,7 @@ def _unpack_new(
 def _incoming(home: Path, client_id: str) -> Iterator[Path]:
     """An empty folder for what arrives under this id, held for this program alone and gone afterwards. Raises ClientBusy."""
     holder = Client(clients_folder(home) / INCOMING / client_id)
+    private_folder(clients_folder(home))
     holder.root.mkdir(parents=True, exist_ok=True)
     with holder.lock():
         place = holder.root / "whole"
@@ -298,3 +301,14 @@ def _differs(path: Path, entry: zipfile.ZipInfo) -> bool:
 
 def _mb(size: int) -> int:
     return -(-size // MB)
+
+
+def _sync_tree(root: Path) -> None:
+    """Wait until all below a folder is on the disk; many files at once, for the disk brings together what is asked of it then."""
+    from concurrent.futures import ThreadPoolExecutor  # here, not above: the first screen has no use for it
+
+    inside = [root, *root.rglob("*")]
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        list(pool.map(sync_file, (path for path in inside if path.is_file())))
+    for folder in (path for path in inside if path.is_dir()):
+        sync_folder(folder)

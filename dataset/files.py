@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -128,3 +130,11 @@ def edit_caption(client: Client, stem: str, text: str) -> bool:
             write_text(folder / f"{stem}.txt", f"{line}\n")
             return True
     return False
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """The same file under a second name; a copy on another disk, or on a file system without links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

@@ -21,7 +21,7 @@ from client_folder.client import Client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER, SDXL_BASE, Settings
 from locales.language import N_, Labelled, _
 from machine.models import Allows, Model, Origin, find, model_named, not_here, require
-from utils import BrokenFile, ModelMissing, PipelineError, Record, read_record
+from utils import BrokenModel, ModelMissing, PipelineError, Record, read_record
 
 SDXL_MODEL, SDXL_CONFIG = "sdxl-base", "sdxl-config"  # in the table of models: SDXL itself, and what it is configured by
 SINGLE_FILE_PX = 1024  # what SDXL was trained at; a checkpoint in one file does not say
@@ -281,7 +281,7 @@ def _family_by_header(path: Path, _size: int, _written_ns: int) -> Family:
         with safe_open(path, framework="numpy") as file:  # it checks that the file holds every byte its header promises
             names = tuple(file.keys())
     except SafetensorError as error:
-        raise BrokenFile(path=path, line=1, reason=str(error).splitlines()[0]) from error
+        raise BrokenModel(path=path, reason=str(error).splitlines()[0]) from error
     return next((family for family, mark in _MARKS if any(mark.search(name) for name in names)), Family.OTHER)
 
 

@@ -24,8 +24,8 @@ from typing import TypeVar
 from config import Settings
 from locales.language import N_, _
 from machine.hub import Meter, Published, fetch_file, lock_of, part_of, published_files, reason_of, target_of
-from machine.models import Found, Model, ModelFile, Origin, locate, model_named, models_folder
-from utils import DiskFull, Event, PipelineError, Progress, free_bytes, in_gb, sha256_file
+from machine.models import Found, Model, ModelFile, Origin, in_gb, locate, model_named, models_folder
+from utils import DiskFull, Event, PipelineError, Progress, free_bytes, sha256_file
 
 STAGE = "preload"
 TICK_SECONDS = 0.25

@@ -21,6 +21,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from client_folder.private import private_folder
 from config import PROGRAM
 from locales.language import N_
 from machine.worker_tasks import Task, TaskEvent
@@ -150,7 +151,7 @@ class ModelProcess:
     def _start(self) -> None:
         from machine.processes import NEW_GROUP  # here, not above: it brings psutil with it, and most work needs no worker
 
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._log.parent)
         full = self._log.exists() and self._log.stat().st_size > FULL_LOG_BYTES
         with self._log.open("w" if full else "a", encoding="utf-8") as log:
             self._child = subprocess.Popen(

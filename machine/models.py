@@ -15,7 +15,7 @@ from pathlib import Path
 
 from config import EMBEDDED_FOLDER, SDXL_ID, Settings
 from locales.language import N_, Labelled
-from utils import ModelMissing, PipelineError, in_gb
+from utils import ModelMissing, PipelineError
 
 SMALL = 2_000  # bytes counted for a configuration whose size is not listed
 
@@ -302,3 +302,8 @@ def _locate_file(model: Model, file: ModelFile, folder: Path) -> Path | None:
 def list_models(home: Path, settings: Settings) -> tuple[Found, ...]:
     """Every model of the table, and where it lies."""
     return tuple(locate(model, models_folder(home, settings)) for model in MODELS)
+
+
+def in_gb(size: float) -> str:
+    """A size in bytes as people read it: 6.9 GB, 76 MB; as disks and downloads are told, a GB is 10^9 bytes."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(round(size / 1e6), 1 if size else 0)} MB"

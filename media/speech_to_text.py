@@ -15,7 +15,7 @@ from machine.gpu import find_gpus
 from machine.vram import ModelCache
 from machine.worker_tasks import TaskReporter
 from portraits.errors import RecipeRefused
-from utils import BrokenFile, PipelineError, Record
+from utils import BrokenModel, PipelineError, Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +72,7 @@ class SpeechModel:
     """A loaded model."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        """Raises BrokenFile where the folder holds no model that CTranslate2 reads, RuntimeError where the GPU cannot be used."""
+        """Raises BrokenModel where the folder holds no model that CTranslate2 reads, RuntimeError where the GPU cannot be used."""
         from faster_whisper import WhisperModel
 
         self.device = device
@@ -85,7 +85,7 @@ class SpeechModel:
         except (RuntimeError, ValueError) as error:
             if device == "gpu":
                 raise RuntimeError(str(error)) from error
-            raise BrokenFile(path=folder, line=1, reason=str(error).splitlines()[0]) from error
+            raise BrokenModel(path=folder, reason=str(error).splitlines()[0]) from error
 
     @property
     def gb(self) -> float:

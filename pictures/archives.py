@@ -17,9 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from client_folder.reasons import Reason
+from client_folder.zip_index import zip_index_bytes
 from pictures.listing import ARCHIVE_ENDING, bears_picture_name, bears_video_name
 from pictures.picture_file import UnreadablePicture
-from utils import zip_index_bytes
+
+try:
+    from lzma import LZMAError
+except ImportError:  # a Python built without it, whose zipfile refuses such members by itself
+    LZMAError = zipfile.BadZipFile  # type: ignore[misc, assignment]
 
 MAX_MEMBERS = 20_000  # MidJourney packs a few hundred at a time
 MAX_INDEX_BYTES = 16 << 20  # of the list of members, which is read whole
@@ -28,7 +33,9 @@ MAX_MEMBER_BYTES = 2 << 30  # a picture of 200 megapixels in 16 bits takes 1.2 G
 MAX_RATIO = 200  # pictures are packed already; the rare plain BMP or TIFF of one colour packs a hundredfold
 CHUNK_BYTES = 1 << 17
 _LOCKED = 0x1  # flag of a member that wants a password
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError, OSError, MemoryError,
+)  # fmt: skip
 _threads = threading.local()  # the archive each thread has open: opening one reads its whole list of members
 
 

@@ -19,16 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ParseError
 
+from client_folder.png_file import PNG_SIGNATURE
 from client_folder.reasons import Reason
 from pictures.listing import RAW_ENDINGS
 from pictures.png_chunks import read_png
-from utils import PNG_SIGNATURE
 
 if TYPE_CHECKING:
     from PIL import Image
 
 # A 200 megapixel picture takes 0.6 GB as RGB; the largest sensors of phones and medium-format cameras have 100 to 200.
 MAX_PIXELS = 200_000_000
+# JPEG and HEIC end at 65,535, and Pillow cannot hold a line of 200 million.
+MAX_SIDE_PX = 100_000
 # Half a RAW's size needs no demosaicing and is ten times as fast; at 2048 px a crop of half the picture still fills 1024.
 ENOUGH_RAW_PX = 2048
 XMP_BYTES = 1 << 20
@@ -101,7 +103,7 @@ def _judging(path: Path) -> Iterator[str]:
         yield kind
     except UnreadablePicture:
         raise
-    except _pillow().DecompressionBombError as error:
+    except (_pillow().DecompressionBombError, MemoryError) as error:
         raise UnreadablePicture(Reason.TOO_LARGE) from error
     except _pillow().UnidentifiedImageError as error:
         raise UnreadablePicture(Reason.UNREADABLE if kind else Reason.NOT_A_PICTURE) from error
@@ -136,7 +138,7 @@ def _kind(head: bytes) -> str:
 def _check_size(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise UnreadablePicture(Reason.UNREADABLE)
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE_PX:
         raise UnreadablePicture(Reason.TOO_LARGE)
 
 

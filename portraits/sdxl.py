@@ -18,7 +18,7 @@ from machine.base_models import INDEX, base_at, vae_class
 from machine.gpu import find_gpus
 from portraits.errors import OutOfMemory
 from portraits.prompt_weights import Weighed, apply_weights, weigh
-from utils import BrokenFile, ModelMissing
+from utils import BrokenModel, ModelMissing
 
 if TYPE_CHECKING:
     import torch
@@ -110,7 +110,7 @@ class SdxlPipeline:
         self._pipe.to(self._device)
 
     def load_lora(self, lora: Path | None, weight: float) -> None:
-        """Put a LoRA on at a weight, or take it off; the base is not loaded again. Raises ModelMissing or BrokenFile."""
+        """Put a LoRA on at a weight, or take it off; the base is not loaded again. Raises ModelMissing or BrokenModel."""
         wanted = None
         if lora:
             try:
@@ -136,7 +136,7 @@ class SdxlPipeline:
                 pass
             self._pipe.load_lora_weights(lora.parent, weight_name=lora.name, adapter_name=ADAPTER, local_files_only=True)
         except (SafetensorError, ValueError) as error:
-            raise BrokenFile(path=lora, line=1, reason=str(error).splitlines()[0]) from error
+            raise BrokenModel(path=lora, reason=str(error).splitlines()[0]) from error
 
     def paint(self, image_request: ImageRequest) -> Image.Image:
         """One picture."""
@@ -319,7 +319,7 @@ def _load_pipeline(files: ModelFiles, dtype: torch.dtype) -> StableDiffusionXLPi
 
 
 def _replace_unet(pipe: StableDiffusionXLPipeline, unet: Path) -> None:
-    """Read a whole U-Net into the base's; raises ModelMissing, or BrokenFile where it is torn or of another shape."""
+    """Read a whole U-Net into the base's; raises ModelMissing, or BrokenModel where it is torn or of another shape."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -329,7 +329,7 @@ def _replace_unet(pipe: StableDiffusionXLPipeline, unet: Path) -> None:
     except FileNotFoundError as error:
         raise ModelMissing(model=unet) from error
     except (SafetensorError, RuntimeError) as error:
-        raise BrokenFile(path=unet, line=1, reason=str(error).splitlines()[0]) from error
+        raise BrokenModel(path=unet, reason=str(error).splitlines()[0]) from error
 
 
 # --- latents ----------------------------------------------------------------------------------------------------------

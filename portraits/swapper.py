@@ -18,7 +18,7 @@ from machine.vram import ModelCache
 from machine.worker_tasks import TaskReporter
 from pictures.picture_file import UnreadablePicture, decode
 from portraits.portrait import marked
-from utils import BrokenFile, Record, replacing, write_record
+from utils import BrokenModel, Record, replacing, write_record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,7 +87,7 @@ class FaceModels:
     """The loaded models."""
 
     def __init__(self, files: FaceFiles) -> None:
-        """Open them on the GPU where that truly loads; raises BrokenFile where a file is none of InsightFace's."""
+        """Open them on the GPU where that truly loads; raises BrokenModel where a file is none of InsightFace's."""
         warnings.filterwarnings("ignore", category=FutureWarning, module="insightface|skimage")
         from insightface.app import FaceAnalysis
         from insightface.model_zoo import get_model
@@ -102,9 +102,9 @@ class FaceModels:
             )
             self._swapper = get_model(str(files.swapper), providers=_providers())
         except Exception as error:  # onnxruntime and protobuf have a dozen kinds for a file that is torn
-            raise BrokenFile(path=files.analysis, line=1, reason=str(error).splitlines()[0][:200]) from error
+            raise BrokenModel(path=files.analysis, reason=str(error).splitlines()[0][:200]) from error
         if self._swapper is None or not hasattr(self._swapper, "get"):
-            raise BrokenFile(path=files.swapper, line=1, reason="not inswapper_128")
+            raise BrokenModel(path=files.swapper, reason="not inswapper_128")
 
     @property
     def gb(self) -> float:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from locales.language import _
-from utils import BrokenFile
+from utils import BrokenModel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -67,7 +67,7 @@ def packaged_folder() -> Path | None:
 
 
 def load_upscale_model(file: Path) -> UpscaleModel:
-    """The network of a file, by its kind; raises BrokenFile, and ImportError where its package is not installed."""
+    """The network of a file, by its kind; raises BrokenModel, and ImportError where its package is not installed."""
     return NcnnModel(file) if file.suffix == NCNN_SUFFIX else SpandrelModel(file)
 
 
@@ -83,9 +83,9 @@ class SpandrelModel:
         try:
             model = ModelLoader(device="cpu").load_from_file(file)
         except Exception as error:
-            raise BrokenFile(path=file, line=1, reason=str(error).splitlines()[0]) from error
+            raise BrokenModel(path=file, reason=str(error).splitlines()[0]) from error
         if not isinstance(model, ImageModelDescriptor):
-            raise BrokenFile(path=file, line=1, reason=_("no model for single pictures"))
+            raise BrokenModel(path=file, reason=_("no model for single pictures"))
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._model = model.to(self._device).eval()
         self.scale = int(model.scale)
@@ -130,9 +130,9 @@ class NcnnModel:
         # ncnn says what is wrong on stderr, which is the worker's log, and returns a number.
         for read, path in ((self._net.load_param, file), (self._net.load_model, weights)):
             if read(str(path)) != 0:
-                raise BrokenFile(path=path, line=1, reason=_("ncnn cannot read it"))
+                raise BrokenModel(path=path, reason=_("ncnn cannot read it"))
         if (len(self._net.input_names()), len(self._net.output_names())) != (1, 1):
-            raise BrokenFile(path=file, line=1, reason=_("no model for single pictures"))
+            raise BrokenModel(path=file, reason=_("no model for single pictures"))
         probe = np.full((3, PROBE_PX, PROBE_PX), 0.5, np.float32)
         self.scale = self._forward(probe, file).shape[-1] // PROBE_PX  # the file does not tell it
         self._file = file
@@ -164,7 +164,7 @@ class NcnnModel:
         code, made = extractor.extract(self._net.output_names()[0])
         result: Pixels = np.array(made)
         if code != 0 or result.ndim != 3 or result.shape[0] != 3 or result.shape[-1] < pixels.shape[-1]:
-            raise BrokenFile(path=file, line=1, reason=_("no model for single pictures"))
+            raise BrokenModel(path=file, reason=_("no model for single pictures"))
         return result
 
 

@@ -1,6 +1,6 @@
 """The one place that shows text which is not ours: names, prompts, captions, paths, logs are shown letter by letter, never obeyed.
 
-All that is drawn goes through `Screen` and `Rows`, whatever a view hands them: `[b]` and `[cow:horse:0.5]` stay what they are, and
+All that is drawn goes through `PlainConsole` and `Rows`, whatever a view hands them: `[b]` and `[cow:horse:0.5]` stay as they are;
 what would move the cursor, name the window, turn the writing direction or begin a line of its own becomes a question mark. A view
 that wants several lines hands over several texts. Lists and forms of prompt_toolkit, which know no markup, ask `printable`.
 """
@@ -30,7 +30,7 @@ def _shown(letter: str) -> str:
     return " " if letter == "\t" or unicodedata.category(letter) == "Zs" else "?"
 
 
-class Screen(Console):
+class PlainConsole(Console):
     """Where the program draws; no text has a meaning besides its letters."""
 
     def __init__(self, **options: Any) -> None:

@@ -17,13 +17,13 @@ from config import load_settings
 from locales.language import N_, _
 from machine.downloads import HubUnreachable, ModelDamaged, PreloadPlan, plan_preload, preload
 from machine.licence import LICENCE_QUESTION, LicenceUnanswered, Use, check_licence, record_licence
-from machine.models import Allows, NotDownloaded
+from machine.models import Allows, NotDownloaded, in_gb
 from terminal import screens
 from terminal.choice_list import BACK
 from terminal.questions import ask_yes, choose
 from terminal.view_machine import VIEWS
 from terminal.watch import Watch, drive
-from utils import PipelineError, in_gb
+from utils import PipelineError
 
 TEXT = {
     "one": N_("{models} is not here. Download it now ({size}, {free} free)?"),

@@ -21,11 +21,12 @@ from rich.text import Text
 from actions.action import Action, dump
 from actions.request import Job, Session
 from client_folder.client import ClientMissing
+from client_folder.private import private_folder
 from config import LONG_SECONDS, load_settings
 from locales.language import N_, _, speak
 from machine.model_process import ModelProcess
 from terminal import picture, screens
-from terminal.console import Screen
+from terminal.console import PlainConsole
 from terminal.questions import ask_word, ask_yes, show
 from terminal.watch import Left, Watch, drive
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
@@ -273,7 +274,7 @@ def _reader_gone() -> int:
 
 def complain(error: PipelineError, cure: str = "", *, in_menu: bool = False) -> None:
     """What happened and what to do, on stderr; `cure` in place of the error's own."""
-    Screen(stderr=True).print(screens.failure(error, cure, in_menu=in_menu))
+    PlainConsole(stderr=True).print(screens.failure(error, cure, in_menu=in_menu))
 
 
 def _failed(error: PipelineError, answering: bool, in_menu: bool = False) -> int:
@@ -289,7 +290,7 @@ def _fault(error: Exception, home: Path, answering: bool) -> int:
 
     path = home / "logs" / "avatar_pipeline.log"
     with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         log.addHandler(RotatingFileHandler(path, maxBytes=1_000_000, backupCount=2, encoding="utf-8"))
         log.error("unexpected", exc_info=error)
     return _failed(ProgramFault(error=type(error).__name__, path=path), answering)

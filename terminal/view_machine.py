@@ -9,8 +9,8 @@ from actions.machine import WITHOUT_GPU, Freed, GPUs, ModelList
 from locales.language import N_, _
 from machine.downloads import PreloadPlan, PreloadReport
 from machine.model_process import ModelProcessStatus
+from machine.models import in_gb
 from terminal.screens import Views, table
-from utils import in_gb
 
 NO_GPU = N_("No NVIDIA GPU here. The embedded model paints and trains on the processor; SDXL itself needs a card.")
 NOT_LOADED = N_("Loaded models: none in this window. Those of a menu in another window, that menu shows.")

@@ -39,7 +39,7 @@ def _installation(report: Installation) -> RenderableType:
     if report.todo:
         lines.append(Text(_("Still to do:"), style="bold yellow"))
     for one in report.todo:
-        reason = _(" (it failed: {reason})").format(reason=one.reason) if one.reason else ""
+        reason = _(" (it failed: {reason})").format(reason=" ".join(one.reason.split())) if one.reason else ""
         lines += [Text(f"  {one.item.label}{reason}"), Text(f"    {one.command}")]
     return Group(*lines)
 

@@ -102,6 +102,23 @@ def _let_go_of_terminal() -> None:
     os.close(nowhere)
 
 
+@contextlib.contextmanager
+def _quiet_libraries() -> Iterator[None]:
+    """Until the block ends, what libraries in C write on stderr goes nowhere: LibRaw's and libtiff's words would break the bars."""
+    if not os.isatty(2):
+        yield
+        return
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        if os.isatty(terminal):  # else it was closed meanwhile, and writing to it would fail
+            os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
+
+
 class Watcher(Protocol):
     """Who watches a stage: shows its events, and knows when it is to stop."""
 
@@ -139,6 +156,8 @@ class Watch:
     def __enter__(self) -> Watch:
         if self._console.is_terminal and not self._quiet:
             self._held.enter_context(self._keys.listening())
+            if not self._console.stderr:
+                self._held.enter_context(_quiet_libraries())
             self._live.start()
         return self
 

@@ -7,7 +7,9 @@ import pytest
 from pydantic import BaseModel
 
 import utils
-from utils import BrokenFile, DiskFull, as_pipeline_error, read_record, replacing
+from portraits.prompts import read_prompts
+from portraits.styles import load_styles
+from utils import BrokenFile, DiskFull, as_pipeline_error, read_record, replacing, write_text
 
 
 class Note(BaseModel):
@@ -88,3 +90,54 @@ def test_a_real_full_disk_is_said_to_be_full():
     with pytest.raises(OSError) as caught, open("/dev/full", "w") as full:
         full.write("x" * 100_000)
     assert isinstance(as_pipeline_error(caught.value), DiskFull)
+
+
+class Anything(BaseModel):
+    """A record of one text."""
+
+    text: str
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 100_000,
+        b'{"text":' + b"9" * 5000 + b"}",
+        b'{"text": "\\ud83d"}',
+        b'{"text": "\\udc00\\ud83d"}',
+        b"\xff\xfe{}",
+        b"\0",
+    ],
+)
+def test_what_is_no_record_is_broken_whatever_is_wrong_with_it(tmp_path, content):
+    for read in (lambda path: read_record(path, Anything), read_prompts):
+        path = tmp_path / "some.json"
+        path.write_bytes(content)
+        with pytest.raises(BrokenFile) as broken:
+            read(path)
+        assert "some.json" in broken.value.text()
+    (tmp_path / "styles").mkdir()
+    (tmp_path / "styles" / "own.toml").write_bytes(b"a=" + content)
+    with pytest.raises(BrokenFile, match=r"own\.toml"):
+        load_styles(tmp_path)
+
+
+def test_a_whole_emoji_may_be_spelt_in_halves(tmp_path):
+    (tmp_path / "some.json").write_text('{"text": "\\ud83d\\ude00"}')
+    assert read_record(tmp_path / "some.json", Anything).text == "\N{GRINNING FACE}"
+    write_text(tmp_path / "other.txt", "a\udcffb")
+    assert (tmp_path / "other.txt").read_text() == "a?b"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes and few links")
+def test_what_is_no_file_is_broken_and_never_waited_for(tmp_path):
+    (tmp_path / "styles").mkdir()
+    for name in ("some.json", "styles/own.toml"):
+        path = tmp_path / name
+        for make in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("nowhere"), lambda: path.symlink_to(path.name)):  # noqa: B023
+            make()
+            with pytest.raises(BrokenFile):
+                load_styles(tmp_path) if path.suffix == ".toml" else read_record(path, Anything)
+            path.rmdir() if path.is_dir() else path.unlink()
+    with pytest.raises(FileNotFoundError):
+        read_record(tmp_path / "some.json", Anything)

@@ -141,13 +141,9 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
     say("prepare optimizer, data loader etc.")
     optimizer = build_optimizer(flags, weights)
     lr_scheduler = get_scheduler(
-        flags.lr_scheduler,
-        optimizer,
-        num_warmup_steps=flags.warmup_steps,
-        num_training_steps=flags.max_train_steps,
-        num_cycles=flags.lr_scheduler_num_cycles,
-        power=flags.lr_scheduler_power,
-    )
+        flags.lr_scheduler, optimizer, num_warmup_steps=flags.warmup_steps, num_training_steps=flags.max_train_steps,
+        num_cycles=flags.lr_scheduler_num_cycles, power=flags.lr_scheduler_power,
+    )  # fmt: skip
     optimizer, lr_scheduler = accelerator.prepare(optimizer, lr_scheduler)
     return Training(
         flags=flags,

@@ -98,3 +98,21 @@ def test_a_damaged_member_is_refused_and_the_next_one_read(tmp_path: Path) -> No
         extract(broken, tmp_path / "target")
     assert extract(sound, tmp_path / "target") == hashlib.sha256(b"second" * 100).hexdigest()
     close_archives()
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, zipfile.ZIP_DEFLATED])
+def test_a_member_damaged_in_any_packing_is_refused_alone(tmp_path: Path, kind: int) -> None:
+    path = tmp_path / "pictures.zip"
+    with zipfile.ZipFile(path, "w", kind) as archive:
+        for name in ("a.png", "b.png"):
+            archive.writestr(name, bytes(range(256)) * 40)
+        at = archive.getinfo("b.png").header_offset - 30
+    packed = bytearray(path.read_bytes())
+    packed[at - 20 : at] = b"\xff" * 20
+    path.write_bytes(packed)
+    first, second = list_archive(path).pictures
+    with pytest.raises(UnreadablePicture) as refused:
+        extract(first, tmp_path / "a")
+    assert refused.value.reason is Reason.UNREADABLE
+    assert extract(second, tmp_path / "b") == hashlib.sha256(bytes(range(256)) * 40).hexdigest()
+    close_archives()

@@ -500,7 +500,7 @@ def test_a_decompression_bomb_is_refused_unopened_and_a_panorama_is_not(tmp_path
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", b"") + png_chunk(b"IEND", b""))
         return path
 
-    for width, height in ((20_000, 20_001), (100_000, 100_000), (2**31 - 1, 2**31 - 1)):
+    for width, height in ((20_000, 20_001), (100_000, 100_000), (2**31 - 1, 2**31 - 1), (MAX_PIXELS, 1), (1, MAX_PIXELS)):
         assert refusal(claim(width, height)) is Reason.TOO_LARGE
         with pytest.raises(UnreadablePicture) as caught:
             decode(claim(width, height), max_side=64)

@@ -89,3 +89,9 @@ def test_a_name_is_looked_for_beside_its_list_then_anywhere() -> None:
     assert [(key, told.text) for key, told in match(rows, pictures)] == [
         ("1", "own"), ("3", "other"), ("3", "stem"), ("2", "path"), (JOB, "job"), (JOB, "by id")
     ]  # fmt: skip
+
+
+def test_halves_of_letters_become_question_marks(tmp_path: Path) -> None:
+    path = tmp_path / "list.json"
+    path.write_text('[{"file": "a\\ud83d.png", "prompt": "a cat \\ud83d"}, {"file": "b.png", "prompt": "\\ud83d\\ude00"}]')
+    assert read_list(path) == (TextOf("a cat ?", "a?.png"), TextOf("\N{GRINNING FACE}", "b.png"))

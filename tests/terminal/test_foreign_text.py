@@ -15,7 +15,7 @@ from rich.text import Text
 from safetensors.numpy import save_file
 
 from avatar_pipeline import main
-from terminal.console import Screen, printable
+from terminal.console import PlainConsole, printable
 from terminal.screens import failure, progress_columns, table
 from utils import ModelMissing
 
@@ -25,7 +25,7 @@ ESCAPES = "a\x1b]0;owned\x07b\x1b[2Jc\x9b31md\u202ee"
 
 def drawn(*things, width=200, **options):
     out = io.StringIO()
-    Screen(file=out, width=width, force_terminal=True, color_system=None, **options).print(*things)
+    PlainConsole(file=out, width=width, force_terminal=True, color_system=None, **options).print(*things)
     return out.getvalue()
 
 
@@ -60,7 +60,7 @@ def test_names_keep_their_joiners_and_blanks():
 
 def test_bars_and_errors_show_them():
     out = io.StringIO()
-    console = Screen(file=out, width=120, force_terminal=True)
+    console = PlainConsole(file=out, width=120, force_terminal=True)
     bars = Progress(*progress_columns(), console=console)
     bars.add_task("work", total=2, note=f"{MARKS[:20]}\x1b[2J", seconds=None)
     with Live(bars, console=console, transient=False):
