@@ -43,7 +43,6 @@ from locales.language import N_, _
 
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
-SYNC_THREADS = 8  # that wait for the disk at the same time
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 _PART_OF_PROCESS = re.compile(r"\.(\d{1,9})-\d+\.part$")
@@ -311,17 +310,6 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sync_tree(root: Path) -> None:
-    """The same for every file and folder below one; many at once, for the disk brings together what is asked of it then."""
-    from concurrent.futures import ThreadPoolExecutor  # here, not above: the first screen has no use for it
-
-    inside = [root, *root.rglob("*")]
-    with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        list(pool.map(sync_file, (path for path in inside if path.is_file())))
-    for folder in (path for path in inside if path.is_dir()):
-        sync_folder(folder)
-
-
 def whole_png(path: Path) -> bool:
     """Whether a PNG file is there from its signature to its end mark; reads a few bytes. A torn or empty file counts as missing."""
     try:
@@ -377,24 +365,21 @@ def link_or_copy(source: Path, target: Path) -> None:
 
 def sweep_parts(folder: Path, *, below: bool = False) -> None:
     """Remove what a killed run left half written, `below` in all folders in it too; call only while holding the client's lock."""
-    for part in folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"):
-        if not _is_being_written(part):
-            part.unlink(missing_ok=True)
+    _sweep(folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"))
 
 
 def sweep_parts_of(path: Path) -> None:
     """Remove what killed runs left of this one file."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
-        if not _is_being_written(part):
+    _sweep(path.parent.glob(f".{glob.escape(path.name)}.*{PART}"))
+
+
+def _sweep(parts: Iterable[Path]) -> None:
+    for part in parts:
+        import psutil  # here, not above: hardly ever is anything left
+
+        named = _PART_OF_PROCESS.search(part.name)  # as `replacing` named it: not all who write hold the client
+        if named is None or not psutil.pid_exists(int(named[1])):
             part.unlink(missing_ok=True)
-
-
-def _is_being_written(part: Path) -> bool:
-    """Whether the program lives that writes it, by the number in its name (`replacing`): not all writers hold the client."""
-    import psutil  # here, not above: hardly ever is anything left
-
-    named = _PART_OF_PROCESS.search(part.name)
-    return named is not None and psutil.pid_exists(int(named[1]))
 
 
 def zip_index_bytes(path: Path) -> int:

@@ -150,10 +150,7 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
     )
     optimizer, lr_scheduler = accelerator.prepare(optimizer, lr_scheduler)
     return Training(
-        flags=flags,
-        data=data,
-        seed=seed,
-        accelerator=accelerator,
+        flags=flags, data=data, seed=seed, accelerator=accelerator,
         unet=unet,
         dtype=dtype,
         weights=weights,
@@ -165,7 +162,7 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
         metadata=lora_metadata(flags, data, seed, noise.config["prediction_type"]),
         names=Names(flags.output_dir, flags.output_name),
         losses=deque(maxlen=data.batches_per_epoch),
-    )
+    )  # fmt: skip
 
 
 def cache_inputs(flags: Flags, data: Dataset, seed: int, device: torch.device) -> tuple[Inputs, SamplePainter | None]:
