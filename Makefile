@@ -20,7 +20,7 @@ check: .venv/installed-dev  ## format, lint, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-attack: .venv/installed-dev  ## kills, power cuts, full disks, hostile files ...: ROUNDS=short (3 minutes), long (hours) or a number
+attack: .venv/installed-dev  ## kills, power cuts, full disks, hostile files ...: ROUNDS=short (minutes), long (hours) or a number
 	OMP_NUM_THREADS=1 $(BIN)/python -m attack all --rounds $(or $(ROUNDS),short)
 
 MUTANTS ?=

@@ -45,7 +45,6 @@ from locales.language import N_, _
 
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
-SYNC_THREADS = 8  # that wait for the disk at the same time
 _PART_OF_PROCESS = re.compile(r"\.(\d{1,9})-\d+\.part$")
 Kind = TypeVar("Kind", bound=BaseModel)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape in JSON that stands for half of a letter
@@ -354,24 +353,21 @@ def free_bytes(folder: Path) -> int:
 
 def sweep_parts(folder: Path, *, below: bool = False) -> None:
     """Remove what a killed run left half written, `below` in all folders in it too; call only while holding the client's lock."""
-    for part in folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"):
-        if not _is_being_written(part):
-            part.unlink(missing_ok=True)
+    _sweep(folder.rglob(f".*{PART}") if below else folder.glob(f".*{PART}"))
 
 
 def sweep_parts_of(path: Path) -> None:
     """Remove what killed runs left of this one file."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
-        if not _is_being_written(part):
+    _sweep(path.parent.glob(f".{glob.escape(path.name)}.*{PART}"))
+
+
+def _sweep(parts: Iterable[Path]) -> None:
+    for part in parts:
+        import psutil  # here, not above: hardly ever is anything left
+
+        named = _PART_OF_PROCESS.search(part.name)  # as `replacing` named it: not all who write hold the client
+        if named is None or not psutil.pid_exists(int(named[1])):
             part.unlink(missing_ok=True)
-
-
-def _is_being_written(part: Path) -> bool:
-    """Whether the program lives that writes it, by the number in its name (`replacing`): not all writers hold the client."""
-    import psutil  # here, not above: hardly ever is anything left
-
-    named = _PART_OF_PROCESS.search(part.name)
-    return named is not None and psutil.pid_exists(int(named[1]))
 
 
 def sha256_file(path: Path) -> str:

@@ -76,7 +76,7 @@ def _files(folder: Path) -> dict[str, tuple[int, int, int]]:
         for path in folder.rglob("*")
         if (path.is_file() or path.is_symlink())
         and not any(part in path.parts for part in _PASSED_OVER)
-        and not path.name.endswith(".lock")
+        and not (path.name.endswith(".lock") or path.name.startswith("contact_sheet"))
     }
 
 

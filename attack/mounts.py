@@ -11,7 +11,7 @@ from pathlib import Path
 
 from attack.scenes import Stage
 
-IMAGE_MB = 320  # of the ext4 image: the largest prepared home takes 40
+IMAGE_MB = 1024  # of the ext4 image, most of it holes: an import keeps some hundred free
 
 
 class NoMounts(RuntimeError):

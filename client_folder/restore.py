@@ -21,6 +21,7 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -32,7 +33,6 @@ from client_folder.private import private_folder
 from client_folder.zip_index import zip_index_bytes
 from locales.language import N_, _
 from utils import (
-    SYNC_THREADS,
     BrokenFile,
     Event,
     FolderMissing,
@@ -45,6 +45,7 @@ from utils import (
 )
 
 STAGE = "client-import"
+_SYNC_THREADS = 8  # that wait for the disk: it brings together what is asked of it at the same time
 INCOMING = ".incoming"  # no name of a client, and nothing in it is found by `list_clients`
 MAX_ENTRIES = 200_000
 MAX_INDEX_BYTES = 64 << 20  # of the list of entries, which is read whole: 300 bytes for each of so many
@@ -199,13 +200,22 @@ def _unpack_new(
                 done += written
                 yield Progress(STAGE, _mb(done), _mb(size), path.name)
         _check_state(file, whole)
-        _sync_tree(whole)  # what has its final name is on the disk: nobody would import it a second time
+        _bring_to_disk(whole)  # what has its final name is on the disk: nobody would import it a second time
         try:
             whole.rename(target)
         except OSError as error:  # somebody made a client of that name meanwhile
             raise ClientHere(client=client_id) from error
         sync_folder(target.parent)
     return RestoredClient(Client(target), len(wanted.files), size, left_out=len(contents.files) - len(wanted.files))
+
+
+def _bring_to_disk(root: Path) -> None:
+    """Wait until every file and folder below is on the disk."""
+    inside = [root, *root.rglob("*")]
+    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
+        list(pool.map(sync_file, (path for path in inside if path.is_file())))
+    for folder in (path for path in inside if path.is_dir()):
+        sync_folder(folder)
 
 
 @contextmanager
@@ -301,14 +311,3 @@ def _differs(path: Path, entry: zipfile.ZipInfo) -> bool:
 
 def _mb(size: int) -> int:
     return -(-size // MB)
-
-
-def _sync_tree(root: Path) -> None:
-    """Wait until all below a folder is on the disk; many files at once, for the disk brings together what is asked of it then."""
-    from concurrent.futures import ThreadPoolExecutor  # here, not above: the first screen has no use for it
-
-    inside = [root, *root.rglob("*")]
-    with ThreadPoolExecutor(SYNC_THREADS) as pool:
-        list(pool.map(sync_file, (path for path in inside if path.is_file())))
-    for folder in (path for path in inside if path.is_dir()):
-        sync_folder(folder)

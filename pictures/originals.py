@@ -22,11 +22,12 @@ from client_folder.spreadsheet import write_spreadsheet
 from pictures.grids import part_names, variation_of
 from pictures.listing import PICTURE_ENDINGS
 from pictures.picture_file import Header, UnreadablePicture, read_header
-from utils import SYNC_THREADS, replacing, sha256_file, sync_file, sync_folder
+from utils import replacing, sha256_file, sync_file, sync_folder
 
 # Systems allow 255 bytes; what stages add to a name (a number, an ending, a mark of a file being written) has to fit behind it.
 NAME_BYTES = 200
 SAVE_SECONDS = 5.0
+SYNC_THREADS = 8  # that wait for the disk: it brings together what is asked of it at the same time
 SAVE_SHARE = 0.02  # of the time of an import that may go into saving the records before its end
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # refused by Windows, or unreadable in a list
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)

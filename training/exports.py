@@ -105,13 +105,9 @@ class _Lora:
 
 
 def export_lora(
-    client: Client,
-    settings: Settings,
-    name: str = "",
-    apps: Sequence[App] = tuple(App),
-    to: Path | None = None,
+    client: Client, settings: Settings, name: str = "", apps: Sequence[App] = tuple(App), to: Path | None = None,
     keep_captions: bool = False,
-) -> Generator[Event, None, Exported]:
+) -> Generator[Event, None, Exported]:  # fmt: skip
     """Write a LoRA into `output/lora/` for each of the programs, and into those on this machine that `to` or the settings name.
 
     Captions are left out of its header unless they are kept on purpose. A LoRA of the embedded base goes to diffusers alone, where

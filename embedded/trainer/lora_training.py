@@ -146,10 +146,7 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
     )  # fmt: skip
     optimizer, lr_scheduler = accelerator.prepare(optimizer, lr_scheduler)
     return Training(
-        flags=flags,
-        data=data,
-        seed=seed,
-        accelerator=accelerator,
+        flags=flags, data=data, seed=seed, accelerator=accelerator,
         unet=unet,
         dtype=dtype,
         weights=weights,
@@ -161,7 +158,7 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
         metadata=lora_metadata(flags, data, seed, noise.config["prediction_type"]),
         names=Names(flags.output_dir, flags.output_name),
         losses=deque(maxlen=data.batches_per_epoch),
-    )
+    )  # fmt: skip
 
 
 def cache_inputs(flags: Flags, data: Dataset, seed: int, device: torch.device) -> tuple[Inputs, SamplePainter | None]:
