@@ -187,3 +187,16 @@ def test_a_path_is_read_as_terminals_write_it(tmp_path):
     (tmp_path / "a\\ b").mkdir()
     assert read_path(str(tmp_path / "a\\ b")) == tmp_path / "a\\ b", "a folder of that very name"
     assert read_path("~/x") == Path.home() / "x"
+
+
+def test_words_for_the_background_stand_behind_an_equals_sign_and_options_where_people_put_them():
+    from actions.table import action_named
+    from terminal.command_line import build_parser, read_request, words_of
+
+    kind = action_named("process").request
+    words = words_of(kind(client="-ana"))
+    assert read_request(build_parser(["process"]).parse_args(["process", *words]), kind).client == "-ana"
+    assert build_parser(["process"]).parse_args(["process", "--client", "ana", "--home", "/x"]).home == "/x"
+    for half in (["--hom", "/x", "process", "--client", "ana"], ["process", "--clien", "ana"]):
+        with pytest.raises(SystemExit):
+            build_parser(half).parse_args(half)
