@@ -17,12 +17,11 @@ from typing import Any
 
 from client_folder.client import Client
 from client_folder.consent import Consent, What, check_consent
-from client_folder.png_file import whole_png
 from client_folder.reasons import Reason, Rejection
 from client_folder.records import Source, Verdict
 from config import Settings
 from locales.language import N_, _
-from machine.base_models import BaseKind, BaseModel, base_of, practice_caption
+from machine.base_models import BaseKind, BaseModel, base_of, known_sha256, practice_caption
 from machine.licence import Use, check_licence
 from machine.model_process import ModelProcess, relay
 from machine.models import require
@@ -52,9 +51,9 @@ from utils import (
     NotReady,
     PipelineError,
     Progress,
-    known_sha256,
     read_record,
     sweep_parts,
+    whole_png,
 )
 
 STAGE = "generate"

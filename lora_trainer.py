@@ -7,7 +7,7 @@ what is still to do: nothing where a whole LoRA of the same plan and dataset is 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -224,12 +224,7 @@ def train(
     begun = plan.steps
     if not is_whole(final_lora(client, plan)):
         if plan.base_kind is BaseKind.EMBEDDED:
-            # It brings the drawing code along, which only this base needs.
-            from embedded.drawing.regularisation import draw_regularisation
-
-            if not client.regularisation.exists():
-                yield Notice(WHY_OTHERS)
-            yield from draw_regularisation(client.regularisation)
+            yield from _draw_others(client)
         try:
             begun, plan = yield from run_or_take_smaller(client, settings, plan, take_smaller_plans, secrets)
         except (Stopped, KeyboardInterrupt) as stop:
@@ -243,6 +238,15 @@ def train(
     return TrainingReport(
         final_lora(client, plan), plan.steps, begun, time.monotonic() - started, of_plan, plan.changes, sheet, plan.practice
     )
+
+
+def _draw_others(client: Client) -> Iterator[Event]:
+    """The regularisation pictures, which only the embedded base draws itself."""
+    from embedded.drawing.regularisation import draw_regularisation  # it brings the drawing code along
+
+    if not client.regularisation.exists():
+        yield Notice(WHY_OTHERS)
+    yield from draw_regularisation(client.regularisation)
 
 
 def _what_is_kept(client: Client, plan: TrainingPlan) -> Notice:

@@ -35,7 +35,6 @@ import threading
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -45,6 +44,8 @@ from locales.language import N_, _
 
 log = logging.getLogger("avatar_pipeline")
 PART = ".part"  # the ending of a file that is still being written
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"  # the last chunk of every PNG file: no bytes, its name, its checksum
 _PART_OF_PROCESS = re.compile(r"\.(\d{1,9})-\d+\.part$")
 Kind = TypeVar("Kind", bound=BaseModel)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")  # an escape in JSON that stands for half of a letter
@@ -318,6 +319,16 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def whole_png(path: Path) -> bool:
+    """Whether a PNG file is there from its signature to its end mark; reads a few bytes. A torn or empty file counts as missing."""
+    try:
+        with path.open("rb") as file:
+            signed = file.read(len(PNG_SIGNATURE)) == PNG_SIGNATURE
+            return signed and file.seek(-len(_PNG_END), os.SEEK_END) > 0 and file.read() == _PNG_END
+    except OSError:
+        return False
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small text file so that at any instant either the old or the new one is there, even after a power cut.
 
@@ -374,17 +385,6 @@ def sha256_file(path: Path) -> str:
     """The SHA-256 of a file as 64 hexadecimal digits; memory stays flat."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def known_sha256(path: Path) -> str:
-    """The SHA-256 of a file, read once for as long as it is not written again: plans and screens ask for it over and over."""
-    found = path.stat()
-    return _sha256_as_of(path, found.st_size, found.st_mtime_ns)
-
-
-@lru_cache(maxsize=4096)
-def _sha256_as_of(path: Path, _size: int, _written_ns: int) -> str:
-    return sha256_file(path)
 
 
 def fold(text: str) -> str:

@@ -17,11 +17,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from client_folder.names import check_client_id, complaint_about, english_class_word
 from client_folder.paths import ClientPaths
-from client_folder.png_file import whole_png
 from client_folder.private import private_folder
 from client_folder.records import Decisions, Faces, Picture, Pictures, Verdict
 from locales.language import N_
-from utils import PART, Kind, PipelineError, Record, read_record, sweep_parts, write_record
+from utils import PART, Kind, PipelineError, Record, read_record, sweep_parts, whole_png, write_record
 
 CLASS_LABELS = {"person": N_("person"), "woman": N_("woman"), "man": N_("man")}
 CLASS_WORDS = tuple(CLASS_LABELS)

@@ -15,12 +15,11 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from client_folder.client import Client
-from client_folder.png_file import whole_png
 from client_folder.records import FileName, Source, Verdict
 from config import DatasetDistribution
 from dataset.files import link_or_copy
 from pictures.photo_analysis import bits_apart
-from utils import Record, replacing, sweep_parts, write_record
+from utils import Record, replacing, sweep_parts, whole_png, write_record
 
 MOST = 0.5  # of the photos: an exam must never cost training more than it leaves
 

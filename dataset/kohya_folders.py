@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from client_folder.client import Client
-from client_folder.png_file import whole_png
 from client_folder.records import Source, Verdict
 from config import DatasetDistribution, Settings, client_limits
 from dataset.balance import Balance, balance
@@ -32,7 +31,7 @@ from dataset.findings import FEW_PICTURES, SHARE_WARNING, Finding, FindingCode
 from dataset.held_back import Exam, plan_exam
 from dataset.photo_captions import descriptions
 from locales.language import N_
-from utils import BrokenFile, PipelineError, read_record, replacing, write_record, write_text
+from utils import BrokenFile, PipelineError, read_record, replacing, whole_png, write_record, write_text
 
 _OURS = re.compile(r"((?:mj|real)_[0-9a-f]{12})(?:\.png|\.txt|_.*\.npz)")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_folder.client import Client
-from client_folder.png_file import whole_png
 from client_folder.records import DetectedFaces, Picture, Verdict
 from faces.geometry import CROP_PX, Square, cut
 from faces.quality import WARNINGS
@@ -20,7 +19,7 @@ from faces.verdicts import left_to_right
 from locales.language import _
 from pictures.contact_sheet import Cell, Tone, contact_sheet, in_rows
 from pictures.picture_file import UnreadablePicture, decode
-from utils import BrokenFile, read_record, replacing, write_record
+from utils import BrokenFile, read_record, replacing, whole_png, write_record
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -21,7 +21,7 @@ from client_folder.client import Client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER, SDXL_BASE, Settings
 from locales.language import N_, Labelled, _
 from machine.models import Allows, Model, Origin, find, model_named, not_here, require
-from utils import BrokenModel, ModelMissing, PipelineError, Record, read_record
+from utils import BrokenModel, ModelMissing, PipelineError, Record, read_record, sha256_file
 
 SDXL_MODEL, SDXL_CONFIG = "sdxl-base", "sdxl-config"  # in the table of models: SDXL itself, and what it is configured by
 SINGLE_FILE_PX = 1024  # what SDXL was trained at; a checkpoint in one file does not say
@@ -286,6 +286,17 @@ def _family_by_header(path: Path, _size: int, _written_ns: int) -> Family:
 
 
 # --- digests: names of portraits and records of trainings hold them, so that neither may change -----------------------------
+def known_sha256(path: Path) -> str:
+    """The SHA-256 of a file, read once for as long as it is not written again: plans and screens ask for it over and over."""
+    found = path.stat()
+    return _sha256_as_of(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _sha256_as_of(path: Path, _size: int, _written_ns: int) -> str:
+    return sha256_file(path)
+
+
 def digest_model(model: Path) -> str:
     """A digest of a model: the names and sizes of its files, and 64 blocks of each, for reading 7 GB whole takes too long.
 

@@ -14,6 +14,7 @@ from pydantic import ConfigDict, Field
 from client_folder.client import Client
 from config import Settings
 from locales.language import N_
+from machine.base_models import known_sha256
 from machine.model_process import ModelProcess, relay
 from machine.models import WHISPER_SIZES, models_folder, require
 from media.speech_to_text import Segment, Speech, SpeechOrder
@@ -23,7 +24,6 @@ from utils import (
     ModelMissing,
     Progress,
     Record,
-    known_sha256,
     read_record,
     sweep_parts,
     write_record,

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import Element, ParseError
 
-from client_folder.png_file import PNG_SIGNATURE
 from client_folder.reasons import Reason
 from pictures.listing import RAW_ENDINGS
 from pictures.png_chunks import read_png
+from utils import PNG_SIGNATURE
 
 if TYPE_CHECKING:
     from PIL import Image

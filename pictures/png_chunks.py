@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from client_folder.png_file import PNG_SIGNATURE
+from utils import PNG_SIGNATURE
 
 # A hostile file may claim gigabytes of text; these are Pillow's own limits. A prompt has a few hundred bytes.
 TEXT_BYTES = 1 << 20

@@ -11,7 +11,6 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from client_folder.png_file import whole_png
 from machine.gpu import find_gpus
 from machine.model_process import ModelProcess, relay
 from machine.vram import ModelCache
@@ -19,7 +18,7 @@ from machine.worker_tasks import TaskReporter
 from portraits.errors import OutOfMemory
 from portraits.portrait import Portrait, PortraitJob, PortraitRecord, write_portrait
 from portraits.sdxl import ImageRequest, ModelFiles, SdxlPipeline, is_out_of_memory
-from utils import Event, Progress, Record, sweep_parts
+from utils import Event, Progress, Record, sweep_parts, whole_png
 
 if TYPE_CHECKING:
     from PIL import Image

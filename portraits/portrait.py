@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from machine.base_models import digest_model
+from machine.base_models import digest_model, known_sha256
 from portraits.recipes import PipelineSetup, RecipeKind
 from portraits.sdxl import ImageRequest, Sampler
-from utils import ModelMissing, Record, known_sha256, replacing, write_record
+from utils import ModelMissing, Record, replacing, write_record
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from client_folder.png_file import whole_png
 from config import Settings
 from locales.language import N_
 from machine.models import models_folder
@@ -23,7 +22,7 @@ from portraits.upscale_models import (
     load_upscale_model,
     packaged_folder,
 )
-from utils import PipelineError, Record, replacing
+from utils import PipelineError, Record, replacing, whole_png
 
 FOLDER = "upscalers"
 REQUIREMENTS = "-r requirements-upscale.txt"

@@ -14,8 +14,8 @@ from PIL import Image
 from stages import finish
 
 from client_folder.client import open_client
-from client_folder.png_file import whole_png
 from embedded.drawing.regularisation import FOLDER, draw_regularisation
+from utils import whole_png
 
 CUTS = {"emptied": lambda size: 0, "cut": lambda size: size // 2, "without its end": lambda size: size - 1}
 

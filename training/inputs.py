@@ -13,10 +13,10 @@ from pathlib import Path
 from client_folder.client import Client
 from config import PROGRAM, SDXL_BASE, SDXL_ID, Settings
 from locales.language import N_, _
-from machine.base_models import BaseKind, base_of, configuration_of, find_base
+from machine.base_models import BaseKind, base_of, configuration_of, find_base, known_sha256
 from machine.gpu import GPUState
 from training.plan import BaseFacts, DatasetFacts, TrainerKind, TrainingPlan
-from utils import ModelMissing, NotReady, PipelineError, SettingRefused, known_sha256
+from utils import ModelMissing, NotReady, PipelineError, SettingRefused
 
 SCRIPT = "sdxl_train_network.py"
 EMBEDDED_SCRIPT = PROGRAM / "embedded" / SCRIPT

@@ -12,14 +12,13 @@ import re
 from pathlib import Path
 
 from client_folder.client import Client
-from client_folder.png_file import whole_png
 from client_folder.recommended_prompts import default_prompts
 from locales.language import _
 from machine.base_models import BaseKind, practice_caption
 from pictures.contact_sheet import Cell, contact_sheet, differing_words
 from training.plan import TrainingPlan, run_name
 from training.runs import losses_of, read_runs
-from utils import sync_file, sync_folder, write_text
+from utils import sync_file, sync_folder, whole_png, write_text
 
 CELL_PX = 224  # of the sheet
 _SAMPLES = 2  # of the recommended prompts: each costs a picture at every checkpoint

@@ -11,10 +11,9 @@ import random
 from collections.abc import Generator
 from pathlib import Path
 
-from client_folder.png_file import whole_png
 from embedded.drawing.painting import draw
 from embedded.drawing.portraits import caption, random_portrait
-from utils import Event, Progress, replacing, sweep_parts, write_text
+from utils import Event, Progress, replacing, sweep_parts, whole_png, write_text
 
 STAGE = "regularisation"
 FOLDER = "1_person"  # Kohya's layout: seen once an epoch, and the class that stands for a missing caption
