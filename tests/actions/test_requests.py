@@ -20,7 +20,7 @@ from locales.language import speak
 from terminal.command_line import add_arguments, read_request
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"embedded", "benchmarks"}
+PACKAGES = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"embedded", "benchmarks", "attack"}
 ABOVE = {"avatar_pipeline.py", "command_line.py"}
 OTHER_PROGRAMS = {"arguments.py"}  # it reads sd-scripts' command line with sd-scripts' own parser
 
