@@ -155,7 +155,10 @@ def plan_portraits(
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
     # Before any model is missed: nobody downloads a base for a LoRA that does not fit it.
     chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
-    _check_kinds(base_of(client, settings, choice.base), chosen)
+    base = base_of(client, settings, choice.base)
+    if not base.preload:  # what can be downloaded is known without being here
+        base.require()
+    _check_kinds(base, chosen)
     setup = setup_of(client, settings, choice)
     size = size_of(image_options.aspect, setup.base.native_px, image_options.side)
     _check(seeds, image_options)
