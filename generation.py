@@ -155,10 +155,7 @@ def plan_portraits(
     weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
     # Before any model is missed: nobody downloads a base for a LoRA that does not fit it.
     chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
-    base = base_of(client, settings, choice.base)
-    if not base.preload:  # what can be downloaded is known without being here
-        base.require()
-    _check_kinds(base, chosen)
+    _check_kinds(base_of(client, settings, choice.base), chosen)
     setup = setup_of(client, settings, choice)
     size = size_of(image_options.aspect, setup.base.native_px, image_options.side)
     _check(seeds, image_options)
@@ -216,7 +213,9 @@ def _check(seeds: Sequence[int], image_options: ImageOptions) -> None:
 
 
 def _check_kinds(base: BaseModel, loras: Sequence[Checkpoint]) -> None:
-    """Raises RecipeRefused for a LoRA of another kind of base than the one that would be painted with."""
+    """Raises RecipeRefused for a LoRA of another kind of base than the one that would be painted with; BaseMissing for no base."""
+    if not base.preload:  # what can be downloaded is known without being here
+        base.require()
     for lora in loras:
         if lora.base_kind not in (None, base.kind):
             raise RecipeRefused(
