@@ -38,7 +38,13 @@ class QuarantineRequest(ClientRequest):
 
     pictures: Annotated[
         tuple[str, ...],
-        Ask(_QUARANTINE_HELP, menu=Menu.TICKS, several=True, offer=lambda job: review.can_be_taken_out(job.who, job.settings)),
+        Ask(
+            _QUARANTINE_HELP,
+            menu=Menu.TICKS,
+            several=True,
+            question=N_("What to take out or put back:"),
+            offer=lambda job: review.can_be_taken_out(job.who, job.settings),
+        ),
     ]
 
 

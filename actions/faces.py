@@ -29,7 +29,7 @@ _ACCEPT_HELP = N_("Pictures to accept (undo:NAME takes one back):")
 class NoFaceFound(PipelineError):
     """Facts: pictures."""
 
-    message = N_("Not one of {pictures} pictures passed: none can be used for training.")
+    message = N_("None of the pictures passed ({pictures} in all): there is nothing to train with.")
     hint = N_("The reason of each is listed; use larger, sharper pictures with the whole face in view.")
 
 
@@ -43,7 +43,10 @@ class ProcessRequest(ClientRequest):
 class AcceptRequest(ClientRequest):
     """Which refused pictures are accepted by hand, or not any more."""
 
-    pictures: Annotated[tuple[str, ...], Ask(_ACCEPT_HELP, menu=Menu.TICKS, offer=lambda job: review.can_be_accepted(job.who))]
+    pictures: Annotated[tuple[str, ...], Ask(
+        _ACCEPT_HELP, menu=Menu.TICKS, question=N_("Pictures to accept, or to refuse again:"),
+        offer=lambda job: review.can_be_accepted(job.who),
+    )]  # fmt: skip
 
 
 class LimitsRequest(ClientRequest):

@@ -22,7 +22,7 @@ class State(Labelled):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step as the guided screen shows it: `action` runs it, `note` says what is there or what it waits for."""
+    """One step as the guided screen shows it: `action` runs it, `note` says (translated) what is there or what it waits for."""
 
     action: str
     label: str
@@ -50,16 +50,22 @@ _LABELS = {
     "train": N_("Train the LoRA"),
     "generate": N_("Paint portraits"),
 }
-_NOTES = {
-    "setup": N_("folders and settings are there"),
-    "client": N_("trigger word and folder are there"),
-    "import-mj": N_("{count} pictures"),
-    "import-photos": N_("{count} pictures"),
-    "process": N_("{count} crops passed"),
-    "dataset": N_("{count} pictures with captions"),
-    "train": N_("{count} checkpoints"),
-    "generate": N_("{count} portraits"),
-}
+
+
+def _done_note(action: str, count: int) -> str:
+    """What is there of a step that is done, in the user's language."""
+    pictures = ngettext("{count} picture", "{count} pictures", count)
+    notes = {
+        "setup": _("folders and settings are there"),
+        "client": _("trigger word and folder are there"),
+        "import-mj": pictures,
+        "import-photos": pictures,
+        "process": ngettext("{count} crop passed", "{count} crops passed", count),
+        "dataset": ngettext("{count} picture with its caption", "{count} pictures with captions", count),
+        "train": ngettext("{count} checkpoint", "{count} checkpoints", count),
+        "generate": ngettext("{count} portrait", "{count} portraits", count),
+    }
+    return notes[action].format(count=count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +114,7 @@ def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, 
         finding = findings[action]
         state = _state(action, finding, chosen, has_pictures and findings["process"].count > 0)
         chosen = chosen or state is State.NEXT
-        note = _NOTES[action] if finding.done else finding.needs
+        note = _done_note(action, finding.count) if finding.done else _(finding.needs) if finding.needs else ""
         steps.append(Step(action, label, state, note, finding.count))
     return tuple(steps)
 

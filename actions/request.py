@@ -70,6 +70,7 @@ class Ask:
     suggest: Callable[[Job[Any]], str] | None = None  # what stands in the line to be edited, or the row the pointer begins on
     context: Callable[[Job[Any]], str] | None = None  # what has to be known before it is answered
     show: Callable[[Job[Any]], object] | None = None  # what the action's view draws above the question
+    question: str = ""  # what the menu asks; empty: `help`, which is the command line's too
     first: int = 0  # rows that are offered at first, the others one list further; 0: all at once
     new: bool = False  # of a path: it need not be there yet
     # The rest is for actions that the menu asks for on a form, all of it on one screen (`actions.form`).

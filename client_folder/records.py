@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field
 
 from client_folder.reasons import Reason, Rejection
-from locales.language import N_, Labelled
+from locales.language import N_, Labelled, ngettext
 from utils import Record
 
 # Elsewhere a backslash and a colon are letters like others.
@@ -44,13 +44,27 @@ class Source(StrEnum):
 
 
 class IdentityState(Labelled):
-    """Whether the references agree on who the client is; the label waits for their `count`."""
+    """Whether the references agree on who the client is."""
 
-    KNOWN = "known", N_("The client is known by {count} photos.")
-    DRAWN = "drawn", N_("No real photo shows who the client is; {count} MidJourney pictures do.")
+    KNOWN = "known", N_("The client is known by the photos.")
+    DRAWN = "drawn", N_("No real photo shows who the client is; the MidJourney pictures do.")
     UNSURE = "unsure", N_("The photos show several people.")
     UNSURE_DRAWN = "unsure_drawn", N_("The MidJourney pictures show several people.")
     NONE = "none", N_("No photo of one person alone has passed: who is who cannot be told.")
+
+    def said(self, count: int) -> str:
+        """The same, in the user's language, with how many references agree."""
+        if self is IdentityState.KNOWN:
+            told = ngettext("The client is known by {count} photo.", "The client is known by {count} photos.", count)
+        elif self is IdentityState.DRAWN:
+            told = ngettext(
+                "No real photo shows who the client is; {count} MidJourney picture does.",
+                "No real photo shows who the client is; {count} MidJourney pictures do.",
+                count,
+            )
+        else:
+            return self.label
+        return told.format(count=count)
 
     @property
     def known(self) -> bool:

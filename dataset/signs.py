@@ -32,12 +32,12 @@ class Sign(Labelled):
     NO_DATASET = (
         "no_dataset", N_("no dataset"),
         N_("there is no dataset yet"),
-        N_("Build it: dataset."),
+        N_("Build the dataset."),
     )
     NOT_CURRENT = (
         "not_current", N_("out of date"),
         N_("pictures, captions or settings have changed since it was built"),
-        N_("Build it again: dataset."),
+        N_("Build the dataset again."),
     )
     EXAM_LEAK = (
         "exam_leak", N_("exam"),
@@ -57,17 +57,17 @@ class Sign(Labelled):
     SEVERAL_PEOPLE = (
         "several_people", N_("several people"),
         N_("these photos show {measured:.0f} people: which of them is the client?"),
-        N_("Say which face is the client's: who."),
+        N_("Say which face is the client's."),
     )
     SEVERAL_DRAWN = (
         "several_drawn", N_("several people"),
         N_("these MidJourney pictures show {measured:.0f} people: which of them is the client?"),
-        N_("Say which face is the client's: who."),
+        N_("Say which face is the client's."),
     )
     IDENTITY_UNKNOWN = (
         "identity_unknown", N_("identity"),
         N_("nobody knows who the client is, so others cannot be told apart"),
-        N_("Add photos of the client alone, or point at the client's face: who."),
+        N_("Add photos of the client alone, or say which face is the client's."),
     )
     IDENTITY_OUTLIERS = (
         "identity_outliers", N_("not alike"),
@@ -84,7 +84,7 @@ class Sign(Labelled):
     DRIFT_OVERALL = (
         "drift_overall", N_("somebody else"),
         N_("{count} of {total} MidJourney pictures show somebody else"),
-        N_("Take them out, and make images with a stronger reference. If they are right, choose the client's face anew: who."),
+        N_("Take them out, and make images with a stronger reference. If they are right, choose the client's face anew."),
         N_("half of them are {measured:.2f} or more away from the client; over {limit:.2f} is another person"),
     )
     ROUGHLY_ALIKE = (
@@ -125,7 +125,7 @@ class Sign(Labelled):
     NO_TRIGGER = (
         "no_trigger", N_("trigger word"),
         N_("{measured:.0f} captions lack the trigger word: nothing will be tied to it"),
-        N_("Write the client's name into them: captions."),
+        N_("Write the client's name into those captions."),
     )
     CAPTION_LEAK = (
         "caption_leak", N_("same words"),
@@ -135,7 +135,7 @@ class Sign(Labelled):
     FACE_NAMED = (
         "face_named", N_("face described"),
         N_("{measured:.0f} captions describe the face, which then is not learned as the client's"),
-        N_("Take hair, eyes, skin and age out of them: captions."),
+        N_("Take hair, eyes, skin and age out of those captions."),
     )
     SHARE_OFF = (
         "share_off", N_("balance"),
@@ -175,6 +175,24 @@ class Sign(Labelled):
         return _(self.english_remedy) if self.english_remedy else ""  # gettext answers an empty text with its catalogue's header
 
 
+# What is said where a sentence counts one picture, photo, crop or caption.
+_OF_ONE = {
+    Sign.EXAM_LEAK: N_("one picture is, or nearly repeats, a photo that is kept back to measure likeness with"),
+    Sign.FEW_EFFECTIVE: N_("only one really different picture, at least {limit:.0f} are needed"),
+    Sign.NEAR_DUPLICATES: N_("one of {limit:.0f} pictures nearly repeats another and counts twice"),
+    Sign.IDENTITY_OUTLIERS: N_("one of {total} photos may show somebody else"),
+    Sign.DRIFT: N_("one of {total} MidJourney pictures shows somebody else"),
+    Sign.DRIFT_OVERALL: N_("one of {total} MidJourney pictures shows somebody else"),
+    Sign.SECOND_FACES: N_("in one crop somebody else can be seen"),
+    Sign.NO_TRIGGER: N_("one caption lacks the trigger word: nothing will be tied to it"),
+    Sign.FACE_NAMED: N_("one caption describes the face, which then is not learned as the client's"),
+    Sign.UNKNOWN_PICTURES: N_("one picture was not put there by this program and cannot be judged"),
+    Sign.HELD_BACK: N_("one photo is kept back to measure likeness with: the LoRA never sees it"),
+    Sign.EXAM_TWINS: N_("one picture is left out: it nearly repeats a photo that is kept back"),
+    Sign.ENLARGED: N_("one crop was enlarged more than {limit:.1f} times and is soft"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Symptom:
     """One finding: its pictures by stem, what was measured, the limit, and which pictures to take out (empty: none helps).
@@ -194,7 +212,8 @@ class Symptom:
     @property
     def sentence(self) -> str:
         """What was found, in plain words, in the user's language."""
-        return self._filled(self.sign.english_sentence)
+        counted = len(self.pictures) if self.total else self.measured
+        return self._filled(_OF_ONE.get(self.sign, self.sign.english_sentence) if counted == 1 else self.sign.english_sentence)
 
     @property
     def detail(self) -> str:

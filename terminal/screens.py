@@ -308,7 +308,7 @@ def client_row(client: Client) -> str:
 
 def step_option(step: Step) -> Option:
     """A step as an option of the menu: what it waits for, what it does, and the colour of its state."""
-    why = _(step.note) if step.state is State.WAITING else ""
+    why = step.note if step.state is State.WAITING else ""
     look = "" if step.state is State.OPEN else step.state.value
     return Option(step.action, step_row(step), why, _(row_named(step.action).about), look)
 
@@ -318,8 +318,7 @@ def step_row(step: Step) -> str:
     label = f"{_STATE_LOOKS[step.state][0]} {_(step.label)}"
     if step.state is State.WAITING:
         return label
-    note = _(step.note).format(count=step.count) if step.note else step.state.label
-    return f"{label:<{_LABEL_WIDTH}} {note}"
+    return f"{label:<{_LABEL_WIDTH}} {step.note or step.state.label}"
 
 
 def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
@@ -327,8 +326,7 @@ def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
     rows = table(Text.assemble((client.title, "bold"), "  ", (str(client.root), "dim")))
     for number, step in enumerate(steps, 1):
         sign, style = _STATE_LOOKS[step.state]
-        note = _(step.note).format(count=step.count) if step.note else ""
-        rows.add_row(str(number), sign, _(step.label), step.state.label, note, style=style)
+        rows.add_row(str(number), sign, _(step.label), step.state.label, step.note, style=style)
     return Group("", rows)
 
 

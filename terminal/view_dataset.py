@@ -9,7 +9,7 @@ from actions.review import Captions, Quarantined, QuarantinePlan
 from data_preprocessor import DatasetPlan, DatasetReport
 from dataset.doctor import Examination
 from dataset.signs import Level
-from locales.language import _
+from locales.language import _, ngettext
 from terminal.screens import NAME_COLUMNS, ROWS, OneLine, Views, table
 from utils import shortened
 
@@ -43,8 +43,9 @@ def _examination(report: Examination) -> RenderableType:
             lines.append(Text(f"    {symptom.detail}", style="dim"))
         if symptom.sign.remedy:
             lines.append(Text(f"    -> {symptom.sign.remedy}", style="cyan"))
-    counts = _("{images} pictures, {effective} really different; {share:.1%} of what is seen is real.").format(
-        images=report.images, effective=report.effective, share=report.share_real
+    pictures = ngettext("{count} picture", "{count} pictures", report.images).format(count=report.images)
+    counts = _("{pictures}, {effective} really different; {share:.1%} of what is seen is real.").format(
+        pictures=pictures, effective=report.effective, share=report.share_real
     )
     spread = _("Spread: pose {pose:.3f}, light {light:.1f}, background {background:.0f}, framing {framing:.3f}").format(
         pose=report.spread.pose, light=report.spread.light, background=report.spread.background, framing=report.spread.framing
@@ -67,12 +68,21 @@ def _quarantine_plan(plan: QuarantinePlan) -> RenderableType:
     lines: list[RenderableType] = [OneLine(f"  - {shortened(name, NAME_COLUMNS)}") for name in plan.taken[:ROWS]]
     if len(plan.taken) > ROWS:
         lines.append(Text(_("  ... and {more} more").format(more=len(plan.taken) - ROWS)))
-    said = _("{taken} pictures would be taken out of training, {remaining} would remain. They can be put back.")
-    return Group(*lines, Text(said.format(taken=len(plan.taken), remaining=plan.remaining), style="bold yellow"))
+    taken, remaining = len(plan.taken), plan.remaining
+    said = (
+        ngettext("{count} picture would be taken out of training,", "{count} pictures would be taken out of training,", taken)
+        .format(count=taken),
+        ngettext("{count} would remain.", "{count} would remain.", remaining).format(count=remaining),
+        _("They can be put back."),
+    )  # fmt: skip
+    return Group(*lines, Text(" ".join(said), style="bold yellow"))
 
 
 def _quarantined(report: Quarantined) -> RenderableType:
-    moved = _("{taken} taken out of training, {returned} put back.").format(taken=len(report.taken), returned=len(report.returned))
+    taken, returned = len(report.taken), len(report.returned)
+    out = ngettext("{count} taken out of training", "{count} taken out of training", taken).format(count=taken)
+    back = ngettext("{count} put back", "{count} put back", returned).format(count=returned)
+    moved = f"{out}, {back}."
     names = [shortened(name, NAME_COLUMNS) for name in report.pictures[:FEW]]
     more = _(" and {more} more").format(more=len(report.pictures) - FEW) if len(report.pictures) > FEW else ""
     listed = _("In quarantine: {names}").format(names=(", ".join(names) or "-") + more)

@@ -17,7 +17,7 @@ from dataset.signs import Level
 from faces.crops import face_picture
 from faces.quality import WARNINGS
 from image_processor import FaceReport, ProcessPlan
-from locales.language import _
+from locales.language import _, ngettext
 from terminal.screens import NAME_COLUMNS, ROWS, OneLine, Views, refusal, refusals, table
 from utils import shortened
 
@@ -31,7 +31,9 @@ _LOOKS = {Level.NOTE: "", Level.WARNING: "yellow", Level.NO_GO: "bold red"}
 
 
 def _process_plan(plan: ProcessPlan) -> RenderableType:
-    return Text(_("{new} pictures to look at, {done} are judged already.").format(new=plan.new, done=plan.done))
+    new = ngettext("{count} picture to look at", "{count} pictures to look at", plan.new).format(count=plan.new)
+    done = ngettext("{count} is judged already", "{count} are judged already", plan.done).format(count=plan.done)
+    return Text(f"{new}, {done}." if plan.done else f"{new}.")
 
 
 def _faces(report: FaceReport) -> RenderableType:
@@ -40,8 +42,19 @@ def _faces(report: FaceReport) -> RenderableType:
 
 
 def _counts(report: FaceReport) -> RenderableType:
-    counts = _("{accepted} accepted, {rejected} rejected").format(accepted=len(report.accepted), rejected=len(report.rejected))
-    return Text(counts, style="bold")
+    return Text(_passed(len(report.accepted), len(report.rejected)), style="bold")
+
+
+def _passed(accepted: int, rejected: int) -> str:
+    """How many passed, and how many did not."""
+    passed = ngettext("{count} accepted", "{count} accepted", accepted).format(count=accepted)
+    return passed + ", " + ngettext("{count} rejected", "{count} rejected", rejected).format(count=rejected)
+
+
+def _accepted_then(before: int, after: int) -> str:
+    """How many pictures are accepted, and how many would be."""
+    now = ngettext("{count} picture is accepted now", "{count} pictures are accepted now", before).format(count=before)
+    return f"{now}, " + ngettext("{count} would be.", "{count} would be.", after).format(count=after)
 
 
 def _look() -> RenderableType:
@@ -52,7 +65,7 @@ def _told(report: FaceReport) -> list[RenderableType]:
     """Who the client is, whom the pictures show, and what came near a limit."""
     told: list[RenderableType] = []
     if report.identity.known:
-        told.append(Text(report.identity.label.format(count=report.references)))
+        told.append(Text(report.identity.said(report.references)))
     told += [Text(symptom.sentence[:1].upper() + symptom.sentence[1:], style=_LOOKS[symptom.level]) for symptom in report.others]
     strangers = {stem for symptom in report.others for stem in symptom.pictures}
     near = Counter(
@@ -62,7 +75,10 @@ def _told(report: FaceReport) -> list[RenderableType]:
         listed = ", ".join(f"{_(WARNINGS[name])} {count}" for name, count in near.most_common())
         told.append(Text(_("Accepted with a warning: {listed}").format(listed=listed)))
     if others := sum(face.bystanders > 0 for face in report.accepted):
-        told.append(Text(_("Other people stand in {count} accepted pictures.").format(count=others)))
+        beside = ngettext(
+            "Other people stand in {count} accepted picture.", "Other people stand in {count} accepted pictures.", others
+        )
+        told.append(Text(beside.format(count=others)))
     return told
 
 
@@ -84,7 +100,10 @@ def _candidates(found: Candidates) -> RenderableType:
     """The people to choose from, a face of each, as many as a screen has room for."""
     if not found.people:
         return Text(_("No face is good enough to tell who it is; point at one in a group photo."))
-    said = _("These pictures show {count} people, whoever is in most of them first:").format(count=len(found.people))
+    count = len(found.people)
+    said = ngettext(
+        "These pictures show one person:", "These pictures show {count} people, whoever is in most of them first:", count
+    ).format(count=count)
     first = found.people[:FIRST]
     row = faces_in_a_row([face_picture(one.file, one.square) for one in first], [str(at) for at in range(1, len(first) + 1)])
     chosen = [one for one in (*found.people, *found.singles) if one.chosen]
@@ -100,19 +119,26 @@ def _who_plan(plan: WhoPlan) -> RenderableType:
         lines.append(faces_in_a_row([face_picture(face.file, face.square)], [""], FACE_COLUMNS))
         lines.append(Text(_("This face would be the client's: {name}").format(name=face.label), style="bold"))
     if now.references:
-        agree = _("{count} pictures agree on the client now; {others} of {pictures} show somebody else.")
-        lines.append(Text(agree.format(count=now.references, others=now.others, pictures=pictures)))
+        agree = ngettext("{count} picture says who the client is now", "{count} pictures agree on the client now", now.references)
+        lines.append(Text(f"{agree.format(count=now.references)}; {_others(now.others, pictures)}."))
     else:
         lines.append(Text(_("Nobody knows who the client is now.")))
     if then.references:
-        after = _("Then {count} pictures agree on the client, and {others} of {pictures} show somebody else.")
+        agree = ngettext(
+            "Then {count} picture says who the client is", "Then {count} pictures agree on the client", then.references
+        )
         style = "yellow" if then.others > now.others else ""
-        lines.append(Text(after.format(count=then.references, others=then.others, pictures=pictures), style=style))
+        lines.append(Text(f"{agree.format(count=then.references)}; {_others(then.others, pictures)}.", style=style))
     else:
         lines.append(Text(_("Then nobody knows who the client is."), style="yellow"))
     lines += _named("+", plan.effect.gained) + _named("-", plan.effect.lost)
-    accepted = _("{before} pictures are accepted now, {after} would be.").format(before=now.accepted, after=then.accepted)
-    return Group(*lines, Text(accepted, style="bold"))
+    return Group(*lines, Text(_accepted_then(now.accepted, then.accepted), style="bold"))
+
+
+def _others(others: int, pictures: int) -> str:
+    """In how many of the pictures somebody else is seen."""
+    said = ngettext("{count} of {pictures} shows somebody else", "{count} of {pictures} show somebody else", others)
+    return said.format(count=others, pictures=pictures)
 
 
 def _named(sign: str, names: Sequence[str]) -> list[RenderableType]:
@@ -147,7 +173,7 @@ def _rejected(report: Rejected) -> RenderableType:
     if report.by_hand:
         lines.append(Text(_("Accepted by hand: {names}").format(names=", ".join(report.by_hand))))
     count = sum(len(group) for _reason, group in report.reasons)
-    lines.append(Text(_("{accepted} accepted, {rejected} rejected").format(accepted=report.accepted, rejected=count), style="bold"))
+    lines.append(Text(_passed(report.accepted, count), style="bold"))
     return Group(*lines)
 
 
@@ -156,7 +182,7 @@ def _limits(plan: LimitsPlan) -> RenderableType:
     if not plan.move.changes:
         return Group(*_limits_table(plan.move), Text(_("No limit changes.")))
     effect = plan.effect
-    numbers = _("{before} pictures are accepted now, {after} would be.").format(before=effect.before, after=effect.after)
+    numbers = _accepted_then(effect.before, effect.after)
     gained = [refusal(refused, "  +") for refused in effect.gained[:ROWS]]
     lost = [refusal(refused, "  -") for refused in effect.lost[:ROWS]]
     again = [

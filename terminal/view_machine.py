@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actions.machine import WITHOUT_GPU, Freed, GPUs, ModelList
-from locales.language import N_, _
+from locales.language import N_, _, ngettext
 from machine.downloads import PreloadPlan, PreloadReport
 from machine.model_process import ModelProcessStatus
 from machine.models import in_gb
@@ -48,11 +48,12 @@ def room(plan: PreloadPlan) -> str:
 
 def _preloaded(report: PreloadReport) -> RenderableType:
     fetched = ", ".join(report.fetched) or "-"
-    return Text(
-        _("Downloaded: {fetched}; {checked} files checked against their published hash.").format(
-            fetched=fetched, checked=report.checked
-        )
+    said = ngettext(
+        "Downloaded: {fetched}; {count} file checked against its published hash.",
+        "Downloaded: {fetched}; {count} files checked against their published hash.",
+        report.checked,
     )
+    return Text(said.format(fetched=fetched, count=report.checked))
 
 
 def _freed(report: Freed) -> RenderableType:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from locales.language import _
+from locales.language import _, ngettext
 from media.transcription import TranscriptPlan, TranscriptReport
 from terminal.screens import Views
 
@@ -14,8 +14,13 @@ EXCERPT = 400  # letters of a transcript that are shown
 
 
 def _transcript_plan(plan: TranscriptPlan) -> RenderableType:
-    sentence = _("{count} recordings, {missing} to listen to, with faster-whisper {model}.")
-    return Text(sentence.format(count=len(plan.recordings), missing=plan.missing, model=plan.model))
+    count = len(plan.recordings)
+    said = ngettext(
+        "{count} recording, {missing} to listen to, with faster-whisper {model}.",
+        "{count} recordings, {missing} to listen to, with faster-whisper {model}.",
+        count,
+    )
+    return Text(said.format(count=count, missing=plan.missing, model=plan.model))
 
 
 def _transcripts(report: TranscriptReport) -> RenderableType:
@@ -38,7 +43,10 @@ def _transcripts(report: TranscriptReport) -> RenderableType:
         text = report.transcripts[0].file.read_text(encoding="utf-8").strip()
         excerpt = (text[:EXCERPT] + ("..." if len(text) > EXCERPT else "")) or _("Nothing was said.")
         lines += [Text(line) for line in excerpt.splitlines()]
-    made = _("{made} transcripts written, {here} were there").format(made=report.made, here=len(report.transcripts) - report.made)
+    here = len(report.transcripts) - report.made
+    made = ngettext("{count} transcript written", "{count} transcripts written", report.made).format(count=report.made)
+    if here:
+        made += ", " + ngettext("{count} was there", "{count} were there", here).format(count=here)
     return Group(Text(made, style="bold"), *lines)
 
 

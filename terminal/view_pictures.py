@@ -18,14 +18,27 @@ PROMPT_CHARS = 110  # two lines of a table on 80 columns
 
 
 def _import_plan(plan: ImportPlan) -> RenderableType:
-    stay = _("{count} pictures, {size:.1f} MB, {raw} of them camera RAW. They are copied; yours stay as they are.")
-    leave = _("{count} pictures, {size:.1f} MB, {raw} of them camera RAW. They are copied, then taken out of your folder.")
-    return Text((leave if plan.move else stay).format(count=len(plan.pictures), size=plan.bytes / 1e6, raw=plan.raw))
+    count = len(plan.pictures)
+    said = ngettext("{count} picture, {size:.1f} MB.", "{count} pictures, {size:.1f} MB.", count).format(
+        count=count, size=plan.bytes / 1e6
+    )
+    raw = ngettext("{count} of them is camera RAW.", "{count} of them are camera RAW.", plan.raw).format(count=plan.raw)
+    copied = (
+        _("Copies are made, then yours are taken out of your folder.")
+        if plan.move
+        else _("Copies are made; yours stay as they are.")
+    )
+    return Text(" ".join((said, raw, copied) if plan.raw else (said, copied)))
 
 
 def _import(report: ImportReport) -> RenderableType:
-    counts = _("{added} imported, {duplicates} here already, {refused} refused").format(
-        added=len(report.added), duplicates=len(report.duplicates), refused=len(report.refused)
+    added, here, refused = len(report.added), len(report.duplicates), len(report.refused)
+    counts = ", ".join(
+        (
+            ngettext("{count} imported", "{count} imported", added).format(count=added),
+            ngettext("{count} here already", "{count} here already", here).format(count=here),
+            ngettext("{count} refused", "{count} refused", refused).format(count=refused),
+        )
     )
     news = [item for item in report.duplicates if not item.again]
     same = _("  {file} is the same picture as {other}")
@@ -68,13 +81,15 @@ def _grid_plan(plan: GridPlan) -> RenderableType:
 def _prompts(report: Prompts) -> RenderableType:
     master = report.master_prompt or _("none; most jobs share: {words}").format(words=report.offered or "-")
     rows = table("", _("job"), _("pictures"), _("prompt, or how it departs from the master"))
-    for job in report.jobs[:ROWS]:
+    said = [job for job in report.jobs if job.prompt is not None]
+    for job in said[:ROWS]:
         rows.add_row(job.key[:8], str(len(job.files)), shorten(_departs(job), PROMPT_CHARS, placeholder=" ..."))
-    more = [Text(_("  ... and {more} more jobs").format(more=len(report.jobs) - ROWS))] if len(report.jobs) > ROWS else []
-    known = _("{known} of {jobs} jobs have a whole prompt.").format(
-        known=len(report.jobs) - len(report.unknown), jobs=len(report.jobs)
-    )
-    return Group(Text(_("Master prompt: {master}").format(master=master)), rows, *more, Text(known, style="bold"))
+    more = [Text(_("  ... and {more} more jobs").format(more=len(said) - ROWS))] if len(said) > ROWS else []
+    known, jobs = len(report.jobs) - len(report.unknown), len(report.jobs)
+    whole = ngettext("{count} of {jobs} jobs has a whole prompt.", "{count} of {jobs} jobs have a whole prompt.", known)
+    table_of = [rows] if said else []  # nothing but "unknown" tells nobody anything
+    last = Text(whole.format(count=known, jobs=jobs), style="bold")
+    return Group(Text(_("Master prompt: {master}").format(master=master)), *table_of, *more, last)
 
 
 def _departs(job: JobPrompt) -> str:

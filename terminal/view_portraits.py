@@ -22,9 +22,12 @@ ROWS = 8  # prompts or pictures named one by one; each may take several lines
 
 
 def _portrait_plan(plan: PortraitPlan) -> RenderableType:
-    sentence = _("{missing} portraits to paint, {done} are on disk. Base: {base}; LoRA: {lora}")
+    missing, done = plan.missing, plan.total - plan.missing
     loras = ", ".join(lora.name for lora in plan.loras) or "-"
-    counted = sentence.format(missing=plan.missing, done=plan.total - plan.missing, base=plan.base.name, lora=loras)
+    counted = ngettext("{count} portrait to paint", "{count} portraits to paint", missing).format(count=missing)
+    if done:
+        counted += ", " + ngettext("{count} is on disk", "{count} are on disk", done).format(count=done)
+    counted += ". " + _("Base: {base}; LoRA: {lora}").format(base=plan.base.name, lora=loras)
     recipe = plan.recipe
     sampling = _("{kind}: {steps} steps, {sampler}, CFG {guidance:g}, {width} x {height} px").format(
         kind=recipe.kind.value,
@@ -73,10 +76,12 @@ def _prompts(prompts: tuple[MagicPrompt, ...], negative: bool) -> list[Renderabl
 
 
 def _portraits(report: PortraitReport) -> RenderableType:
-    sentence = _("{painted} portraits painted, {done} were there.")
-    done = len(report.images) - report.painted
-    counted = sentence.format(painted=report.painted, done=done)
-    enlarged = [Text(_("{count} enlarged").format(count=len(report.enlarged)))] if report.enlarged else []
+    done, larger = len(report.images) - report.painted, len(report.enlarged)
+    counted = ngettext("{count} portrait painted", "{count} portraits painted", report.painted).format(count=report.painted)
+    if done:
+        counted += ", " + ngettext("{count} was there", "{count} were there", done).format(count=done)
+    counted += "."
+    enlarged = [Text(ngettext("{count} enlarged", "{count} enlarged", larger).format(count=larger))] if larger else []
     return Group(Text(counted), *_named(report.trigger_added), *enlarged, *practice_lines(report.practice))
 
 
@@ -105,8 +110,15 @@ def _delivered(report: Delivered) -> RenderableType:
 
 
 def _swap_plan(plan: SwapPlan) -> RenderableType:
-    sentence = _("{count} pictures, {missing} of them without a result; the face comes from {sources} of the client's crops.")
-    counted = sentence.format(count=len(plan.order.targets), missing=plan.missing, sources=len(plan.order.sources))
+    targets, sources = len(plan.order.targets), len(plan.order.sources)
+    counted = ngettext("{count} picture", "{count} pictures", targets).format(count=targets)
+    if plan.missing < targets:
+        left = ngettext("{count} of them without a result", "{count} of them without a result", plan.missing)
+        counted += ", " + left.format(count=plan.missing)
+    face = ngettext(
+        "the face comes from {count} of the client's crops.", "the face comes from {count} of the client's crops.", sources
+    )
+    counted += "; " + face.format(count=sources)
     gate = _("InsightFace: {use}. Consent: {by}").format(use=plan.use.label, by=plan.consent.by)
     return Group(Text(counted), Text(gate))
 
@@ -122,11 +134,14 @@ def _swapped(report: SwapReport) -> RenderableType:
             )
         )
     for preview in report.previews[:ROWS]:
-        count = _("  {target}: {count} faces, numbered in {file}")
+        count = ngettext(
+            "  {target}: {count} face, numbered in {file}", "  {target}: {count} faces, numbered in {file}", len(preview.faces)
+        )
         lines.append(Text(count.format(target=preview.target, count=len(preview.faces), file=preview.file)))
-    made = _("{made} pictures made, {here} were there, {refused} refused").format(
-        made=report.made, here=len(report.images) - report.made, refused=len(report.refused)
-    )
+    here, refused = len(report.images) - report.made, len(report.refused)
+    made = ngettext("{count} picture made", "{count} pictures made", report.made).format(count=report.made)
+    made += ", " + ngettext("{count} was there", "{count} were there", here).format(count=here)
+    made += ", " + ngettext("{count} refused", "{count} refused", refused).format(count=refused)
     return Group(Text(made, style="bold"), *lines, *refusals(report.refused))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from actions.train_request import PRESET_LABELS
 from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
 from machine.downloads import PreloadPlan
@@ -70,7 +71,8 @@ def _plan_column(plan: TrainingPlan, cost: Estimate) -> dict[str, str]:
     column = {
         _("GPU"): plan.gpu.name,
         _("base model"): _("practice model (96 px)") if plan.practice else plan.base,
-        _("steps"): f"{plan.steps} ({plan.preset}), " + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
+        _("steps"): f"{plan.steps} ({_(PRESET_LABELS.get(plan.preset, plan.preset))}), "
+        + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
         _("rank, alpha"): f"{plan.dim}, {plan.alpha:g}",
         _("resolution, batch"): f"{plan.resolution} px, {plan.batch} x {plan.accumulation}",
         _("optimizer"): f"{plan.optimizer}, {plan.learning_rate:g}, {plan.scheduler}",
@@ -83,9 +85,12 @@ def _plan_column(plan: TrainingPlan, cost: Estimate) -> dict[str, str]:
     column[_("samples")] = _samples_told(plan)
     known = _("measured here, {day}").format(day=cost.measured.when) if cost.measured else _("estimated")
     column[_("time")] = f"{duration(cost.seconds)} ({known})"
-    column[_("disk")] = _("{count} checkpoints of {size:.0f} MB, {total:.1f} GB with states").format(
-        count=cost.checkpoints, size=cost.checkpoint_mb, total=cost.disk_gb
+    kept = ngettext(
+        "{count} checkpoint of {size:.0f} MB, {total:.1f} GB with states",
+        "{count} checkpoints of {size:.0f} MB, {total:.1f} GB with states",
+        cost.checkpoints,
     )
+    column[_("disk")] = kept.format(count=cost.checkpoints, size=cost.checkpoint_mb, total=cost.disk_gb)
     return column
 
 

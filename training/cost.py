@@ -338,7 +338,7 @@ def explain(plan: TrainingPlan, refusal: PlanRefusal) -> tuple[str, str]:
     """What is wrong with a plan and what to do, in the user's language."""
     facts = {
         "gpu": plan.gpu.name, "vram": plan.gpu.vram_gb, "need": _total(_vram_parts(plan)), "warmup": plan.warmup,
-        "steps": plan.steps, "cures": ", ".join(str(cure) for cure in _cures(plan)) or _(NOTHING_FITS),
+        "steps": plan.steps, "cures": ", ".join(cure.words for cure in _cures(plan)) or _(NOTHING_FITS),
     }  # fmt: skip
     return refusal.label.format(**facts), refusal.cure.format(**facts)
 

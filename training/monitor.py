@@ -58,9 +58,9 @@ class TrainerFailed(PipelineError):
 
 
 class MemoryFull(TrainerFailed):
-    """Facts: cause, evidence, cure, log, smaller: what would make the plan smaller, as a setting."""
+    """Facts: cause, evidence, cure, log; smaller: the setting that lowers the need for memory; in_words: the same to a person."""
 
-    hint = N_("{cure} Smaller would be: {smaller}; --yes takes such steps by itself. Everything the trainer said: {log}")
+    hint = N_("{cure} Smaller would be: {in_words}; --yes takes such steps by itself. Everything the trainer said: {log}")
 
 
 class Ended(NamedTuple):
@@ -206,5 +206,5 @@ def fail(watched: Watched, found: Diagnosis) -> NoReturn:
     facts = {"cause": _(found.cause), "evidence": found.evidence, "cure": _(found.cure), "log": watched.client.train_log}
     smaller = next_smaller(watched.plan) if found.kind in (Cause.VIDEO_MEMORY, Cause.SPILL) else None
     if smaller is not None:
-        raise MemoryFull(**facts, smaller=smaller)
+        raise MemoryFull(**facts, smaller=smaller, in_words=smaller.words)
     raise TrainerFailed(**facts)

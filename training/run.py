@@ -41,7 +41,7 @@ def run_or_take_smaller(
             cure = next_smaller(plan)
             if not take_smaller_plans or cure is None:
                 raise
-            yield Notice(TAKING_SMALLER, {"cause": full.facts["cause"], "smaller": cure})
+            yield Notice(TAKING_SMALLER, {"cause": full.facts["cause"], "smaller": cure.words})
             plan = with_version(client, take_smaller(plan, cure))
             refuse(plan)
 
