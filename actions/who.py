@@ -20,7 +20,7 @@ from faces.decisions import as_before, not_pointed_at, pointed_at
 from faces.process_run import detections_of
 from faces.verdicts import identity_of, left_to_right, people_in, sightings
 from image_processor import IdentityEffect
-from locales.language import N_, _
+from locales.language import N_, _, ngettext
 from utils import shortened
 
 UNDO = "undo"  # instead of a face: as it was before
@@ -56,7 +56,7 @@ class Candidate:
     @property
     def row(self) -> str:
         """The same as a row of the menu: in how many pictures, and whether this is the client now."""
-        count = _("{count} pictures").format(count=len(self.names))
+        count = ngettext("{count} picture", "{count} pictures", len(self.names)).format(count=len(self.names))
         return (_("{count}, the client now").format(count=count) if self.chosen else count) + f": {self.label}"
 
 
