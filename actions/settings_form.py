@@ -14,7 +14,7 @@ from actions.action import Form, FormRow
 from actions.form import extent_of, number
 from actions.limits import BACK, Scope, values_of
 from actions.request import ClientRequest, Job, Request
-from config import PRESETS, QualityControlConfig, Settings, client_limits, with_changes
+from config import PRESET_LABELS, PRESETS, QualityControlConfig, Settings, client_limits, with_changes
 from locales.language import N_, _, ngettext
 from machine.cards import GPU_PROFILES
 from machine.licence import Use
@@ -51,7 +51,7 @@ _SELDOM_LIMITS = frozenset({
 })  # fmt: skip
 _LABELS: Mapping[str, Mapping[str, str]] = {
     "language": {"auto": N_("as the system has it"), "en": "English", "es": "español"},
-    "preset": {"quick": N_("quick"), "balanced": N_("balanced"), "quality": N_("quality")},
+    "preset": PRESET_LABELS,
     "gpu": {"auto": N_("the one that is here")},
     "insightface_use": {"": N_("nobody was asked yet"), **{use.value: use.english_label for use in Use}},
 }

@@ -13,7 +13,7 @@ from actions.base_choice import BASE_HELP, BASE_ROW, offer_bases
 from actions.form import request_form
 from actions.request import Ask, BackgroundRequest, ClientRequest, Job
 from client_folder.consent import Consent, What, has_consent
-from config import PRESETS
+from config import PRESET_LABELS, PRESETS
 from locales.language import N_, _, ngettext
 from lora_trainer import PreparedTraining
 from training.arguments import read_extra
@@ -26,7 +26,6 @@ _VALUE_LABELS = {
     "recommended": N_("the recommended values"),
     "original": N_("the original plan's values (more than the card is likely to hold)"),
 }
-PRESET_LABELS = {"quick": N_("quick"), "balanced": N_("balanced"), "quality": N_("quality")}
 PRESET_NAMES = tuple(preset.name for preset in PRESETS)
 _CONSENT_HELP = N_("Did the person agree to have a likeness trained? Say who agreed, how and when:")
 _BASE_HELP = N_("base model: embedded, sdxl (to plan for SDXL 1.0), a diffusers folder or a .safetensors file")

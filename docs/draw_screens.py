@@ -8,6 +8,7 @@ the scene. Needs what requirements-dev.txt names; the font is DejaVu Sans Mono, 
 
 from __future__ import annotations
 
+import contextlib
 import random
 import shutil
 import sys
@@ -21,22 +22,34 @@ DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]  # the program's modules and the tests' terminal, wherever this was started from
 
+import psutil  # noqa: E402
+from embedded_lora import make_embedded_lora  # noqa: E402
 from one_file import write_stub  # noqa: E402
+from people_kit import SIDE, photos_of, seen_client  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 from pseudo_terminal import Terminal  # noqa: E402
+from safetensors.torch import load_file, save_file  # noqa: E402
+from stages import finish  # noqa: E402
 
 from client_folder.client import Client, create_client  # noqa: E402
 from client_folder.consent import What, record_consent  # noqa: E402
+from client_folder.last_used import keep_last_used  # noqa: E402
+from client_folder.records import DetectedFaces  # noqa: E402
 from config import Settings, save_settings  # noqa: E402
+from data_preprocessor import prepare_dataset  # noqa: E402
 from embedded.drawing.painting import draw  # noqa: E402
-from embedded.drawing.portraits import caption, random_portrait  # noqa: E402
+from embedded.drawing.palette import HAIR, SKIN  # noqa: E402
+from embedded.drawing.portraits import caption, random_face, random_portrait  # noqa: E402
 from embedded.drawing.sample_client import LOOK  # noqa: E402
+from image_processor import process_faces  # noqa: E402
 from locales.language import LANGUAGES, _, speak  # noqa: E402
+from utils import read_record, write_record  # noqa: E402
 
 FOLDER = DOCS / "images" / "screens"
-PLACE = Path(tempfile.gettempdir(), "avatar-pipeline")
+PLACE = Path(tempfile.gettempdir(), "avatars")  # short: its name is seen on the screens
 CELL_PX, LINE_PX, MARGIN_PX, FONT_PX = 9, 18, 10, 15  # DejaVu Sans Mono is 0.602 of its size wide
 COLOURS = 32  # of a picture's palette: a screen of 80x24 then takes about 20 kB
+COLOURS_OF_PICTURES = 64  # where half blocks show pictures
 INK, PAPER = "d4d4d4", "1e1e1e"
 # What pyte calls the sixteen colours; any other is six hexadecimal digits already.
 NAMED = {
@@ -90,21 +103,25 @@ def _colour(name: str, otherwise: str) -> str:
 def draw_screen(screen: Any) -> Image.Image:
     """A screen of pyte's as a picture: each character in its cell, in its colours."""
     fonts = {bold: _font(bold) for bold in (False, True)}
-    size = (screen.columns * CELL_PX + 2 * MARGIN_PX, screen.lines * LINE_PX + 2 * MARGIN_PX)
+    used = [row for row, line in enumerate(screen.display) if line.strip()]  # what is blank above and below is left out
+    size = (screen.columns * CELL_PX + 2 * MARGIN_PX, (used[-1] + 1 - used[0]) * LINE_PX + 2 * MARGIN_PX)
     picture = Image.new("RGB", size, f"#{PAPER}")
     brush = ImageDraw.Draw(picture)
-    for row in range(screen.lines):
+    for row in range(used[0], used[-1] + 1):
         for column in range(screen.columns):
             cell = screen.buffer[row][column]
             ink, paper = _colour(cell.fg, INK), _colour(cell.bg, PAPER)
             if cell.reverse:
                 ink, paper = paper, ink
-            left, top = MARGIN_PX + column * CELL_PX, MARGIN_PX + row * LINE_PX
+            left, top = MARGIN_PX + column * CELL_PX, MARGIN_PX + (row - used[0]) * LINE_PX
             if paper != f"#{PAPER}":
                 brush.rectangle((left, top, left + CELL_PX - 1, top + LINE_PX - 1), fill=paper)
-            if cell.data.strip():
+            if cell.data == "▀":  # half of a picture's cell
+                brush.rectangle((left, top, left + CELL_PX - 1, top + LINE_PX // 2 - 1), fill=ink)
+            elif cell.data.strip():
                 brush.text((left, top), cell.data, font=fonts[cell.bold], fill=ink)
-    return picture.quantize(COLOURS, dither=Image.Dither.NONE)
+    pictured = any("▀" in line for line in screen.display)
+    return picture.quantize(COLOURS_OF_PICTURES if pictured else COLOURS, dither=Image.Dither.NONE)
 
 
 # --- what the scenes start from ---------------------------------------------------------------------------------------
@@ -116,20 +133,77 @@ def _with_card(home: Path) -> dict[str, str]:
     return {"PYTHONPATH": str(folder)}
 
 
-def _draw_client(home: Path) -> Client:
-    """A client of drawn pictures with a dataset, who agreed to be trained; SDXL as a stub that nobody opens."""
-    trainer, base = ROOT / "tests" / "data" / "standin_trainer", write_stub(home.parent / "sdxl.safetensors")
-    save_settings(home, Settings(base_model=str(base), sd_scripts=str(trainer)))
-    client = create_client(home, "ana", "woman")
+def _set_up(home: Path, **changed: str) -> None:
+    """Settings as after a first start with SDXL: the base a stub that nobody opens, the trainer the stand-in of the tests."""
+    base = write_stub(home.parent / "sd_xl_base_1.0.safetensors")
+    given = {"base_model": str(base), "sd_scripts": str(ROOT / "tests" / "data" / "standin_trainer"), **changed}
+    save_settings(home, Settings.model_validate(given))
+
+
+def _draw_client(home: Path, name: str = "ana", called: str = "", photos: int = 12, **changed: str) -> Client:
+    """A client of drawn pictures with a dataset, who agreed to be trained."""
+    _set_up(home, **changed)
+    client = create_client(home, name, "woman", called)
     record_consent(client, What.TRAINING, "Ana, 3 May")
     folder = client.dataset_folder(10)
     folder.mkdir(parents=True)
     rng = random.Random(7)
-    for number in range(12):
+    for number in range(photos):
         portrait = random_portrait(rng, **LOOK)
         Image.fromarray(draw([portrait], 96, 96)[0]).save(folder / f"{number}.png")
-        (folder / f"{number}.txt").write_text(caption(portrait, subject="ana woman") + "\n", encoding="utf-8")
+        (folder / f"{number}.txt").write_text(caption(portrait, subject=f"{name} woman") + "\n", encoding="utf-8")
     return client
+
+
+def _paint_people(people: Sequence[int], seed: int) -> Image.Image:
+    """Drawn people side by side; 0 is the client, the others are whoever their number makes them."""
+    row = Image.new("RGB", (SIDE * len(people), SIDE))
+    for at, who in enumerate(people):
+        rng = random.Random(who)
+        look = LOOK if who == 0 else {"face": random_face(rng), "gender": "man" if who % 2 else "woman"}
+        look = look if who == 0 else look | {"hair": rng.choice(list(HAIR)), "skin": rng.choice(list(SKIN))}
+        row.paste(Image.fromarray(draw([random_portrait(random.Random(seed), **look)], SIDE, SIDE)[0]), (at * SIDE, 0))
+    return row
+
+
+def _judged_client(home: Path, photos: dict[str, list[int]], drawn: dict[str, list[int]]) -> Client:
+    """A client whose pictures show these people, judged and laid out as a dataset."""
+    _set_up(home)
+    client = seen_client(home, photos, drawn, _paint_people)
+    _vary(client)
+    finish(process_faces(client, Settings()))
+    finish(prepare_dataset(client, Settings()))
+    return client
+
+
+def _vary(client: Client) -> None:
+    """Heads turned, lit and set before backgrounds that differ, as in pictures that were taken on different days."""
+    rng = random.Random(7)
+    for path in client.looks.iterdir():
+        seen = read_record(path, DetectedFaces)
+        spread = {"turn": 12.0, "yaw": 15.0, "brightness": 25.0, "background_red": 60.0, "background_blue": 60.0}
+        faces = []
+        for face in seen.faces:
+            moved = {name: face.measures[name] + rng.uniform(-by, by) for name, by in spread.items()}
+            faces.append(face.model_copy(update={"measures": {**face.measures, **moved}}))
+        write_record(path, seen.model_copy(update={"faces": tuple(faces)}))
+
+
+def _painter(home: Path) -> Client:
+    """A client with a LoRA of the practice model, which changes nothing, and what her portraits are asked with."""
+    client = _draw_client(home, base_model="embedded")
+    client.models.mkdir()
+    file = make_embedded_lora(client.models / "ana_avatar_v1.safetensors")
+    save_file({name: weights * 0 for name, weights in load_file(file).items()}, file)
+    prompt = "portrait of ana woman, blonde hair in a bun, dark skin, glasses, smiling, beach background"
+    keep_last_used(client, "generate", {"pick": "own", "prompt": prompt, "count": "4"})
+    return client
+
+
+# --- what the scenes do -----------------------------------------------------------------------------------------------
+def _said(message: str) -> str:
+    """The beginning of a message in the scene's language, up to the first fact in it."""
+    return _(message).split("{")[0].strip()
 
 
 def _choose(terminal: Terminal, label: str) -> None:
@@ -150,8 +224,29 @@ def _read_to_end(terminal: Terminal) -> None:
             return
 
 
-def _next_for() -> str:
-    return _("Next for {client}:").format(client="ana")
+def _menu(home: Path, said: dict[str, str], *, card: bool = True) -> Terminal:
+    """The first screen."""
+    terminal = Terminal(home, **said, **(_with_card(home) if card else {}))
+    terminal.wait_for(_("What shall we work on?"))
+    return terminal
+
+
+def _client_menu(home: Path, said: dict[str, str], *, card: bool = True) -> Terminal:
+    """The client's eight steps."""
+    terminal = _menu(home, said, card=card)
+    _choose(terminal, "ana")
+    terminal.wait_for(_("Next for {client}:").format(client="ana"))
+    terminal.settle()
+    return terminal
+
+
+def _end_all(home: Path) -> None:
+    """End what a scene leaves running in its home: a training goes on when its window closes."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if str(home.parent) in " ".join(process.cmdline()):
+                process.kill()
+                process.wait(10)
 
 
 # --- the scenes: each hands back the terminal as it is to be drawn ----------------------------------------------------
@@ -159,25 +254,57 @@ Scene = Callable[[Path, dict[str, str]], Terminal]
 
 
 def first_start(home: Path, said: dict[str, str]) -> Terminal:
-    """The first screen of a new home, with a card."""
-    terminal = Terminal(home, **said, **_with_card(home))
-    terminal.wait_for(_("What shall we work on?"))
+    """The first question of a new home, with a card: which base?"""
+    terminal = Terminal(home, fresh=True, **said, **_with_card(home))
+    terminal.wait_for(_("Which base model?"))
     return terminal
 
 
+def clients(home: Path, said: dict[str, str]) -> Terminal:
+    """The first screen with clients at different steps."""
+    create_client(home, "ben", "man", "Ben Carter")
+    seen_client(home, photos_of(0, 3), paint=_paint_people)
+    _draw_client(home, "jose_nandu", "José Ñandú")
+    return _menu(home, said)
+
+
 def client(home: Path, said: dict[str, str]) -> Terminal:
-    """A client's eight steps."""
+    """A client's eight steps, of which six are done."""
+    _judged_client(home, photos_of(0, 14), photos_of(0, 26, "mj"))
+    return _client_menu(home, said)
+
+
+def who(home: Path, said: dict[str, str]) -> Terminal:
+    """Photos of several people: which of them is the client?"""
+    _judged_client(home, photos_of(0, 5) | photos_of(1, 3) | photos_of(2, 2) | photos_of(5, 2), {})
+    terminal = _client_menu(home, said)
+    _choose(terminal, _("Pictures, limits, captions, dataset doctor ..."))
+    terminal.settle()
+    _choose(terminal, _("Say which face is the client's"))
+    terminal.wait_for("▀", _("Which face is the client?"))
+    return terminal
+
+
+def verdict(home: Path, said: dict[str, str]) -> Terminal:
+    """What is wrong with a dataset, in plain words."""
+    _judged_client(home, photos_of(0, 14), photos_of(1, 9, "mj_a") | photos_of(0, 4, "mj_b"))
+    terminal = Terminal(home, "doctor", "--client", "ana", **said, **_with_card(home))
+    _read_to_end(terminal)
+    return terminal
+
+
+def training_form(home: Path, said: dict[str, str]) -> Terminal:
+    """All that a training asks, on one screen."""
     _draw_client(home)
-    terminal = Terminal(home, **said, **_with_card(home))
-    terminal.wait_for(_("What shall we work on?"))
-    _choose(terminal, "ana")
-    terminal.wait_for(_next_for())
+    terminal = _client_menu(home, said)
+    _choose(terminal, _("Train the LoRA"))
+    terminal.wait_for(_("Go on"))
     return terminal
 
 
 def plan(home: Path, said: dict[str, str]) -> Terminal:
     """The plan of a training for the card that is here."""
-    _draw_client(home)
+    _draw_client(home, photos=30)
     terminal = Terminal(home, "train", "--plan", "--client", "ana", **said, **_with_card(home))
     _read_to_end(terminal)
     return terminal
@@ -185,32 +312,71 @@ def plan(home: Path, said: dict[str, str]) -> Terminal:
 
 def training(home: Path, said: dict[str, str]) -> Terminal:
     """A training that runs."""
-    _draw_client(home)
+    client = _draw_client(home)
     words = ("train", "--client", "ana", "--preset", "quick", "--yes", "--anyway")
-    terminal = Terminal(home, *words, STANDIN="success", STANDIN_PAUSE="0.02", **said, **_with_card(home))
-    terminal.wait_for("ana_avatar_v1-step")
+    falling = {"STANDIN": "success", "STANDIN_PAUSE": "0.01", "STANDIN_LOSS": "falling"}
+    falling["STANDIN_SAMPLE"] = str(client.dataset_folder(10) / "4.png")
+    terminal = Terminal(home, *words, **falling, **said, **_with_card(home))
+    terminal.wait_for("ana_avatar_v1-step00000750", seconds=180)
     return terminal
 
 
 def no_card(home: Path, said: dict[str, str]) -> Terminal:
     """A plan for SDXL without a card, and what may be done instead."""
-    _draw_client(home)
-    terminal = Terminal(home, **said)
-    terminal.wait_for(_("What shall we work on?"))
-    _choose(terminal, "ana")
-    terminal.wait_for(_next_for())
+    _draw_client(home, photos=30)
+    terminal = _client_menu(home, said, card=False)
     _choose(terminal, _("Train the LoRA"))
-    terminal.wait_for(_("How long to train:"))
-    terminal.press("enter")
+    terminal.wait_for(_("Go on"))
+    terminal.settle()
+    terminal.press("page down", "enter")
     terminal.wait_for(_("Go ahead?"))
     return terminal
 
 
 def colab(home: Path, said: dict[str, str]) -> Terminal:
     """A client packed for the notebook."""
-    _draw_client(home)
+    _draw_client(home, photos=30)
     terminal = Terminal(home, "colab", "--client", "ana", **said)
     _read_to_end(terminal)
+    return terminal
+
+
+def portraits_form(home: Path, said: dict[str, str]) -> Terminal:
+    """All that portraits ask, on one screen."""
+    _painter(home)
+    terminal = _client_menu(home, said)
+    _choose(terminal, _("Paint portraits"))
+    terminal.wait_for(_("Go on"))
+    return terminal
+
+
+def portraits(home: Path, said: dict[str, str]) -> Terminal:
+    """Finished portraits, and what may follow."""
+    terminal = portraits_form(home, said)
+    terminal.settle()
+    terminal.press("page down", "enter")
+    terminal.wait_for(_("Go ahead?"))
+    terminal.press("enter")
+    terminal.wait_for(_("And now?"), seconds=180)
+    return terminal
+
+
+def settings(home: Path, said: dict[str, str]) -> Terminal:
+    """The settings, as a form."""
+    _draw_client(home)
+    terminal = _menu(home, said)
+    _choose(terminal, _("Show or change the settings"))
+    terminal.wait_for(_("Esc: back, nothing is changed; arrows: move and choose; PgDn: the last row"))
+    return terminal
+
+
+def erase(home: Path, said: dict[str, str]) -> Terminal:
+    """What goes when a client is erased, and the name that has to be typed."""
+    client = _judged_client(home, photos_of(0, 14), photos_of(0, 26, "mj"))
+    client.models.mkdir(exist_ok=True)
+    make_embedded_lora(client.models / "ana_avatar_v1.safetensors")
+    terminal = Terminal(home, "client", "erase", "ana", **said)
+    terminal.wait_for(_said("To go ahead, type the name, {name}:"))
     return terminal
 
 
@@ -223,14 +389,12 @@ def gpu(home: Path, said: dict[str, str]) -> Terminal:
 
 
 SCENES: dict[str, Scene] = {
-    "first_start": first_start,
-    "client": client,
-    "plan": plan,
-    "training": training,
-    "no_card": no_card,
-    "colab": colab,
-    "gpu": gpu,
-}
+    scene.__name__: scene
+    for scene in (
+        first_start, clients, client, who, verdict, training_form, plan, training, no_card, colab, portraits_form, portraits,
+        settings, erase, gpu,
+    )
+}  # fmt: skip
 
 
 def main(names: Sequence[str]) -> int:
@@ -241,12 +405,16 @@ def main(names: Sequence[str]) -> int:
         for name in names or SCENES:
             for language in LANGUAGES:
                 speak(language)
-                home = PLACE / f"{name}_{language}" / "avatars"
-                home.mkdir(parents=True)
-                with SCENES[name](home, {"LANG": f"{language}_{language.upper()}.UTF-8"}) as terminal:
+                home = PLACE / "home"
+                home.mkdir()
+                said = {"LANG": f"{language}_{language.upper()}.UTF-8", "COLORTERM": "truecolor", "HOME": str(home.parent)}
+                with SCENES[name](home, said) as terminal:
                     terminal.settle()
                     file = FOLDER / f"{name}.{language}.png"
                     draw_screen(terminal._screen).save(file, optimize=True)
+                _end_all(home)
+                shutil.rmtree(PLACE)
+                PLACE.mkdir()
                 print(file.relative_to(ROOT), file.stat().st_size)
     finally:
         shutil.rmtree(PLACE)

@@ -13,7 +13,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from locales.language import N_, _
-from terminal.console import printable
+from terminal.console import cut, printable
 from utils import fold
 
 if TYPE_CHECKING:
@@ -149,14 +149,16 @@ class ChoiceList:
         """What is searched for."""
         return [("class:search", " " + text("search").format(words=self.search))]
 
-    def rows(self) -> StyleAndTextTuples:
-        """The rows that are shown, each on a line; the bar of the one under the pointer is as long as the longest."""
+    def rows(self, columns: int = 0) -> StyleAndTextTuples:
+        """The rows that are shown, each on a line, cut where it has more columns than those; the bar is as long as the longest."""
         from prompt_toolkit.utils import get_cwidth
 
         if not self.shown:
             return [("class:waiting", f"   {text('nothing')}")]
-        labels = {row: self._label(row) for row in self.shown}
-        width, digits = max(map(get_cwidth, labels.values())), len(max(self.numbers, key=len, default=""))
+        digits = max(len(max(self.numbers, key=len, default="")), 2)
+        room = columns - digits - 4 if columns else 0  # what stands before a label, and the bar's end behind it
+        labels = {row: cut(self._label(row), room) for row in self.shown}
+        width = max(map(get_cwidth, labels.values()))
         lines: StyleAndTextTuples = []
         for row, label in labels.items():
             here = self.pointed is not None and row == self.at
@@ -164,7 +166,7 @@ class ChoiceList:
             look = "class:waiting" if self.options[row].why else look
             lines += [("[SetCursorPosition]", "")] if here else []
             blanks = " " * (width - get_cwidth(label) + 1)
-            lines.append((look, f" {'>' if here else ' '}{self.numbers[row]:>{max(digits, 2)}}) {label}{blanks}"))
+            lines.append((look, f" {'>' if here else ' '}{self.numbers[row]:>{digits}}) {label}{blanks}"))
             lines.append(("", "\n"))
         return lines[:-1]
 
@@ -176,7 +178,7 @@ class ChoiceList:
     def about(self, columns: int) -> StyleAndTextTuples:
         """What the row under the pointer does, in lines of so many columns."""
         words = self.pointed.about if self.pointed else ""
-        return [("class:preview", "\n".join(wrap(words, max(columns, 10))))]
+        return [("class:preview", "\n".join(wrap(words, max(columns, 10), break_on_hyphens=False)))]
 
     def preview(self, columns: int) -> StyleAndTextTuples:
         """The same beside the list, below the row's name."""
@@ -199,8 +201,12 @@ def application(choices: ChoiceList) -> Application[str | list[str] | None]:
     below = Condition(lambda: told and not wide() and get_app().output.get_size().rows >= ABOUT_FROM)
     head = Window(FormattedTextControl(lambda: choices.head(is_done())), wrap_lines=True, dont_extend_height=True)
     rows = Window(
-        FormattedTextControl(choices.rows, focusable=True, show_cursor=False), dont_extend_height=True, always_hide_cursor=True
-    )
+        FormattedTextControl(
+            lambda: choices.rows(get_app().output.get_size().columns - (PREVIEW_COLUMNS + 3) * wide()),
+            focusable=True, show_cursor=False,
+        ),
+        dont_extend_height=True, always_hide_cursor=True,
+    )  # fmt: skip
     preview = Window(FormattedTextControl(lambda: choices.preview(PREVIEW_COLUMNS)), width=PREVIEW_COLUMNS + 1)
     beside = VSplit([Window(width=2, char="│ ", style="class:line"), preview])
     about = Window(

@@ -24,6 +24,17 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
+def cut(text: str, columns: int) -> str:
+    """A text in so many columns, its end left out where it has more; 0 or fewer columns cut nothing."""
+    from prompt_toolkit.utils import get_cwidth
+
+    if columns <= 0 or get_cwidth(text) <= columns:
+        return text
+    while get_cwidth(text) >= columns:
+        text = text[:-1]
+    return f"{text}…"
+
+
 def _shown(letter: str) -> str:
     if letter.isprintable() or letter in _JOINERS:
         return letter

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from actions.action import Form, FormRow
 from locales.language import N_, _
-from terminal.console import printable
+from terminal.console import cut, printable
 from terminal.keys import ask_alone
 
 if TYPE_CHECKING:
@@ -210,7 +210,9 @@ class _Screen:
             if row.group != group and row.group:
                 lines.append(_FormLine("", False, [("class:group", _(row.group))]))
             group = row.group
-            lines.append(_FormLine(row.key, True, [("", f"  {_padded(_(row.label), width)}  "), *self._shown(row)]))
+            lines.append(
+                _FormLine(row.key, True, [("", f"  {_padded(_(row.label), width)}  "), *self._cut(self._shown(row), width)])
+            )
             if complaint := self.state.complaint(row):
                 lines.append(_FormLine(row.key, False, [("class:wrong", f"    ! {printable(complaint)}")]))
         return lines
@@ -227,6 +229,11 @@ class _Screen:
         if row.choices:
             return [("", printable(dict(row.choices)[stands]))]
         return [("", printable(stands))] if stands else [("class:usual", printable(row.usual or "-"))]
+
+    def _cut(self, parts: list[Part], label_width: int) -> list[Part]:
+        """A row's value in the columns beside its label."""
+        room = max(self._size()[1] - label_width - 4, 1)
+        return [(look, cut(words, room)) for look, words, *_mouse in parts]
 
     def _title(self) -> list[Part]:
         rows, above, below = self.state.visible(), *self._frame()
@@ -255,10 +262,20 @@ class _Screen:
         words = [("", word) for word in _(row.help).split()]
         words += [("", "\n")] * bool(words and (any(facts) or row.choices) and self._rule_lines())
         words += [("", word) for word in "; ".join(filter(None, facts)).split()]
-        for number, (value, label) in enumerate(row.choices):
+        first, columns, lines = 0, self._size()[1], self._help_lines()
+        while _lines_of(_wrapped([*words, *self._choices(row, first)], columns)) > lines and row.choices[first:]:
+            if row.choices[first][0] == self.state.answers[row.key]:
+                break  # what is chosen shows, and after it as many as there is room for
+            first += 1
+        return _first_lines(_wrapped([*words, *self._choices(row, first)], columns), lines, columns)
+
+    def _choices(self, row: FormRow, first: int) -> list[tuple[str, str]]:
+        """The choices of a row from a certain one on, the one that is chosen marked."""
+        words = [("", "…")] if first else []
+        for number, (value, label) in enumerate(row.choices[first:]):
             look = "bold underline" if value == self.state.answers[row.key] else ""
-            words += [("", "/")] * bool(number) + [(look, word) for word in label.split()]
-        return _wrapped(words, self._size()[1])
+            words += [("", "/")] * bool(number or first) + [(look, word) for word in label.split()]
+        return words
 
     def _key_help(self) -> list[Part]:
         return _wrapped([("", word) for word in text("keys").split()], self._size()[1])
@@ -371,6 +388,21 @@ def _wrapped(words: Sequence[tuple[str, str]], columns: int) -> list[Part]:
         parts += [("", "\n" if broken else " " if used else ""), (look, word)]
         used = get_cwidth(word) if broken else used + bool(used) + get_cwidth(word)
     return parts
+
+
+def _first_lines(parts: list[Part], lines: int, columns: int) -> list[Part]:
+    """The first of the lines that these parts make, with a sign where that is not all."""
+    from prompt_toolkit.utils import get_cwidth
+
+    if _lines_of(parts) <= lines:
+        return parts
+    while parts and (_lines_of(parts) > lines or parts[-1][1] in ("\n", " ", "/")):
+        parts = parts[:-1]
+    last = "".join(words for _look, words, *_mouse in parts).rpartition("\n")[2]
+    while parts and get_cwidth(last) + 2 > columns:
+        last = last.removesuffix(parts[-1][1])
+        parts = parts[:-1]
+    return [*parts, ("", " …")]
 
 
 def _lines_of(parts: Sequence[Part]) -> int:

@@ -21,7 +21,7 @@ from config import EMBEDDED_BASE, SDXL_BASE
 from locales.language import N_, _, ngettext
 from machine.gpu import GPUState
 from terminal.choice_list import Option
-from terminal.console import Rows
+from terminal.console import Rows, printable
 from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick, shortened
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
@@ -30,6 +30,7 @@ PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 
 _NAMES_ITS_STEPS = frozenset({"trainer", "preload"})  # stages whose pieces take minutes, and are worth naming
 NAME_COLUMNS = 30  # of a line for the name of a picture
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
+_LEAST_COLUMNS = 20  # of a text that is indented, on however narrow a screen
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
 
@@ -187,10 +188,17 @@ def bar_state(event: Event) -> BarState:
 
 def _training_note(tick: TrainingTick) -> str:
     """What a line says of a training beside its steps."""
-    parts = [] if tick.loss is None else [_("loss {loss:.3f}").format(loss=tick.loss)]
-    if tick.vram_gb is not None and tick.vram_total_gb:
-        parts.append(_("{used:.1f}/{total:.0f} GB of video memory").format(used=tick.vram_gb, total=tick.vram_total_gb))
-    return ", ".join(parts)
+    return ", ".join(filter(None, (_loss(tick), _memory(tick))))
+
+
+def _loss(tick: TrainingTick) -> str:
+    return "" if tick.loss is None else _("loss {loss:.3f}").format(loss=tick.loss)
+
+
+def _memory(tick: TrainingTick) -> str:
+    if tick.vram_gb is None or not tick.vram_total_gb:
+        return ""
+    return _("{used:.1f}/{total:.0f} GB of video memory").format(used=tick.vram_gb, total=tick.vram_total_gb)
 
 
 class TrainingView:
@@ -210,7 +218,7 @@ class TrainingView:
         self._tick = event
         if event.loss is not None:
             self._losses[event.step] = event.loss
-        self._checkpoint = Path(event.checkpoint).name or self._checkpoint
+        self._checkpoint = Path(event.checkpoint).stem or self._checkpoint
         self._sample = event.sample or self._sample
 
     def __rich__(self) -> RenderableType:
@@ -221,10 +229,10 @@ class TrainingView:
         rate = _("{seconds:.2f} s a step").format(seconds=tick.seconds_per_step) if tick.seconds_per_step else ""
         silent = _("silent for {minutes:.0f} min").format(minutes=tick.silent_seconds / 60) if tick.silent_seconds else ""
         phase = _(PHASES[tick.phase]) if tick.phase else ""
-        first = [sparkline(list(self._losses.values())), _training_note(tick), rate, phase, silent]
         saved = _("checkpoint {name}").format(name=self._checkpoint) if self._checkpoint else ""
-        lines = ("  ".join(part for part in first if part), saved)
-        shown = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in lines if line]
+        lines = ((sparkline(list(self._losses.values())), _loss(tick), rate, phase, silent), (_memory(tick), saved))
+        joined = ("  ".join(filter(None, line)) for line in lines)
+        shown = [Text(line, style="dim", overflow="ellipsis", no_wrap=True) for line in joined if line]
         # A path is there to be opened: whole, on as many lines as it needs.
         sample = [Text(_("sample {name}").format(name=self._sample), style="dim", overflow="fold")] if self._sample else []
         return Group(*shown, *sample)
@@ -272,7 +280,13 @@ def plain_line(state: BarState, seconds: float) -> Text:
 def machine_line(base: str, gpu: GPUState | None) -> str:
     """The base model and the card, as they stand at the top of the menu's screens."""
     practice = base == EMBEDDED_BASE
-    model = _("practice model (96 px)") if practice else "SDXL 1.0" if base == SDXL_BASE else Path(base).name
+    model = (
+        _("practice model (96 px)")
+        if practice
+        else "SDXL 1.0"
+        if base == SDXL_BASE
+        else Path(base).name.removesuffix(".safetensors")
+    )
     if gpu is None:
         return f"{model} · " + _("no NVIDIA card")
     card = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")
@@ -284,7 +298,7 @@ def machine_line(base: str, gpu: GPUState | None) -> str:
 def welcome(home: Path, clients: tuple[Client, ...], first_time: bool, machine: str) -> RenderableType:
     """What stands above the first question."""
     count = ngettext("{count} client", "{count} clients", len(clients)).format(count=len(clients))
-    lines = [_bar(TITLE, f"{count} · {machine}", str(home))]
+    lines: list[RenderableType] = [_TopLine(TITLE, f"{count} · {machine}", str(home))]
     if first_time:
         lines.append(Text(_("First time here? The sample client shows the whole path in a few minutes.")))
     return Group("", *lines)
@@ -292,12 +306,20 @@ def welcome(home: Path, clients: tuple[Client, ...], first_time: bool, machine: 
 
 def headline(client: Client, machine: str) -> RenderableType:
     """What stands above the steps of a client in the menu."""
-    return Group("", _bar(client.title, machine, str(client.root)))
+    return Group("", _TopLine(client.title, machine, str(client.root)))
 
 
-def _bar(name: str, facts: str, place: str) -> Text:
-    """The line at the top of a screen; where it is too long its end is left out."""
-    return Text.assemble((name, "bold cyan"), "  ", facts, "  ", (place, "dim"), overflow="ellipsis", no_wrap=True)
+class _TopLine:
+    """The line at the top of a screen: the folder where there is room for all of it, and at its edge cut what is still too long."""
+
+    def __init__(self, name: str, facts: str, place: str) -> None:
+        self._line = Text.assemble((name, "bold cyan"), "  ", facts, overflow="ellipsis", no_wrap=True)
+        self._place = Text(place, "dim")
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The line as rich draws it."""
+        whole = Text.assemble(self._line, "  ", self._place, overflow="ellipsis", no_wrap=True)
+        yield whole if whole.cell_len <= options.max_width else self._line
 
 
 def client_row(client: Client) -> str:
@@ -361,6 +383,19 @@ class OneLine:
         """The line as rich draws it."""
         self._text.no_wrap, self._text.overflow = console.is_terminal, "ellipsis" if console.is_terminal else "fold"
         yield self._text
+
+
+class Indented:
+    """A text under its heading: where it is longer than a line, the next ones stand in line with its first word."""
+
+    def __init__(self, line: str, style: str = "", begins: str = "    ") -> None:
+        self._line, self._style, self._begins = printable(line), style, begins
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The lines as rich draws them."""
+        room = max(_LEAST_COLUMNS, options.max_width - len(self._begins))
+        for number, line in enumerate(Text(self._line).wrap(console, room)):
+            yield Text((" " * len(self._begins) if number else self._begins) + line.plain.rstrip(), style=self._style)
 
 
 def refusal(item: Rejection, sign: str = " ") -> RenderableType:

@@ -8,7 +8,7 @@ from rich.text import Text
 from actions.colab import ColabFolder
 from client_folder.export import MB
 from locales.language import _
-from terminal.screens import Views
+from terminal.screens import Indented, Views
 
 
 def _colab_folder(report: ColabFolder) -> RenderableType:
@@ -16,9 +16,12 @@ def _colab_folder(report: ColabFolder) -> RenderableType:
     steps = (
         _("Upload the folder {folder} as it is to the top of your Google Drive: drive.google.com"),
         _("Open {notebook} in it with Google Colaboratory; Runtime > Change runtime type > T4 GPU; then Runtime > Run all."),
-        _("When it is done, download {client}_trained.zip from that folder and take it in: client import FILE.zip --update"),
+        _(
+            "When it is done, download {client}_trained.zip from that folder and take it in: "
+            "client import {client}_trained.zip --update"
+        ),
     )
-    lines = [Text(f"{number}. {step.format(**facts)}") for number, step in enumerate(steps, 1)]
+    lines = [Indented(step.format(**facts), begins=f"{number}. ") for number, step in enumerate(steps, 1)]
     size = _("{client} is packed for Google Colab, {size:.1f} MB:").format(client=report.client, size=report.bytes / MB)
     note = _(
         "The person's pictures go to Google with it. The free card may be taken away at any time: run it again, and it goes on."

@@ -10,7 +10,7 @@ from data_preprocessor import DatasetPlan, DatasetReport
 from dataset.doctor import Examination
 from dataset.signs import Level
 from locales.language import _, ngettext
-from terminal.screens import NAME_COLUMNS, ROWS, OneLine, Views, table
+from terminal.screens import NAME_COLUMNS, ROWS, Indented, OneLine, Views, table
 from utils import shortened
 
 FEW = 4  # pictures named of a finding
@@ -31,18 +31,18 @@ def _balance(record: DatasetPlan | DatasetReport) -> RenderableType:
 def _examination(report: Examination) -> RenderableType:
     """The findings, the worst first, and the verdict with its reason."""
     symptoms = sorted(report.symptoms, key=lambda symptom: -symptom.level)
-    lines = []
+    lines: list[RenderableType] = []
     for symptom in symptoms:
         sign, style = {Level.NOTE: ("·", "dim"), Level.WARNING: ("!", "yellow"), Level.NO_GO: ("✗", "bold red")}[symptom.level]
         lines.append(Text(f"{sign} {symptom.sentence}", style=style))
         names = [shortened(report.names.get(stem, stem), NAME_COLUMNS) for stem in symptom.pictures]
         if names:
             more = _(" and {more} more").format(more=len(names) - FEW) if len(names) > FEW else ""
-            lines.append(Text(f"    {', '.join(names[:FEW])}{more}"))
+            lines.append(Indented(f"{', '.join(names[:FEW])}{more}"))
         if symptom.detail:
-            lines.append(Text(f"    {symptom.detail}", style="dim"))
+            lines.append(Indented(symptom.detail, "dim"))
         if symptom.sign.remedy:
-            lines.append(Text(f"    -> {symptom.sign.remedy}", style="cyan"))
+            lines.append(Indented(symptom.sign.remedy, "cyan", "    -> "))
     pictures = ngettext("{count} picture", "{count} pictures", report.images).format(count=report.images)
     counts = _("{pictures}, {effective} really different; {share:.1%} of what is seen is real.").format(
         pictures=pictures, effective=report.effective, share=report.share_real

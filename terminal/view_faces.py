@@ -18,7 +18,7 @@ from faces.crops import face_picture
 from faces.quality import WARNINGS
 from image_processor import FaceReport, ProcessPlan
 from locales.language import _, ngettext
-from terminal.screens import NAME_COLUMNS, ROWS, OneLine, Views, refusal, refusals, table
+from terminal.screens import NAME_COLUMNS, ROWS, Indented, OneLine, Views, refusal, refusals, table
 from utils import shortened
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _rejected(report: Rejected) -> RenderableType:
         lines += [refusal(refused) for refused in group[:shown]]
         if len(group) > shown:
             lines.append(Text(_("  ... and {more} more").format(more=len(group) - shown)))
-        lines.append(Text(f"  -> {reason.cure}", style="cyan"))
+        lines.append(Indented(reason.cure, "cyan", "  -> "))
     if report.by_hand:
         lines.append(Text(_("Accepted by hand: {names}").format(names=", ".join(report.by_hand))))
     count = sum(len(group) for _reason, group in report.reasons)

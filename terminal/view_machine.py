@@ -72,7 +72,8 @@ def _gpus(report: GPUs) -> RenderableType:
     for gpu in report.gpus:
         memory = f"{_told(gpu.used_gb, '{:.1f}')} / {_told(gpu.total_gb or None, '{:.1f}')} GB"
         rows.add_row(
-            gpu.name, gpu.driver or "-", gpu.cuda or "-", memory, _told(gpu.free_gb, "{:.1f} GB"), _told(gpu.utilisation, "{} %"),
+            gpu.name.removeprefix("NVIDIA "),
+            gpu.driver or "-", gpu.cuda or "-", memory, _told(gpu.free_gb, "{:.1f} GB"), _told(gpu.utilisation, "{} %"),
             _told(gpu.temperature, "{}"),
         )  # fmt: skip
     holders = table("", _("on the GPU"), "PID", _("memory used"), "")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from actions.train_request import PRESET_LABELS
+from config import PRESET_LABELS
 from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
 from machine.downloads import PreloadPlan
-from terminal.screens import Views, practice_lines, table
+from terminal.screens import Indented, Views, practice_lines, table
 from terminal.view_machine import room
 from training.cost import Estimate, at_peak, duration, estimate, explain, find_refusals
 from training.exports import TITLES, App, Exported
@@ -37,7 +39,7 @@ def _training_plan(prepared: PreparedTraining) -> RenderableType:
     elif prepared.begins_at:
         goes_on = _("It goes on from step {step} of {total}.")
         lines.append(Text(goes_on.format(step=prepared.begins_at, total=plan.steps), style="bold"))
-    lines += [Text(f"  {line}") for refusal in cost.refusals for line in explain(plan, refusal)]
+    lines += [Indented(line, begins="  ") for refusal in cost.refusals for line in explain(plan, refusal)]
     if beside:
         lines.append(
             Text(_("The original values are those of the plan that this program was made after, to compare."), style="dim")
@@ -69,14 +71,14 @@ def _to_download(plan: PreloadPlan | None) -> list[RenderableType]:
 def _plan_column(plan: TrainingPlan, cost: Estimate) -> dict[str, str]:
     """A plan and its cost, a line each."""
     column = {
-        _("GPU"): plan.gpu.name,
-        _("base model"): _("practice model (96 px)") if plan.practice else plan.base,
+        _("GPU"): _("none, the processor (CPU)") if plan.gpu.architecture == "cpu" else plan.gpu.name,
+        _("base model"): _("practice model (96 px)") if plan.practice else Path(plan.base).name,
         _("steps"): f"{plan.steps} ({_(PRESET_LABELS.get(plan.preset, plan.preset))}), "
         + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
         _("rank, alpha"): f"{plan.dim}, {plan.alpha:g}",
         _("resolution, batch"): f"{plan.resolution} px, {plan.batch} x {plan.accumulation}",
         _("optimizer"): f"{plan.optimizer}, {plan.learning_rate:g}, {plan.scheduler}",
-        _("precision"): plan.precision + (", fp8" if plan.fp8 else ""),
+        _("precision"): ("fp32" if plan.precision == "no" else plan.precision) + (", fp8" if plan.fp8 else ""),
     }
     if plan.gpu.vram_gb:
         parts = ", ".join(f"{part.part.label} {part.gb:.1f}" for part in at_peak(cost.vram_parts) if part.gb >= 0.05)

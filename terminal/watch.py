@@ -22,7 +22,7 @@ from rich.progress import Progress as Bars
 from rich.progress import TaskID
 from rich.text import Text
 
-from locales.language import N_, _
+from locales.language import N_, _, ngettext
 from terminal import screens
 from terminal.keys import Keys
 from terminal.picture import picture
@@ -37,7 +37,6 @@ STOPS = N_("Ctrl-C or Esc: stop; what is finished is kept")
 STOPS_WITH_STATE = N_("Ctrl-C or Esc: stop, with the state of this step saved")
 STOPS_AT_ONCE = N_("Ctrl-C or Esc once more: stop at once, without that state")
 STOPS_BEFORE = N_("Ctrl-C or Esc: stop; nothing new is learned yet that could be lost")
-STOPS_AND_LOSES = N_("Ctrl-C or Esc: stop; the last state is of step {kept}, {lost} steps would be lost")
 LEAVES = N_("Ctrl-C or Esc: leave it running, or stop it")
 SAVE_KEY, SAMPLE_KEY, LEAVE_KEY = "s", "p", "b"  # the same letters in every language: the line names them
 KEYS = {SAVE_KEY: N_("save now"), SAMPLE_KEY: N_("sample now"), LEAVE_KEY: N_("go on in the background")}
@@ -185,9 +184,14 @@ class Watch:
             return _(STOPS_AT_ONCE)
         if tick.step <= tick.kept_step:
             return _(STOPS_BEFORE)
-        return (
-            _(STOPS_WITH_STATE) if tick.control else _(STOPS_AND_LOSES).format(kept=tick.kept_step, lost=tick.step - tick.kept_step)
-        )
+        if tick.control:
+            return _(STOPS_WITH_STATE)
+        lost = tick.step - tick.kept_step
+        return ngettext(
+            "Ctrl-C or Esc: stop; the last state is of step {kept}, {lost} step would be lost",
+            "Ctrl-C or Esc: stop; the last state is of step {kept}, {lost} steps would be lost",
+            lost,
+        ).format(kept=tick.kept_step, lost=lost)
 
     def say(self, line: str) -> None:
         """One line, above the bars."""
@@ -232,9 +236,8 @@ class Watch:
         total = None if waits else state.total or None  # a bar without a total pulses
         if state.stage not in self._tasks:
             self._tasks[state.stage] = self._bars.add_task(state.label, total=total, note="")
-        self._bars.update(
-            self._tasks[state.stage], completed=state.done, total=total, note=state.note, seconds=state.seconds
-        )  # fmt: skip
+        note = "" if isinstance(event, TrainingTick) else state.note  # what is below the bar says it
+        self._bars.update(self._tasks[state.stage], completed=state.done, total=total, note=note, seconds=state.seconds)
 
     def _print_line(self, event: Event) -> None:
         now, state = time.monotonic(), screens.bar_state(event)

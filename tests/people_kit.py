@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import sqrt
 from pathlib import Path
 
@@ -33,21 +33,39 @@ def person(who: int, seed: int, apart: float = 0.34) -> tuple[float, ...]:
     return tuple(round(one * scale + (far if at == who else 0.0), 4) for at, one in enumerate(noise))
 
 
-def seen_client(home: Path, photos: Mapping[str, Sequence[int]], drawn: Mapping[str, Sequence[int]] | None = None) -> Client:
+Paint = Callable[[Sequence[int], int], Image.Image]
+
+
+def gradients(people: Sequence[int], seed: int) -> Image.Image:
+    """A picture in which nobody is seen: quick, and unlike any other of its people's."""
+    return Image.linear_gradient("L").rotate(seed * 7 % 360).resize((SIDE * max(1, len(people)), SIDE)).convert("RGB")
+
+
+def seen_client(
+    home: Path,
+    photos: Mapping[str, Sequence[int]],
+    drawn: Mapping[str, Sequence[int]] | None = None,
+    paint: Paint = gradients,
+) -> Client:
     """A client with these pictures, by name the people in each from the left; nothing is judged yet."""
     client = create_client(home, "ana", "woman")
-    add_pictures(client, photos, drawn)
+    add_pictures(client, photos, drawn, paint)
     return client
 
 
-def add_pictures(client: Client, photos: Mapping[str, Sequence[int]], drawn: Mapping[str, Sequence[int]] | None = None) -> None:
-    """More pictures for a client, as if they had been imported and looked at."""
+def add_pictures(
+    client: Client,
+    photos: Mapping[str, Sequence[int]],
+    drawn: Mapping[str, Sequence[int]] | None = None,
+    paint: Paint = gradients,
+) -> None:
+    """More pictures for a client, as if they had been imported and looked at; `paint` makes each of its people and a number."""
     pictures = list(client.pictures())
     for source, given in ((Source.REAL, photos), (Source.MIDJOURNEY, drawn or {})):
         for name, people in given.items():
             seed = len(pictures)
             path = client.raw(source) / name
-            Image.linear_gradient("L").rotate(seed * 7 % 360).resize((SIDE * max(1, len(people)), SIDE)).convert("RGB").save(path)
+            paint(people, seed).save(path)
             picture = Picture(file=name, original=name, source=source, sha256=sha256_file(path))
             faces = tuple(
                 Face(

@@ -169,7 +169,8 @@ def duration(seconds: float) -> str:
     """How long something takes, in the user's language."""
     if seconds < 5400:
         return _("about {minutes:.0f} min").format(minutes=max(1, seconds / 60))
-    return _("about {hours:.1f} h").format(hours=seconds / 3600)
+    hours = seconds / 3600
+    return _("about {hours:.0f} h").format(hours=hours) if hours >= 10 else _("about {hours:.1f} h").format(hours=hours)
 
 
 # --- memory, time, disk ---------------------------------------------------------------------------------------------

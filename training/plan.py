@@ -317,9 +317,10 @@ def _embedded_values(preset: Preset, base: BaseFacts) -> dict[str, object]:
 
 def _sdxl_values(profile: GPUProfile, preset: Preset, base: BaseFacts) -> dict[str, object]:
     row = next(row for row in _BY_VRAM if profile.vram_gb >= row.vram_gb)
+    precision = _precision_for(profile)
     return {
         "dim": row.dim, "alpha": row.dim / 2, "resolution": row.resolution, "batch": row.batch,
-        "precision": _precision_for(profile), "fp8": row.fp8 and base.trainer is TrainerKind.SD_SCRIPTS,
+        "precision": precision, "fp8": row.fp8 and base.trainer is TrainerKind.SD_SCRIPTS and precision != "no",
         "optimizer": row.optimizer, "steps": preset.steps, "learning_rate": preset.learning_rate,
         "scheduler": "cosine_with_restarts", "warmup": preset.steps // 10, "save_every": _SDXL_SAVE_EVERY,
         "sample_every": _SDXL_SAVE_EVERY, "sample_px": row.sample_px,

@@ -52,6 +52,12 @@ def say(text):
     sys.stdout.flush()
 
 
+def loss_at(step):
+    """The same at every step; where STANDIN_LOSS=falling, as a loss looks that falls."""
+    falls = os.environ.get("STANDIN_LOSS") == "falling"
+    return round(0.124 + 0.06 * math.exp(-step / 250) + 0.012 * math.sin(step / 19) * math.sin(step / 7), 3) if falls else 0.124
+
+
 def bar(done, total, loss):
     rate = "214.50" if HOW == "spill" and SMALLER not in sys.argv else " 4.50"
     bars = "█" * (10 * done // total)
@@ -84,11 +90,13 @@ def save_state(folder, epoch, step, trained):
 
 
 def paint(arguments, step):
-    """A red pixel for each prompt, where the real script paints and under its names."""
+    """A red pixel for each prompt, or the file that STANDIN_SAMPLE names, where the real script paints and under its names."""
+    given = os.environ.get("STANDIN_SAMPLE")
+    content = Path(given).read_bytes() if given else RED_PIXEL
     folder = arguments.output_dir / "sample"
     folder.mkdir(parents=True, exist_ok=True)
     for number, _prompt in enumerate(arguments.sample_prompts.read_text(encoding="utf-8").splitlines()):
-        (folder / f"{arguments.output_name}_{step:06d}_{number:02d}_20260101120000_42.png").write_bytes(RED_PIXEL)
+        (folder / f"{arguments.output_name}_{step:06d}_{number:02d}_20260101120000_42.png").write_bytes(content)
 
 
 def steps_per_epoch(arguments):
@@ -124,7 +132,7 @@ def train(arguments):
         for _ in range(per_epoch):
             time.sleep(PAUSE)
             global_step, trained = global_step + 1, min(trained + 1, arguments.max_train_steps)
-            bar(global_step, arguments.max_train_steps, "nan" if HOW == "nan" and global_step == 3 else 0.124)
+            bar(global_step, arguments.max_train_steps, "nan" if HOW == "nan" and global_step == 3 else loss_at(global_step))
             if global_step % arguments.save_every_n_steps == 0:
                 save_lora(name.with_name(f"{name.name}-step{global_step:08d}.safetensors"), trained)
                 save_state(name.with_name(f"{name.name}-step{global_step:08d}-state"), epoch + 1, global_step, trained)
