@@ -48,7 +48,9 @@ def test_process_stops_while_the_detector_is_loaded(tmp_path):
     assert subprocess.run(words(tmp_path, "import-photos", "--client", "ana", str(photo)), capture_output=True).returncode == 0
     client.processed_sheet.parent.mkdir(parents=True, exist_ok=True)
     client.processed_sheet.write_bytes(b"x")  # it goes the moment before TensorFlow is loaded, which takes seconds
-    child = subprocess.Popen(words(tmp_path, "process", "--client", "ana"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        words(tmp_path, "process", "--client", "ana"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     while client.processed_sheet.exists() and child.poll() is None:
         time.sleep(0.01)
     child.send_signal(signal.SIGINT)
