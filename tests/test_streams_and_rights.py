@@ -53,6 +53,7 @@ def test_process_stops_while_the_detector_is_loaded(tmp_path):
     )
     while client.processed_sheet.exists() and child.poll() is None:
         time.sleep(0.01)
+    time.sleep(0.5)  # now it is being loaded
     child.send_signal(signal.SIGINT)
     _out, said = child.communicate(timeout=60)
     assert child.returncode == 130 and "Traceback" not in said, said

@@ -131,9 +131,12 @@ def test_a_prompt_of_odd_letters_is_painted(tmp_path, base):
     assert plan.size == (SIDE_PX, SIDE_PX)
 
 
-@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
-def test_weights_that_are_no_safetensors_are_refused_unopened(tmp_path, base, part):
+@pytest.mark.parametrize(("part", "harmful"), [("unet", False), ("vae", False), ("text_encoder", False), ("vae", True)])
+def test_weights_that_are_no_safetensors_are_refused_unopened(tmp_path, base, part, harmful):
     import pickle
+
+    import torch
+    from safetensors.torch import load_file
 
     from portraits.sdxl import SdxlPipeline, latents_of
 
@@ -147,7 +150,10 @@ def test_weights_that_are_no_safetensors_are_refused_unopened(tmp_path, base, pa
     shutil.copytree(base, folder)
     (whole,) = (folder / part).glob("*.safetensors")
     name = "pytorch_model.bin" if part.startswith("text") else "diffusion_pytorch_model.bin"
-    (folder / part / name).write_bytes(pickle.dumps(Opened()))
+    if harmful:
+        (folder / part / name).write_bytes(pickle.dumps(Opened()))
+    else:
+        torch.save(load_file(whole), folder / part / name)
     whole.unlink()
     with pytest.raises(ModelMissing) as refused:
         SdxlPipeline(folder)
