@@ -17,7 +17,7 @@ from config import QualityControlConfig, Settings, client_limits
 from dataset.identities import find_others
 from dataset.signs import Symptom
 from faces.crops import Disk, write_sheets
-from faces.detector import Detector, MtcnnDetector
+from faces.detector import Detector, load_detector
 from faces.examiner import Examiner
 from faces.identity import FaceRecogniser, Identity
 from faces.process_run import can_be_read, detections_of, gather, join_analyses, judge, look_at, settle, tidy
@@ -161,9 +161,10 @@ def process_faces(
             waiting.append(picture)
     try:
         if waiting:
-            yield Progress("process", 0, len(waiting))
+            yield (begun := Progress("process", 0, len(waiting)))
             client.remove_sheets()
-            examiner = Examiner(quality, method, detector or MtcnnDetector(), recogniser or FaceRecogniser())
+            detector = detector or (yield from load_detector(begun))
+            examiner = Examiner(quality, method, detector, recogniser or FaceRecogniser())
             yield from look_at(client, waiting, examiner, quality)
     finally:
         judged = gather(client, originals, quality)

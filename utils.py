@@ -27,6 +27,7 @@ import glob
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -403,12 +404,8 @@ def reading(path: Path) -> Iterator[None]:
             folder = path.is_dir()
             raise BrokenFile(path=path, line=1, reason=_("a folder lies where the file should") if folder else _("it is no file"))
         yield
-    except FileNotFoundError as error:
-        if not path.is_symlink():
-            raise
-        raise BrokenFile(path=path, line=1, reason=_("a link that leads nowhere")) from error
     except OSError as error:
-        if error.errno != errno.ELOOP:
+        if error.errno != errno.ELOOP and not (isinstance(error, FileNotFoundError) and path.is_symlink()):
             raise
         raise BrokenFile(path=path, line=1, reason=_("a link that leads nowhere")) from error
     except RecursionError as error:
@@ -425,7 +422,14 @@ def read_record(path: Path, kind: type[Kind]) -> Kind:
     """Read a JSON file that must be a `kind`; raises BrokenFile naming the line, and never changes the file."""
     with reading(path):
         text = path.read_text(encoding="utf-8")
-        found = json.loads(text)
+
+        def finite(number: str) -> float:
+            """No record of ours holds NaN or an infinity; identities and measures could not be compared with them."""
+            if math.isfinite(value := float(number)):
+                return value
+            raise json.JSONDecodeError(_("{number} is no number").format(number=number), text, text.find(number))
+
+        found = json.loads(text, parse_float=finite, parse_constant=finite)
         if _SURROGATE.search(text):  # most are halves of a whole emoji
             json.dumps(found, ensure_ascii=False).encode()
         try:

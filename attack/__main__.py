@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -16,18 +18,22 @@ os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 from attack import forks
 from attack.campaign import Campaign
-from attack.scenes import Stage
+from attack.kills import plan_of
+from attack.scenes import Stage, prepare
+from attack.table import ACTIONS
 
-# name: tries of a short round, the most seconds that it takes of them, tries of a long round. Short rounds mount nothing.
+# name: tries of a short round, its share of a short round's time, tries of a long round
 CAMPAIGNS = {
-    "kills": (60, 40.0, 1200),
-    "records": (150, 30.0, 3200),
-    "settings": (20, 10.0, 200),
-    "hostile": (60, 25.0, 1000),
-    "pairs": (40, 25.0, 500),
-    "full_disk": (0, 0.0, 60),
-    "power": (0, 0.0, 24),
+    "kills": (60, 8, 1200),
+    "records": (150, 5, 3200),
+    "settings": (20, 2, 200),
+    "hostile": (60, 5, 1000),
+    "pairs": (40, 5, 500),
+    "full_disk": (15, 3, 60),
+    "power": (3, 3, 24),
 }
+SHORT_SECONDS = 140.0  # after which a short round begins no other try, all that it prepares included
+ROOM_BYTES = 3 << 30  # of a memory disk that is used: homes, a try, and a disk image of which little is ever written
 MODULES = {"records": "broken_records", "settings": "settings_changes"}
 
 
@@ -58,7 +64,8 @@ def _rounds(text: str) -> str | int:
 
 def _work(given: Path | None) -> Path:
     memory = Path("/dev/shm")
-    base = memory if memory.is_dir() and os.access(memory, os.W_OK) else Path(tempfile.gettempdir())
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM_BYTES
+    base = memory if roomy else Path(tempfile.gettempdir())
     work = (given or base / f"avatar-attack-{os.getuid()}").resolve()
     work.mkdir(mode=0o700, parents=True, exist_ok=True)
     return work
@@ -69,19 +76,20 @@ def main() -> int:
     if sys.platform != "linux":
         print("The campaigns need Linux.")
         return 2
-    options = _options()
+    options, begun, code = _options(), time.monotonic(), 0
     names = list(CAMPAIGNS) if "all" in options.names else options.names
-    stage, code = Stage(_work(options.work)), 0
+    short, stage = options.rounds == "short", Stage(_work(options.work))
     forks.preload()
-    for name in names:
-        short, seconds, long = CAMPAIGNS[name]
-        rounds = {"short": short, "long": long}.get(options.rounds, options.rounds)
-        if not rounds:
-            continue
-        most = options.seconds or (seconds if options.rounds == "short" else 0.0)
-        campaign = Campaign(name, rounds, options.seed, frozenset(options.only), options.first, most)
+    if short:  # what every campaign of it needs, so that each gets its share of the time that is left then
+        prepare(stage, {action.scene for action in plan_of(len(ACTIONS) * 2, quick=True)} | {"quarantined"})
+    for place, name in enumerate(names):
+        few, share, many = CAMPAIGNS[name]
+        rounds = {"short": few, "long": many}.get(options.rounds, options.rounds)
+        left = max(1.0, SHORT_SECONDS - (time.monotonic() - begun))
+        most = left * share / sum(CAMPAIGNS[later][1] for later in names[place:]) if short else 0.0
+        campaign = Campaign(name, rounds, options.seed, frozenset(options.only), options.first, options.seconds or most)
         module = importlib.import_module(f"attack.{MODULES.get(name, name)}")
-        module.run(campaign, stage, options.rounds == "short")
+        module.run(campaign, stage, short)
         code |= campaign.close()
     return code
 

@@ -12,7 +12,7 @@ from attack.forks import act
 from attack.kills import half_files, lost_originals, seen_in, undisturbed
 from attack.mounts import NoMounts, fill, mount_memory, resize_memory, unmount
 from attack.scenes import Stage, prepare
-from attack.table import ACTIONS, Attacked
+from attack.table import ACTIONS, TRAINED, Attacked
 
 _PLENTY_MB = 400
 _FULL_WORDS = ("The disk is full", "There is no room", "could not be written")
@@ -49,7 +49,7 @@ def _try(stage: Stage, action: Attacked, wanted: dict[str, str], given: set[str]
 
 def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
     """The campaign."""
-    actions = [action for action in ACTIONS if not action.slow]
+    actions = [action for action in ACTIONS if not (action.slow or (quick and action.scene in TRAINED))]
     prepare(stage, {action.scene for action in actions})
     stage.set_up("created")
     given, known = originals_in((stage.given,)), dict[str, tuple[dict[str, str], int]]()

@@ -15,7 +15,7 @@ from attack.compare import differences, digest_of, originals_in, seen_of
 from attack.deaths import Death, Ledger
 from attack.forks import HOOK, Outcome, act, command_line
 from attack.scenes import CLIENT, Stage, check, prepare
-from attack.table import ACTIONS, Attacked
+from attack.table import ACTIONS, TRAINED, Attacked
 
 _SLOW_SHARE = 0.02  # of the tries that go to actions that take many seconds
 _REAL_SHARE = 0.04  # of the tries of quick actions that go through the real command line
@@ -141,7 +141,7 @@ def plan_of(rounds: int, quick: bool) -> list[Attacked]:
     """Which action each try attacks: quick ones by their weight, then the slow ones."""
     fast = [action for action in ACTIONS if not action.slow for _each in range(action.weight)]
     if quick:
-        fast = [action for action in fast if action.scene not in ("trained", "painted")]
+        fast = [action for action in fast if action.scene not in TRAINED]
     slow = [] if quick else [action for action in ACTIONS if action.slow]
     quick_ones = rounds - int(rounds * _SLOW_SHARE) if slow else rounds  # the slow ones come last: a run may be ended before
     return [fast[number % len(fast)] if number < quick_ones else slow[number % len(slow)] for number in range(rounds)]

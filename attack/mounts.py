@@ -19,7 +19,10 @@ class NoMounts(RuntimeError):
 
 
 def _run(*words: str) -> None:
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+    except OSError as error:  # no such program here, or not on the path of somebody who is not root
+        raise NoMounts(f"{' '.join(words)}: {error.strerror}") from error
     if done.returncode:
         raise NoMounts(f"{' '.join(words)}: {done.stderr.strip()}")
 

@@ -13,7 +13,7 @@ from attack.compare import differences, originals_in, seen_of
 from attack.deaths import Death
 from attack.forks import Outcome, act, begin
 from attack.scenes import CLIENT, Stage, prepare
-from attack.table import ACTIONS, Attacked
+from attack.table import ACTIONS, TRAINED, Attacked
 
 _ANA = f"--client {CLIENT}"
 LOOKING = (
@@ -56,7 +56,7 @@ def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
     """The campaign."""
     scene = "quarantined" if quick else "everything"  # where every action has something to do, or to refuse
     prepare(stage, (scene, "processed"))
-    changing = [action for action in ACTIONS if not action.slow and not (quick and action.scene in ("trained", "painted"))]
+    changing = [action for action in ACTIONS if not action.slow and not (quick and action.scene in TRAINED)]
     alone: dict[str, tuple[dict[str, str], int]] = {}
     for number in campaign.numbers():
         chance, a = campaign.chance(number), changing[number % len(changing)]

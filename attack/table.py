@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from attack.scenes import CLIENT, USERNAME
 
 _ANA = f"--client {CLIENT}"
+TRAINED = ("trained", "painted")  # homes that take minutes to make: short rounds do without
 
 
 @dataclass(frozen=True, slots=True)

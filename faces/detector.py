@@ -9,9 +9,13 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from utils import Event
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +30,7 @@ SECOND_LOOK_FACE_PX = 20
 TURNED_LOOK_FACE_PX = 60  # a photo that lies on its side is looked for by larger and surer faces: it is the rarer mistake
 TURNED_CONFIDENCE = 0.97
 SURE = 0.9  # of 131 main faces 127 have more; a head upside down has less
+TICK_SECONDS = 0.25  # between two events while MTCNN is loaded
 _CELL = 12  # pixels a face covers in the picture that MTCNN's first net sees
 _STEP = 0.709  # from one level of its pyramid to the next: half the area
 
@@ -141,6 +146,26 @@ def _stretched(rgb: Pixels) -> Pixels:
     from PIL import Image, ImageOps
 
     return np.asarray(ImageOps.autocontrast(Image.fromarray(rgb), cutoff=1, preserve_tone=True))
+
+
+def load_detector(event: Event) -> Generator[Event, None, MtcnnDetector]:
+    """MTCNN, loaded in a thread; `event` comes again four times a second, so that the stage can be stopped: TensorFlow takes up to
+    20 s on a busy machine. Where it is stopped, what was begun is loaded all the same, or ends with the program.
+    """
+    loaded: Future[MtcnnDetector] = Future()
+
+    def load() -> None:
+        try:
+            loaded.set_result(MtcnnDetector())
+        except BaseException as error:  # noqa: BLE001 - raised by result() below, in the thread that waits
+            loaded.set_exception(error)
+
+    thread = Thread(target=load, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        yield event
+        thread.join(TICK_SECONDS)
+    return loaded.result()
 
 
 def load_tensorflow() -> Any:

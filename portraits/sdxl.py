@@ -351,10 +351,13 @@ def latents_of(base: Path, pictures: list[Image.Image]) -> torch.Tensor:
 
 
 def _load_vae(base: Path) -> ModelMixin:
-    """The VAE of a diffusers folder, of the class that its own configuration names, in float32 on the CPU."""
+    """The VAE of a diffusers folder, of the class that its configuration names, in float32 on the CPU; raises ModelMissing."""
     _hush()
     import diffusers
     import torch
 
     kind = getattr(diffusers, vae_class(base))
-    return kind.from_pretrained(base / "vae", dtype=torch.float32, local_files_only=True, use_safetensors=True).eval()
+    try:
+        return kind.from_pretrained(base / "vae", dtype=torch.float32, local_files_only=True, use_safetensors=True).eval()
+    except OSError as error:
+        raise ModelMissing(model=base / "vae") from error

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from stages import finish
 
 from client_folder.client import create_client
@@ -38,6 +39,25 @@ def test_ctrl_c_while_it_is_loaded_leaves_no_traceback(tmp_path, after):
     child.send_signal(signal.SIGINT)
     _out, said = child.communicate(timeout=60)
     assert "avatar_pipeline.py" not in said and child.returncode in (130, 0, -signal.SIGINT), said
+
+
+def test_process_stops_while_the_detector_is_loaded(tmp_path):
+    client = create_client(tmp_path, "ana")
+    photo = tmp_path / "IMG_1.png"
+    Image.new("RGB", (300, 300), "grey").save(photo)
+    assert subprocess.run(words(tmp_path, "import-photos", "--client", "ana", str(photo)), capture_output=True).returncode == 0
+    client.processed_sheet.parent.mkdir(parents=True, exist_ok=True)
+    client.processed_sheet.write_bytes(b"x")  # it goes the moment before TensorFlow is loaded, which takes seconds
+    child = subprocess.Popen(
+        words(tmp_path, "process", "--client", "ana"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while client.processed_sheet.exists() and child.poll() is None:
+        time.sleep(0.01)
+    time.sleep(0.5)  # now it is being loaded
+    child.send_signal(signal.SIGINT)
+    _out, said = child.communicate(timeout=60)
+    assert child.returncode == 130 and "Traceback" not in said, said
+    assert list(client.looks.glob("*")) == [], "it did not wait until a picture had been looked at"
 
 
 def test_nobody_else_may_look_into_clients(tmp_path):

@@ -92,6 +92,12 @@ def test_a_real_full_disk_is_said_to_be_full():
     assert isinstance(as_pipeline_error(caught.value), DiskFull)
 
 
+class Numbers(BaseModel):
+    """A record of numbers."""
+
+    values: tuple[float, ...]
+
+
 class Anything(BaseModel):
     """A record of one text."""
 
@@ -120,6 +126,16 @@ def test_what_is_no_record_is_broken_whatever_is_wrong_with_it(tmp_path, content
     (tmp_path / "styles" / "own.toml").write_bytes(b"a=" + content)
     with pytest.raises(BrokenFile, match=r"own\.toml"):
         load_styles(tmp_path)
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_a_record_holds_numbers_that_can_be_compared(tmp_path, number):
+    (tmp_path / "some.json").write_text(f'{{\n"values": [0.5,\n {number}]}}')
+    with pytest.raises(BrokenFile, match="line 3") as broken:
+        read_record(tmp_path / "some.json", Numbers)
+    assert number in broken.value.text()
+    (tmp_path / "some.json").write_text('{"values": [0.5, -1e300, 2]}')
+    assert read_record(tmp_path / "some.json", Numbers).values == (0.5, -1e300, 2)
 
 
 def test_a_whole_emoji_may_be_spelt_in_halves(tmp_path):

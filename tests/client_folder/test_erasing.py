@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import program
 from rich.console import Console
@@ -119,6 +120,28 @@ def test_the_queue_forgets_who_was_erased(tmp_path: Path) -> None:
     assert subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
     assert [row.client for row in read_record(queue_file(tmp_path), QueueRecord).rows] == ["eva"]
     assert b"ana" not in queue_file(tmp_path).read_bytes()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the folder of locks is named by a variable there")
+def test_its_tensorboard_ends_and_notes_of_killed_trainers_forget_it(client: Client, tmp_path: Path) -> None:
+    client.logs.mkdir(parents=True)
+    locks = tmp_path / "cache" / "avatar-pipeline" / "locks"
+    locks.mkdir(parents=True)
+    for card, name in (("one", "ana"), ("two", "eva")):
+        (locks / f"{card}.txt").write_text(name)
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    serving = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    try:
+        created = psutil.Process(serving.pid).create_time()
+        record = {"schema": 1, "pid": serving.pid, "created": created, "address": "http://127.0.0.1:1"}
+        client.tensorboard_file.write_text(json.dumps(record))
+        words = program(tmp_path, "client", "erase", "ana", "--yes")
+        assert subprocess.run(words, capture_output=True, stdin=subprocess.DEVNULL, env=environment).returncode == 0
+        assert serving.wait(timeout=10) != 0
+    finally:
+        serving.kill()
+        serving.wait()
+    assert sorted(path.name for path in locks.glob("*.txt")) == ["two.txt"]
 
 
 def test_as_many_files_go_as_were_counted_before(tmp_path: Path) -> None:

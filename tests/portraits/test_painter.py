@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from tiny_sdxl import SIDE_PX, make_base
 
 from actions.table import ROWS, action_named
@@ -21,6 +23,7 @@ from portraits.painter import PaintOrder, Piece, paint_order
 from portraits.portrait import portrait_jobs
 from portraits.prompts import PromptOptions
 from portraits.recipes import RecipeChoice
+from utils import ModelMissing
 
 
 @pytest.fixture(scope="module")
@@ -126,3 +129,36 @@ def test_a_prompt_of_odd_letters_is_painted(tmp_path, base):
     plan = plan_portraits(client, settings, prompt_options=words, weights=(0.0,))
     assert plan.prompts[0].prompt == "ana person, a b c ? 🙂 ñ"
     assert plan.size == (SIDE_PX, SIDE_PX)
+
+
+@pytest.mark.parametrize(("part", "harmful"), [("unet", False), ("vae", False), ("text_encoder", False), ("vae", True)])
+def test_weights_that_are_no_safetensors_are_refused_unopened(tmp_path, base, part, harmful):
+    import pickle
+
+    import torch
+    from safetensors.torch import load_file
+
+    from portraits.sdxl import SdxlPipeline, latents_of
+
+    class Opened:
+        """Once it is unpickled, a file says so."""
+
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "opened",)
+
+    folder = tmp_path / "base"
+    shutil.copytree(base, folder)
+    (whole,) = (folder / part).glob("*.safetensors")
+    name = "pytorch_model.bin" if part.startswith("text") else "diffusion_pytorch_model.bin"
+    if harmful:
+        (folder / part / name).write_bytes(pickle.dumps(Opened()))
+    else:
+        torch.save(load_file(whole), folder / part / name)
+    whole.unlink()
+    with pytest.raises(ModelMissing) as refused:
+        SdxlPipeline(folder)
+    assert str(folder) in refused.value.text() and refused.value.cure()
+    if part == "vae":
+        with pytest.raises(ModelMissing):
+            latents_of(folder, [Image.new("RGB", (64, 64))])
+    assert not (tmp_path / "opened").exists()

@@ -30,7 +30,7 @@ from portraits.upscaler import (
     missing_order,
     upscale_order,
 )
-from utils import BrokenFile
+from utils import BrokenFile, BrokenModel
 
 PHOTO = Path(importlib.util.find_spec("skimage").origin).parent / "data" / "astronaut.png"
 FAST = {2: "realesr-animevideov3-x2", 3: "realesr-animevideov3-x3", 4: "realesr-animevideov3-x4"}
@@ -192,8 +192,9 @@ def test_a_torn_model_is_named(tmp_path: Path, suffix: str, spoil: Callable[[byt
     for one in (".param", ".bin"):
         shutil.copy(folder / f"{PACKAGED[FAST[4]]}{one}", tmp_path / f"x4{one}")
     (tmp_path / f"x4{suffix}").write_bytes(spoil((tmp_path / f"x4{suffix}").read_bytes()))
-    with pytest.raises(BrokenFile, match="x4"):
+    with pytest.raises(BrokenModel, match="x4") as torn:
         load_upscale_model(tmp_path / "x4.param")
+    assert "Download it again" in torn.value.cure(), "no line of a model can be corrected"
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

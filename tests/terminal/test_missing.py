@@ -11,13 +11,18 @@ import pytest
 from one_file import write_one_file
 from PIL import Image
 from pseudo_terminal import Terminal
+from rich.console import Console
 from standin_hub import content_of, serve
 from tiny_sdxl import make_base
 
+from actions.request import Session
 from client_folder.client import Client, create_client
 from client_folder.consent import What, record_consent
 from config import Settings, save_settings
+from machine.licence import LicenceRefused, LicenceUnanswered
+from machine.model_process import ModelProcess
 from machine.models import model_named
+from terminal.missing import fetch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +168,13 @@ def test_the_licence_is_asked_first_and_refused_at_once_with_no_command_named(cl
         shown.press("escape")
         shown.wait_for("Nothing was done.", "Next for ana:")
     assert hub.asked == []
+
+
+@pytest.mark.parametrize(("use", "refused"), [("", LicenceUnanswered), ("commercial", LicenceRefused)])
+def test_models_for_research_are_not_even_offered_without_an_answer_that_allows_them(tmp_path, use, refused):
+    save_settings(tmp_path, Settings(insightface_use=use))
+    with ModelProcess(tmp_path / "worker.log") as process, pytest.raises(refused):
+        fetch(["buffalo_l"], Session(tmp_path, Settings(insightface_use="research"), process), Console())
 
 
 def test_a_recording_is_listened_to_by_a_model_that_came_a_moment_ago(client, tmp_path):

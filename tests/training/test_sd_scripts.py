@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from stages import run
 
-from config import Settings, load_settings
+from config import Settings, change_settings, load_settings
 from machine.gpu import GPUState
 from training.sd_scripts import (
     TOKENIZERS,
@@ -87,6 +87,7 @@ def test_everything_is_made_shown_and_named_in_the_settings(home, source):
         if event.item == "loading the two CLIP tokenizers":
             break
     no_transformers(plan)
+    change_settings(home, ["preset=quick"])  # by another program, in those twenty minutes
     _events, installed = run(stage)
     assert {"cloning sd-scripts", "making its virtual environment", "installing its requirements"} <= {one.item for one in shown}
     assert all(isinstance(event, Progress) for event in shown)
@@ -97,6 +98,7 @@ def test_everything_is_made_shown_and_named_in_the_settings(home, source):
     settings = load_settings(home)
     assert settings.sd_scripts == str(plan.checkout)
     assert settings.sd_scripts_python == str(plan.python)
+    assert settings.preset == "quick"
     # Again: nothing is done but asking the parser.
     said = plan.log.stat().st_size
     _events, again = run(install_trainer(home, settings, planned(home, source, settings)))
