@@ -45,6 +45,7 @@ class Terminal:
             encoding="utf-8",
             env={**clean, "LANG": "en_US.UTF-8", "TERM": "xterm-256color", "OMP_NUM_THREADS": "1", **environment},
         )
+        self.child.ptyproc.delayafterterminate = 2  # seconds that a process with TensorFlow in it may take to be gone
         self.raw = ""
 
     def __enter__(self):
