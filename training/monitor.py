@@ -58,7 +58,7 @@ class TrainerFailed(PipelineError):
 
 
 class MemoryFull(TrainerFailed):
-    """Facts: cause, evidence, cure, log; smaller: the setting that lowers the need for memory; in_words: the same to a person."""
+    """Facts: cause, evidence, cure, log, smaller: the setting that lowers the need for memory, in_words: the same to a person."""
 
     hint = N_("{cure} Smaller would be: {in_words}; --yes takes such steps by itself. Everything the trainer said: {log}")
 
