@@ -160,7 +160,7 @@ def test_a_grid_is_offered_to_be_split(home, tmp_path):
         terminal.press("enter")
         terminal.wait_for("Folder of the pictures")
         terminal.press(str(tmp_path / "grids"), "enter")
-        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.wait_for("1 picture", "Go ahead?")
         terminal.press("enter")
         terminal.wait_for("1 grid of four, to be split", "Go ahead?")
         terminal.press("enter")
@@ -307,13 +307,13 @@ def test_a_folder_that_is_not_there_is_asked_again_with_the_text_kept(home, tmp_
         screen = terminal.screen().rpartition("Check the spelling")[2]
         assert "/nowhere/at/all" in screen and "Next for" not in screen
         terminal.press("\x15", str(there).replace(" ", "\\ "), "enter")  # as macOS' Terminal writes a folder dragged into it
-        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.wait_for("1 picture", "Go ahead?")
         terminal.press("escape")
         terminal.wait_for(NEXT)
         terminal.press("3", "enter")
         terminal.wait_for("Folder of the pictures")
         terminal.press(there.as_uri(), "enter")  # as GNOME's and KDE's do
-        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.wait_for("1 picture", "Go ahead?")
 
 
 def test_settings_change_the_language_at_once(home):

@@ -57,7 +57,7 @@ def test_another_face_is_shown_with_its_effect_needs_a_yes_and_can_be_taken_back
         begin(terminal)
         open_list(terminal, "Say which face is the client's")
         screen = terminal.wait_for("The client now: p0_0.png and 5 more", "6 pictures, the client now: p0_0.png and 5 more")
-        assert "1 pictures: group_of_3.png, face 1 of 3, raw_real/group_of_3.png" in screen
+        assert "1 picture: group_of_3.png, face 1 of 3, raw_real/group_of_3.png" in screen
         terminal.press("down", "enter")
         screen = terminal.wait_for("This face would be the client's: group_of_3.png, face 1 of 3", "> 0) No")
         assert "5 pictures agree on the client now; 0 of 6 show somebody else." in screen
