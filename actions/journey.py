@@ -52,7 +52,7 @@ _LABELS = {
 }
 
 
-def _done_note(action: str, count: int) -> str:
+def done_note(action: str, count: int) -> str:
     """What is there of a step that is done, in the user's language."""
     pictures = ngettext("{count} picture", "{count} pictures", count)
     notes = {
@@ -114,7 +114,7 @@ def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, 
         finding = findings[action]
         state = _state(action, finding, chosen, has_pictures and findings["process"].count > 0)
         chosen = chosen or state is State.NEXT
-        note = _done_note(action, finding.count) if finding.done else _(finding.needs) if finding.needs else ""
+        note = done_note(action, finding.count) if finding.done else _(finding.needs) if finding.needs else ""
         steps.append(Step(action, label, state, note, finding.count))
     return tuple(steps)
 

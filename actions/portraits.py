@@ -396,7 +396,7 @@ def _offers(job: Job[GenerateRequest], report: PortraitReport) -> tuple[FollowUp
 
 GENERATE = Action(
     "generate", GenerateRequest, generate, GenerateAnswer.of, plan=plan_portraits, plan_answer=PortraitPlanAnswer.of,
-    form=lambda job: request_form("generate", job, _("Portraits of {client}").format(client=job.who.id), _go_on, _usual),
+    form=lambda job: request_form("generate", job, _("Portraits of {client}").format(client=job.who.display_name), _go_on, _usual),
     made=_made, shown=_shown, offers=_offers,
 )  # fmt: skip
 ACTIONS = (GENERATE,)

@@ -165,7 +165,7 @@ def limits_form(job: Job[Any], request: type[ClientRequest]) -> Form:
             return None
         return request.model_validate({"client": client.id, "changes": moved, "everywhere": answers["scope"] == Scope.PROGRAM})
 
-    title = _("Limits of quality of {client}").format(client=client.id)
+    title = _("Limits of quality of {client}").format(client=client.display_name)
     return Form(title, draw({}), made, draw=draw, go_on=lambda answers: _changed(len(changes(answers))))
 
 

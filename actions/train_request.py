@@ -245,4 +245,4 @@ def _go_on(job: Job[TrainRequest]) -> str:
 
 def train_form(job: Job[TrainRequest]) -> Form:
     """All that a training may be asked, on one screen."""
-    return request_form("train", job, _("Training of {client}").format(client=job.who.id), _go_on, _usual)
+    return request_form("train", job, _("Training of {client}").format(client=job.who.display_name), _go_on, _usual)

@@ -139,7 +139,7 @@ def test_what_the_files_do_not_tell_is_filled_in_on_one_screen_and_asked_once(ho
             terminal.press("studio portrait", "enter")
             terminal.to_row("0.png (1)")
             terminal.press("studio portrait, smiling --v 7", "page down", "enter")
-            terminal.wait_for("1 of 3 jobs have a whole prompt.")
+            terminal.wait_for("1 of 3 jobs has a whole prompt.")
         screen = terminal.wait_for("3 here already", NEXT)
         assert "What the files do not tell" not in screen.rpartition("3 here already")[2]
     first = json.loads(client.midjourney_file.read_text())["images"][0]
@@ -160,13 +160,13 @@ def test_a_grid_is_offered_to_be_split(home, tmp_path):
         terminal.press("enter")
         terminal.wait_for("Folder of the pictures")
         terminal.press(str(tmp_path / "grids"), "enter")
-        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.wait_for("1 picture", "Go ahead?")
         terminal.press("enter")
         terminal.wait_for("1 grid of four, to be split", "Go ahead?")
         terminal.press("enter")
         terminal.wait_for("What the files do not tell:", "a cat")
         terminal.press("page down", "enter")
-        terminal.wait_for("1 of 1 jobs have a whole prompt.", NEXT)
+        terminal.wait_for("1 of 1 jobs has a whole prompt.", NEXT)
     assert len(client.pictures()) == 5
 
 
@@ -307,13 +307,13 @@ def test_a_folder_that_is_not_there_is_asked_again_with_the_text_kept(home, tmp_
         screen = terminal.screen().rpartition("Check the spelling")[2]
         assert "/nowhere/at/all" in screen and "Next for" not in screen
         terminal.press("\x15", str(there).replace(" ", "\\ "), "enter")  # as macOS' Terminal writes a folder dragged into it
-        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.wait_for("1 picture", "Go ahead?")
         terminal.press("escape")
         terminal.wait_for(NEXT)
         terminal.press("3", "enter")
         terminal.wait_for("Folder of the pictures")
         terminal.press(there.as_uri(), "enter")  # as GNOME's and KDE's do
-        terminal.wait_for("1 pictures", "Go ahead?")
+        terminal.wait_for("1 picture", "Go ahead?")
 
 
 def test_settings_change_the_language_at_once(home):

@@ -107,7 +107,7 @@ def test_a_missing_base_is_downloaded_where_it_was_missed_and_the_portrait_is_pa
         shown.press("enter")
         shown.wait_for("Downloaded: sdxl-base; 15 files checked")
         assert shown.wait_for_end(120) == 0, shown.everything()
-        assert "1 portraits painted" in shown.everything()
+        assert "1 portrait painted" in shown.everything()
     (portrait,) = client.output.glob("portrait_7_*.png")
     assert json.loads(portrait.with_suffix(".json").read_text())["base"] == "sd_xl_base_1.0.safetensors"
 

@@ -71,10 +71,10 @@ def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path): 
         assert "retrato de ana mujer sonriendo" in screen, "what was written stands beside what is painted"
         assert "portrait of ana woman smiling, beach background, bright light" in " ".join(screen.split())
         terminal.press("enter")
-        terminal.wait_for("3 portraits painted", "And now?", seconds=120)
+        terminal.wait_for("3 portraits painted.", "And now?", seconds=120)
         assert client.sheets.joinpath("portraits_001.png").is_file()
         choose(terminal, "3 more, with new seeds")
-        terminal.wait_for("3 portraits painted, 0 were there", "And now?", seconds=120)
+        terminal.wait_for("3 portraits painted.", "And now?", seconds=120)
         terminal.settle(1.0)
         terminal.press("enter")
         terminal.wait_for(NEXT)
@@ -93,7 +93,7 @@ def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path): 
         terminal.wait_for("Consent: Ana, on paper", "Go ahead?")
         terminal.press("enter")
         terminal.wait_for("group.png: face 2", NEXT, seconds=120)
-        assert "1 pictures made" in terminal.everything()
+        assert "1 picture made" in terminal.everything()
         assert "Traceback" not in terminal.everything()
     assert len(list(client.output.glob("portrait_*.png"))) == 6
     assert len(list(client.swaps.glob("group_*.json"))) == 1

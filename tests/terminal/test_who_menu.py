@@ -61,7 +61,7 @@ def test_another_face_is_shown_with_its_effect_needs_a_yes_and_can_be_taken_back
         terminal.press("down", "enter")
         screen = terminal.wait_for("This face would be the client's: group_of_3.png, face 1 of 3", "> 0) No")
         assert "5 pictures agree on the client now; 0 of 6 show somebody else." in screen
-        assert "Then 1 pictures agree on the client, and 5 of 6 show somebody else." in screen
+        assert "Then 1 picture says who the client is; 5 of 6 show somebody else." in screen
         terminal.press("enter")
         terminal.wait_for("Nothing was done.", "Next for ana:")
         assert accepted(client) == right and not client.decisions().pointed
@@ -75,7 +75,7 @@ def test_another_face_is_shown_with_its_effect_needs_a_yes_and_can_be_taken_back
         open_list(terminal, "Say which face is the client's", inside=True)
         terminal.wait_for("<- as it was before")
         terminal.press("4", "enter")
-        terminal.wait_for("Then 5 pictures agree on the client, and 0 of 6 show somebody else.", "> 0) No")
+        terminal.wait_for("Then 5 pictures agree on the client; 0 of 6 show somebody else.", "> 0) No")
         terminal.press("up", "enter")
         terminal.wait_for("6 accepted, 0 rejected", "Next for ana:", "0) Back")
         assert "p0_0.png is accepted now" in terminal.everything()

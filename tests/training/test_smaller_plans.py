@@ -32,7 +32,7 @@ def test_a_card_that_is_too_small_is_noticed_early_and_a_smaller_plan_is_offered
     with pytest.raises(MemoryFull) as full:
         train_now(client, settings)
     assert str(full.value.facts["smaller"]) == "sample_px = 768"
-    assert "sample_px = 768" in full.value.cure()
+    assert "pictures of 768 px painted while training" in full.value.cure()
     (record,) = read_runs(client)
     assert record.outcome == ("video_memory" if how == "oom" else "spill")
     assert record.steps < 10
