@@ -156,7 +156,7 @@ class ChoiceList:
         if not self.shown:
             return [("class:waiting", f"   {text('nothing')}")]
         digits = max(len(max(self.numbers, key=len, default="")), 2)
-        room = columns - digits - 4 if columns else 0  # what stands before a label, and the bar's end behind it
+        room = max(columns - digits - 5, 1) if columns else 0  # what stands before a label, and the bar's end behind it
         labels = {row: cut(self._label(row), room) for row in self.shown}
         width = max(map(get_cwidth, labels.values()))
         lines: StyleAndTextTuples = []

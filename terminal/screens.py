@@ -30,7 +30,7 @@ PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 
 _NAMES_ITS_STEPS = frozenset({"trainer", "preload"})  # stages whose pieces take minutes, and are worth naming
 NAME_COLUMNS = 30  # of a line for the name of a picture
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
-_LEAST_COLUMNS = 20  # of a text that is indented, on however narrow a screen
+_LEAST_COLUMNS = 10  # of a text that is indented, on however narrow a screen
 _LABEL_WIDTH = 34  # of the longest label, so that the notes stand in line
 _STATE_LOOKS = {State.DONE: ("✓", "green"), State.NEXT: ("→", "bold cyan"), State.OPEN: ("·", ""), State.WAITING: ("·", "dim")}
 
