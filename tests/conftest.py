@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from locales.language import speak
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -34,3 +36,9 @@ def demo(tmp_path_factory):
     finished = subprocess.run(program(home, "demo", "--json"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
     assert finished.returncode == 0, finished.stderr
     return Demo(home, json.loads(finished.stdout))
+
+
+@pytest.fixture(autouse=True)
+def _in_english():
+    """Each test begins in English, whatever language the one before it spoke."""
+    speak("en")

@@ -247,7 +247,16 @@ def open_form(terminal, row, title, then=NEXT):
 def test_a_number_and_a_choice_are_changed_at_every_size(client, tmp_path, size, language):
     words = {
         "en": (NEXT, "Portraits of ana", "style", "more", "steps", "from 1 to 50", "Go on", "portraits to paint"),
-        "es": ("Lo siguiente para ana:", "Retratos de ana", "estilo", "más", "pasos", "de 1 a 50", "Seguir", "retratos por generar"),
+        "es": (
+            "Lo siguiente para ana:",
+            "Retratos de ana",
+            "estilo",
+            "más",
+            "pasos",
+            "de 1 a 50",
+            "Seguir",
+            "retratos por generar",
+        ),
     }
     then, title, style, more, steps, extent, go, count = words[language]
     with Terminal(tmp_path, size=size, LANG=f"{language}.UTF-8", NO_COLOR="1") as terminal:
