@@ -120,7 +120,7 @@ def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
     names = records_of(stage.home)
     for number in campaign.numbers():
         chance = campaign.chance(number)
-        record = stage.home / names[number % len(names)]
+        record = stage.home.joinpath(names[number % len(names)])
         whole, kept = record.read_bytes(), record.stat()
         line, changing = _lines(record, chance)
         how = _spoil(record, whole, chance)

@@ -61,7 +61,8 @@ def run_whole(path, tmp_path, **parameters):
 
 
 @pytest.mark.slow  # 52 s on two idle cores: it trains and paints, and starts the program some twenty times
-def test_the_notebook_trains_and_gives_the_client_back(eva, tmp_path):
+def test_the_notebook_trains_and_gives_the_client_back(eva, tmp_path, monkeypatch):
+    monkeypatch.setenv("LANGUAGE", "en")  # the notebook speaks as the machine does
     told, code = answer(eva.home, "colab", "--client", "eva", "--to", tmp_path)
     drive = tmp_path / "colab_eva"
     assert (code, Path(told["folder"])) == (DONE, drive)
