@@ -96,7 +96,7 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
 
         terminal.wait_for("> 7) → Train the LoRA")
         terminal.press("enter")
-        terminal.wait_for("Training of ana", "> consent", "balanced, about")
+        terminal.wait_for("Training of Ana", "> consent", "balanced, about")
         terminal.press("Ana, by mail, 3 May")
         terminal.to_row("how long to train")
         terminal.press("left", "page down", "enter")
@@ -106,7 +106,7 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
 
         terminal.wait_for("> 8) → Paint portraits", seconds=600)
         terminal.press("enter")
-        terminal.wait_for("Portraits of ana", "the recommended prompts", "8 portraits to paint")
+        terminal.wait_for("Portraits of Ana", "the recommended prompts", "8 portraits to paint")
         terminal.press("page down", "enter")
         terminal.wait_for("portraits to paint", "Go ahead?")
         terminal.press("enter")

@@ -74,7 +74,7 @@ def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path): 
         terminal.wait_for("3 portraits painted.", "And now?", seconds=120)
         assert client.sheets.joinpath("portraits_001.png").is_file()
         choose(terminal, "3 more, with new seeds")
-        terminal.wait_for("3 portraits painted.", "And now?", seconds=120)
+        terminal.wait_for("3 portraits painted.", "portraits_002.png", "And now?", "1) Go on", seconds=120)
         terminal.settle(1.0)
         terminal.press("enter")
         terminal.wait_for(NEXT)
