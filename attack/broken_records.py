@@ -106,9 +106,7 @@ def _changed(before: dict[str, tuple[int, int, int]], after: dict[str, tuple[int
 
 def _put_back(stage: Stage, scene: str) -> None:
     stage.set_up(scene)
-    victim = stage.work / "try" / "victim"
-    victim.mkdir()
-    (victim / "secret.txt").write_text("not ours\n")
+    stage.lay_victim()
 
 
 def run(campaign: Campaign, stage: Stage, quick: bool) -> None:

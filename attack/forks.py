@@ -121,6 +121,19 @@ class Child:
         """Let a halted child go on."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def kill_family(self) -> None:
+        """End it with all below it, also what has a session of its own."""
+        import psutil
+
+        try:
+            below = psutil.Process(self.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            below = []
+        self.kill()
+        for process in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
     def kill(self) -> None:
         """End it with all it started."""
         with contextlib.suppress(ProcessLookupError):

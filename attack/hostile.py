@@ -332,10 +332,8 @@ def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
         chance, kind = campaign.chance(number), plan[number % len(plan)]
         make, scene, _weight = KINDS[kind]
         stage.set_up(scene)
-        folder, victim = stage.given / "hostile", stage.work / "try" / "victim"
-        for place in (folder, victim):
-            place.mkdir()
-        (victim / "secret.txt").write_text("not ours\n")
+        folder, victim = stage.given / "hostile", stage.lay_victim()
+        folder.mkdir()
         what, lines = make(folder, stage, chance)
         before = bytes_of(stage.given, victim)
         outcomes = _outcomes(stage, lines)

@@ -84,20 +84,8 @@ def _kill_at_random(stage: Stage, words: list[str], seconds: float, chance: rand
     if alone:
         os.kill(child.pid, signal.SIGKILL)
     else:
-        _kill_family(child.pid)
+        child.kill_family()
     return f"the command line {'alone ' if alone else ''}after {wait:.2f} s", child.wait()
-
-
-def _kill_family(pid: int) -> None:
-    """A process and all below it, also those with sessions of their own."""
-    import psutil
-
-    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    for process in family:
-        try:
-            process.kill()
-        except psutil.NoSuchProcess:
-            continue
 
 
 def _try(stage: Stage, action: Attacked, wanted: Undisturbed, given: set[str], chance: random.Random) -> tuple[str, list[str]]:
@@ -127,8 +115,8 @@ def lost_originals(stage: Stage, action: Attacked, given: set[str]) -> list[str]
     """Pictures that the user gave and that are nowhere any more."""
     if action.name.startswith("erase"):
         return []
-    here = originals_in((stage.given, *(stage.home / "clients").glob("*/raw_*")))
-    return [f"LOST: {len(given - here)} originals"] if given - here else []
+    lost = given - stage.originals()
+    return [f"LOST: {len(lost)} originals"] if lost else []
 
 
 def half_files(stage: Stage) -> list[str]:

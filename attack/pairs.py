@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from attack.campaign import Campaign
-from attack.compare import differences, originals_in, seen_of
+from attack.compare import differences, seen_of
 from attack.deaths import Death
 from attack.forks import Outcome, act, begin
 from attack.scenes import CLIENT, Stage, prepare
@@ -65,16 +65,16 @@ def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
             alone[a.name] = _alone(stage, scene, a)
         seen, calls = alone[a.name]
         stage.set_up(scene)
-        given = originals_in((stage.given,)) | originals_in((stage.home / "clients").glob("*/raw_*"))
+        given = stage.originals()
         call = chance.randint(1, max(calls, 1))
         outcomes, halted = _together(stage, a.line, b, call)
         with campaign.trying(number, a.name, f"{a.name} halted at call {call} of {calls} beside: {b}") as wrong:
             for outcome in outcomes:
                 wrong += outcome.wrong(0, 1)
             wrong += _unreadable(stage.home)
-            kept = originals_in((stage.given, *(stage.home / "clients").glob("*/raw_*")))
-            if given - kept and "erase" not in a.line + b:
-                wrong.append(f"LOST: {len(given - kept)} originals")
+            lost = given - stage.originals()
+            if lost and "erase" not in a.line + b:
+                wrong.append(f"LOST: {len(lost)} originals")
             refused = "Another program is working" in outcomes[1].said
             if halted and refused:
                 wrong += differences(seen_of(stage.home, stage.given), seen)

@@ -7,10 +7,8 @@ own cache torn in half, blocks in another order) is not shown by it.
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -44,28 +42,13 @@ def _cut(stage: Stage, action: Attacked, seconds: float, chance: random.Random) 
     time.sleep(wait)
     subprocess.run(["cp", "--sparse=always", str(image), str(cut)], check=True)
     if not after:
-        _end(child)
+        child.kill_family()
+        child.wait()
     unmount(place)
     image.unlink()
     cut.rename(image)
     mount_image(image, place, fresh=False)
     return f"{wait:.2f} s after its {'end' if after else 'start'}"
-
-
-def _end(child: Child) -> None:
-    import psutil
-
-    try:
-        family = psutil.Process(child.pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        family = []
-    child.kill()
-    for process in family:
-        try:
-            os.kill(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    child.wait()
 
 
 def run(campaign: Campaign, stage: Stage, quick: bool) -> None:

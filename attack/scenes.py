@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from attack.compare import originals_in
 from attack.forks import ROOT, Outcome, act
 
 CLIENT = "ana"
@@ -88,6 +89,17 @@ class Stage:
     def kept(self, scene: str) -> Path:
         """Where a prepared home lies."""
         return self.work / "scenes" / scene
+
+    def originals(self) -> set[str]:
+        """The SHA-256 of every picture that was given, wherever in the home or beside it it lies."""
+        return originals_in((self.given, *(self.home / "clients").glob("*/raw_*")))
+
+    def lay_victim(self) -> Path:
+        """A folder beside the home with a file of somebody else's, which nothing may change."""
+        victim = self.work / "try" / "victim"
+        victim.mkdir()
+        (victim / "secret.txt").write_text("not ours\n")
+        return victim
 
     def words(self, line: str, home: Path | None = None) -> list[str]:
         """A line of the table as words, split as a shell would, with this home's paths and names in them."""

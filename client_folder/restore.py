@@ -21,7 +21,6 @@ import sys
 import zipfile
 import zlib
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,22 +29,12 @@ from client_folder.client import Client, ClientExists, clients_folder, list_clie
 from client_folder.export import CHUNK_BYTES, MB, NoRoom
 from client_folder.names import check_client_id
 from client_folder.private import private_folder
+from client_folder.sync import sync_all
 from client_folder.zip_index import zip_index_bytes
 from locales.language import N_, _
-from utils import (
-    BrokenFile,
-    Event,
-    FolderMissing,
-    PipelineError,
-    Progress,
-    free_bytes,
-    replacing,
-    sync_file,
-    sync_folder,
-)
+from utils import BrokenFile, Event, FolderMissing, PipelineError, Progress, free_bytes, replacing, sync_folder
 
 STAGE = "client-import"
-_SYNC_THREADS = 8  # that wait for the disk: it brings together what is asked of it at the same time
 INCOMING = ".incoming"  # no name of a client, and nothing in it is found by `list_clients`
 MAX_ENTRIES = 200_000
 MAX_INDEX_BYTES = 64 << 20  # of the list of entries, which is read whole: 300 bytes for each of so many
@@ -212,10 +201,7 @@ def _unpack_new(
 def _bring_to_disk(root: Path) -> None:
     """Wait until every file and folder below is on the disk."""
     inside = [root, *root.rglob("*")]
-    with ThreadPoolExecutor(_SYNC_THREADS) as pool:
-        list(pool.map(sync_file, (path for path in inside if path.is_file())))
-    for folder in (path for path in inside if path.is_dir()):
-        sync_folder(folder)
+    sync_all((path for path in inside if path.is_file()), (path for path in inside if path.is_dir()))
 
 
 @contextmanager

@@ -217,11 +217,13 @@ def _choose(terminal: Terminal, label: str) -> None:
     raise SystemExit(f"no row {label}:\n{terminal.screen()}")
 
 
-def _read_to_end(terminal: Terminal) -> None:
-    """Read until the program has ended; its last screen stays."""
+def _ended(home: Path, *words: str, **said: str) -> Terminal:
+    """The program run with these words; it has ended, and its last screen stays."""
+    terminal = Terminal(home, *words, **said)
     while terminal.child.isalive() or terminal._read(0):
         if not terminal._read(0.2):
-            return
+            break
+    return terminal
 
 
 def _menu(home: Path, said: dict[str, str], *, card: bool = True) -> Terminal:
@@ -288,9 +290,7 @@ def who(home: Path, said: dict[str, str]) -> Terminal:
 def verdict(home: Path, said: dict[str, str]) -> Terminal:
     """What is wrong with a dataset, in plain words."""
     _judged_client(home, photos_of(0, 14), photos_of(1, 9, "mj_a") | photos_of(0, 4, "mj_b"))
-    terminal = Terminal(home, "doctor", "--client", "ana", **said, **_with_card(home))
-    _read_to_end(terminal)
-    return terminal
+    return _ended(home, "doctor", "--client", "ana", **said, **_with_card(home))
 
 
 def training_form(home: Path, said: dict[str, str]) -> Terminal:
@@ -305,9 +305,7 @@ def training_form(home: Path, said: dict[str, str]) -> Terminal:
 def plan(home: Path, said: dict[str, str]) -> Terminal:
     """The plan of a training for the card that is here."""
     _draw_client(home, photos=30)
-    terminal = Terminal(home, "train", "--plan", "--client", "ana", **said, **_with_card(home))
-    _read_to_end(terminal)
-    return terminal
+    return _ended(home, "train", "--plan", "--client", "ana", **said, **_with_card(home))
 
 
 def training(home: Path, said: dict[str, str]) -> Terminal:
@@ -336,9 +334,7 @@ def no_card(home: Path, said: dict[str, str]) -> Terminal:
 def colab(home: Path, said: dict[str, str]) -> Terminal:
     """A client packed for the notebook."""
     _draw_client(home, photos=30)
-    terminal = Terminal(home, "colab", "--client", "ana", **said)
-    _read_to_end(terminal)
-    return terminal
+    return _ended(home, "colab", "--client", "ana", **said)
 
 
 def portraits_form(home: Path, said: dict[str, str]) -> Terminal:
@@ -383,9 +379,7 @@ def erase(home: Path, said: dict[str, str]) -> Terminal:
 def gpu(home: Path, said: dict[str, str]) -> Terminal:
     """What this machine is like."""
     _draw_client(home)
-    terminal = Terminal(home, "gpu", **said, **_with_card(home))
-    _read_to_end(terminal)
-    return terminal
+    return _ended(home, "gpu", **said, **_with_card(home))
 
 
 SCENES: dict[str, Scene] = {

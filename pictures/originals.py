@@ -12,13 +12,13 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path, PurePosixPath
 
 from client_folder.client import Client
 from client_folder.records import Picture, Source
 from client_folder.spreadsheet import write_spreadsheet
+from client_folder.sync import sync_all
 from pictures.grids import part_names, variation_of
 from pictures.listing import PICTURE_ENDINGS
 from pictures.picture_file import Header, UnreadablePicture, read_header
@@ -27,7 +27,6 @@ from utils import replacing, sha256_file, sync_file, sync_folder
 # Systems allow 255 bytes; what stages add to a name (a number, an ending, a mark of a file being written) has to fit behind it.
 NAME_BYTES = 200
 SAVE_SECONDS = 5.0
-SYNC_THREADS = 8  # that wait for the disk: it brings together what is asked of it at the same time
 SAVE_SHARE = 0.02  # of the time of an import that may go into saving the records before its end
 _UNSAFE = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')  # refused by Windows, or unreadable in a list
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)", re.IGNORECASE)
@@ -170,10 +169,7 @@ class Originals:
     def save(self) -> None:
         """Write `images.json`; the files that it promises are brought to the disk first, all at once, which is far cheaper."""
         started = time.monotonic()
-        with ThreadPoolExecutor(SYNC_THREADS) as pool:
-            list(pool.map(sync_file, self._unsynced))
-        for folder in {path.parent for path in self._unsynced}:
-            sync_folder(folder)
+        sync_all(self._unsynced, {path.parent for path in self._unsynced})
         self._unsynced.clear()
         with replacing(self.client.images_file) as part, part.open("w", encoding="utf-8", newline="\n") as file:
             file.write('{"schema": 1, "images": [')

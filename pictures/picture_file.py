@@ -313,13 +313,13 @@ def _open_upright(path: Path, max_side: int | None) -> Image.Image:
         if max_side:
             share = min(1.0, max_side / max(image.size))
             image.draft(None, (round(image.width * share), round(image.height * share)))  # JPEG: decodes 1/2, 1/4 or 1/8
-        turn = _TURNS.get(_exif(image).get(_ORIENTATION, 1))
-        if _in_deep_planes(image):
-            image = _read_planes(path, image)
-        else:
+        by_planes = _in_deep_planes(image)
+        if not by_planes:
             image.load()
-            # Of TIFF and HEIC it is Pillow that turns them, and says so by orientation 1; for all others it is ours to do, once.
-            turn = _TURNS.get(_exif(image).get(_ORIENTATION, 1))
+        # Pillow turns TIFF and HEIC while it loads them, and then says orientation 1; all others are ours to turn, once.
+        turn = _TURNS.get(_exif(image).get(_ORIENTATION, 1))
+        if by_planes:
+            image = _read_planes(path, image)
         if max_side and image.mode in ("L", "RGB", "CMYK"):
             image.thumbnail((max_side, max_side), pillow.Resampling.LANCZOS, reducing_gap=3.0)
         upright = _to_srgb(image)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -30,9 +31,8 @@ def cut(text: str, columns: int) -> str:
 
     if columns <= 0 or get_cwidth(text) <= columns:
         return text
-    while get_cwidth(text) >= columns:
-        text = text[:-1]
-    return f"{text}…"
+    widths = accumulate(map(get_cwidth, text))
+    return "".join(letter for letter, width in zip(text, widths, strict=True) if width < columns) + "…"
 
 
 def _shown(letter: str) -> str:

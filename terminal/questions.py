@@ -108,10 +108,11 @@ def show(action: Action[Any], record: object, console: Console) -> None:
 def _ask_question(question: Question, job: Job[Any], console: Console, before: str) -> str | list[str] | None:
     """What the user answers, perhaps nothing; None when the user went back. `before` is what was typed and not understood."""
     ask = question.ask
+    words = _(ask.question or ask.help)
     if ask.menu is Menu.PATH:
-        return ask_path(_(ask.question or ask.help), job.home, console, needed=question.required, new=ask.new)
+        return ask_path(words, job.home, console, needed=question.required, new=ask.new)
     if ask.menu is Menu.TEXT and not ask.offer:
-        return ask_text(_(ask.question or ask.help), before or (ask.suggest(job) if ask.suggest else str(question.default or "")))
+        return ask_text(words, before or (ask.suggest(job) if ask.suggest else str(question.default or "")))
     if ask.offer:
         rows = listed([(value, label) for value, label in ask.offer(job)])
     elif question.switch:
@@ -122,14 +123,14 @@ def _ask_question(question: Question, job: Job[Any], console: Console, before: s
         console.print(text("nothing_to_choose"))
         return None
     if ask.menu is Menu.TICKS:
-        return tick(_(ask.question or ask.help), rows, needed=question.required)
+        return tick(words, rows, needed=question.required)
     default = ask.suggest(job) if ask.suggest else ("yes" if question.default else "no") if question.switch else question.default
     back = [Option(BACK, text("back"))] if ask.offer else []
     rest = rows[ask.first :] if ask.first else ()
     more = [Option(ALL, text("more_rows").format(count=len(rest)))] if rest else []
-    chosen = choose(_(ask.question or ask.help), [*(rows[: ask.first] if rest else rows), *more, *back], default)
+    chosen = choose(words, [*(rows[: ask.first] if rest else rows), *more, *back], default)
     if chosen == ALL:
-        chosen = choose(_(ask.question or ask.help), [*rest, *back])
+        chosen = choose(words, [*rest, *back])
     return None if chosen == BACK else chosen
 
 

@@ -279,14 +279,8 @@ def plain_line(state: BarState, seconds: float) -> Text:
 # --- the guided screens -----------------------------------------------------------------------------------------------
 def machine_line(base: str, gpu: GPUState | None) -> str:
     """The base model and the card, as they stand at the top of the menu's screens."""
-    practice = base == EMBEDDED_BASE
-    model = (
-        _("practice model (96 px)")
-        if practice
-        else "SDXL 1.0"
-        if base == SDXL_BASE
-        else Path(base).name.removesuffix(".safetensors")
-    )
+    named = {EMBEDDED_BASE: _("practice model (96 px)"), SDXL_BASE: "SDXL 1.0"}
+    model = named.get(base) or Path(base).name.removesuffix(".safetensors")
     if gpu is None:
         return f"{model} · " + _("no NVIDIA card")
     card = gpu.name.removeprefix("NVIDIA ").removeprefix("GeForce ")

@@ -146,18 +146,10 @@ def prepare(flags: Flags, data: Dataset, seed: int, accelerator: Accelerator) ->
     )  # fmt: skip
     optimizer, lr_scheduler = accelerator.prepare(optimizer, lr_scheduler)
     return Training(
-        flags=flags, data=data, seed=seed, accelerator=accelerator,
-        unet=unet,
-        dtype=dtype,
-        weights=weights,
-        optimizer=optimizer,
-        lr_scheduler=lr_scheduler,
-        noise=noise,
-        inputs=inputs,
-        painter=painter,
+        flags=flags, data=data, seed=seed, accelerator=accelerator, unet=unet, dtype=dtype, weights=weights, optimizer=optimizer,
+        lr_scheduler=lr_scheduler, noise=noise, inputs=inputs, painter=painter,
         metadata=lora_metadata(flags, data, seed, noise.config["prediction_type"]),
-        names=Names(flags.output_dir, flags.output_name),
-        losses=deque(maxlen=data.batches_per_epoch),
+        names=Names(flags.output_dir, flags.output_name), losses=deque(maxlen=data.batches_per_epoch),
     )  # fmt: skip
 
 
