@@ -92,7 +92,8 @@ def test_portraits_with_magic_a_style_and_a_grid_then_a_swap(client, tmp_path): 
         terminal.press("enter")
         terminal.wait_for("Consent: Ana, on paper", "Go ahead?")
         terminal.press("enter")
-        terminal.wait_for("group.png: face 2", NEXT, seconds=120)
+        terminal.wait_for("2 faces, numbered in", NEXT, "0) Back", seconds=120)
+        assert "group.png: face 2" in terminal.everything()
         assert "1 picture made" in terminal.everything()
         assert "Traceback" not in terminal.everything()
     assert len(list(client.output.glob("portrait_*.png"))) == 6
