@@ -22,11 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 STRAIGHT = Pose(right=0.0, down=0.0, tilt=0.0, turn=0.0, scale=1.0)
 
 
-@pytest.fixture(scope="module")
-def detector() -> MtcnnDetector:
-    return MtcnnDetector()
-
-
 def head(side: int, seed: int = 1) -> Image.Image:
     """A drawn head that fills a square as a crop does."""
     portrait = random_portrait(

@@ -6,16 +6,12 @@ itself is held in every clone by `test_real_photos`, on photos that anybody may 
 
 from __future__ import annotations
 
-import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import program
-from photo_kit import check_levelled, client_of, judged, reasons, spoilt, turned
+from photo_kit import answer, check_levelled, client_of, judged, reasons, save_lying, save_spoilt, walk_who
 from PIL import Image
-from pseudo_terminal import Terminal
 from stages import finish
 
 from client_folder.client import create_client
@@ -35,16 +31,6 @@ if SHARED is None:
     pytest.skip("the photos that the limits were measured with are not part of the repository", allow_module_level=True)
 SETTINGS = Settings()
 PEOPLE = {"person1": 5, "person2": 2, "person3": 3, "person4": 1, "person5": 1}  # good photos of each
-
-
-@pytest.fixture(scope="module")
-def detector() -> MtcnnDetector:
-    return MtcnnDetector()
-
-
-@pytest.fixture(scope="module")
-def recogniser() -> FaceRecogniser:
-    return FaceRecogniser()
 
 
 def real(*names: str) -> list[Path]:
@@ -131,17 +117,9 @@ def test_two_photos_and_midjourneys_pictures_of_one_person_need_no_question(
 def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
     tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Verdict]
 ) -> None:
-    given = tmp_path / "given"
-    given.mkdir()
-    expected: dict[str, Reason] = {}
-    for path in real("person1_b", "person1_e", "person2_a", "person2_b", "person5_a"):
-        box = everybody[path.name].box
-        assert box is not None
-        with Image.open(path) as image:
-            for reason, copy in spoilt(image.convert("RGB"), max(box[2:])).items():
-                name = f"{path.stem}_{reason.value}.png"
-                copy.save(given / name, compress_level=1)
-                expected[name] = reason
+    expected = save_spoilt(
+        given := tmp_path / "given", real("person1_b", "person1_e", "person2_a", "person2_b", "person5_a"), everybody
+    )
     faces = judged(client_of(tmp_path, [given]), detector, recogniser)
     assert reasons(faces) == expected
 
@@ -162,24 +140,14 @@ def test_at_least_92_in_100_good_pictures_pass(tmp_path: Path, detector: MtcnnDe
 def test_a_photo_on_its_side_without_a_word_in_its_exif_is_levelled(
     tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, quarters: int
 ) -> None:
-    given = tmp_path / "given"
-    given.mkdir()
     with Image.open(real("person1_a")[0]) as image:
         upright = image.convert("RGB")
-    upright.save(given / "upright.png")
-    turned(upright, quarters).save(given / "lying.png")
+    save_lying(given := tmp_path / "given", upright, quarters)
     client = client_of(tmp_path, [given])
     check_levelled(client, judged(client, detector, recogniser), quarters)
 
 
 # --- the program itself -----------------------------------------------------------------------------------------------
-def answer(home: Path, *words: object) -> dict[str, object]:
-    done = subprocess.run(program(home, *words, "--json"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
-
-
 def test_the_command_line_gives_crops_and_explained_rejections(tmp_path: Path) -> None:
     create_client(tmp_path, "ana")
     answer(tmp_path, "import-photos", "--client", "ana", *real("person1", "no_face", "person2_b"))
@@ -202,20 +170,4 @@ def test_the_command_line_gives_crops_and_explained_rejections(tmp_path: Path) -
 def test_the_menu_asks_once_who_the_client_is_and_shows_what_was_rejected(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text("{}")
     client_of(tmp_path, real("person1_and_person2", "no_face"))
-    with Terminal(tmp_path) as terminal:
-        terminal.wait_for("What shall we work on?")
-        terminal.press("enter")
-        terminal.wait_for("Next for ana:")
-        terminal.press("5", "enter")
-        terminal.wait_for("Go ahead?")
-        terminal.press("enter")
-        terminal.wait_for("Which face is the client?", "person1_and_person2.jpg, face 1 of 3", seconds=180)
-        terminal.press("enter")
-        terminal.wait_for("This face would be the client's: person1_and_person2.jpg", "> 0) No", seconds=180)
-        terminal.press("up", "enter")
-        terminal.wait_for("1 accepted, 1 rejected", "Next for ana:", "2 pictures", seconds=180)
-        row = next(line for line in terminal.screen().splitlines() if "dataset doctor" in line)
-        terminal.press(row.strip(" >")[0], "enter")
-        terminal.wait_for("Look at what was rejected")
-        terminal.press("1", "enter")
-        terminal.wait_for("no face: 1", "Use a picture that shows the whole face")
+    walk_who(tmp_path, "person1_and_person2.jpg", faces=3)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from photo_kit import check_levelled, client_of, judged, of_package, reasons, spoilt, turned
+from photo_kit import check_levelled, client_of, judged, of_package, reasons, save_lying, spoilt
 from PIL import Image, ImageEnhance
 
 from client_folder.records import Face, Reason
@@ -26,16 +26,6 @@ PERSON = larger(of_package("skimage", "astronaut.png"), 2)  # at its own size th
 FACE_PX = 220
 GROUP = of_package("insightface", "images/t1.jpg")
 GROUP_FACES = ((468, 262), (906, 61), (52, 266), (745, 345), (274, 149), (1135, 276))  # left and top
-
-
-@pytest.fixture(scope="module")
-def detector() -> MtcnnDetector:
-    return MtcnnDetector()
-
-
-@pytest.fixture(scope="module")
-def recogniser() -> FaceRecogniser:
-    return FaceRecogniser()
 
 
 def shots(folder: Path) -> Path:
@@ -113,10 +103,7 @@ def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
 def test_a_photo_on_its_side_without_a_word_in_its_exif_is_levelled(
     tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, quarters: int
 ) -> None:
-    given = tmp_path / "given"
-    given.mkdir()
     tall = PERSON.crop((100, 20, 900, 1024))  # no square: its sides are told apart
-    tall.save(given / "upright.png")
-    turned(tall, quarters).save(given / "lying.png")
+    save_lying(given := tmp_path / "given", tall, quarters)
     client = client_of(tmp_path, [given])
     check_levelled(client, judged(client, detector, recogniser), quarters)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import program
-from photo_kit import PHOTOS, check_levelled, client_of, judged, of_package, reasons, spoilt, turned
+from photo_kit import PHOTOS, answer, check_levelled, client_of, judged, of_package, reasons, save_lying, save_spoilt, walk_who
 from PIL import Image
-from pseudo_terminal import Terminal
 from stages import finish
 
 from client_folder.client import create_client
@@ -27,16 +23,6 @@ from image_processor import process_faces
 
 SETTINGS = Settings()
 OTHERS = ("gardner.jpg", "macbeth.jpg")
-
-
-@pytest.fixture(scope="module")
-def detector() -> MtcnnDetector:
-    return MtcnnDetector()
-
-
-@pytest.fixture(scope="module")
-def recogniser() -> FaceRecogniser:
-    return FaceRecogniser()
 
 
 def photos(*names: str) -> list[Path]:
@@ -123,17 +109,7 @@ def test_two_photos_and_midjourneys_pictures_of_one_person_need_no_question(
 def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
     tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, everybody: dict[str, Verdict]
 ) -> None:
-    given = tmp_path / "given"
-    given.mkdir()
-    expected: dict[str, Reason] = {}
-    for path in photos(*OTHERS):
-        box = everybody[path.name].box
-        assert box is not None
-        with Image.open(path) as image:
-            for reason, copy in spoilt(image.convert("RGB"), max(box[2:])).items():
-                name = f"{path.stem}_{reason.value}.png"
-                copy.save(given / name, compress_level=1)
-                expected[name] = reason
+    expected = save_spoilt(given := tmp_path / "given", photos(*OTHERS), everybody)
     faces = judged(client_of(tmp_path, [given]), detector, recogniser)
     assert reasons(faces) == expected
 
@@ -142,24 +118,14 @@ def test_spoilt_copies_are_refused_each_for_what_was_done_to_it(
 def test_a_photo_on_its_side_without_a_word_in_its_exif_is_levelled(
     tmp_path: Path, detector: MtcnnDetector, recogniser: FaceRecogniser, quarters: int
 ) -> None:
-    given = tmp_path / "given"
-    given.mkdir()
     with Image.open(PHOTOS / "macbeth.jpg") as image:
         upright = image.convert("RGB")
-    upright.save(given / "upright.png")
-    turned(upright, quarters).save(given / "lying.png")
+    save_lying(given := tmp_path / "given", upright, quarters)
     client = client_of(tmp_path, [given])
     check_levelled(client, judged(client, detector, recogniser), quarters)
 
 
 # --- the program itself -----------------------------------------------------------------------------------------------
-def answer(home: Path, *words: object) -> dict[str, object]:
-    done = subprocess.run(program(home, *words, "--json"), capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
-
-
 def test_the_command_line_gives_crops_and_explained_rejections(tmp_path: Path) -> None:
     create_client(tmp_path, "ana")
     answer(tmp_path, "import-photos", "--client", "ana", *photos("woman", "gardner", "mccormack"))
@@ -183,20 +149,4 @@ def test_the_menu_asks_once_who_the_client_is_and_shows_what_was_rejected(tmp_pa
     (tmp_path / "settings.json").write_text("{}")
     of_package("skimage", "coffee.png").save(tmp_path / "no_face.png")
     client_of(tmp_path, [both(tmp_path / "two.png"), tmp_path / "no_face.png"])
-    with Terminal(tmp_path) as terminal:
-        terminal.wait_for("What shall we work on?")
-        terminal.press("enter")
-        terminal.wait_for("Next for ana:")
-        terminal.press("5", "enter")
-        terminal.wait_for("Go ahead?")
-        terminal.press("enter")
-        terminal.wait_for("Which face is the client?", "two.png, face 1 of 2", seconds=180)
-        terminal.press("enter")
-        terminal.wait_for("This face would be the client's: two.png", "> 0) No", seconds=180)
-        terminal.press("up", "enter")
-        terminal.wait_for("1 accepted, 1 rejected", "Next for ana:", "2 pictures", seconds=180)
-        row = next(line for line in terminal.screen().splitlines() if "dataset doctor" in line)
-        terminal.press(row.strip(" >")[0], "enter")
-        terminal.wait_for("Look at what was rejected")
-        terminal.press("1", "enter")
-        terminal.wait_for("no face: 1", "Use a picture that shows the whole face")
+    walk_who(tmp_path, "two.png", faces=2)
