@@ -77,7 +77,8 @@ def test_plan_train_stop_resume_and_export(client, tmp_path):
         terminal.press("enter")
         terminal.wait_for("Folder of a ComfyUI")
         terminal.press("enter")
-        terminal.wait_for("trigger word ana", NEXT)
+        terminal.wait_for("pytorch_lora_weights.safetensors", NEXT, "0) Back")
+        assert "trigger word ana" in terminal.everything()
     assert has_consent(client, What.TRAINING), "asked once, kept"
     assert (client.exports("comfyui") / "models" / "loras" / "ana_avatar_v1.safetensors").is_file()
 
