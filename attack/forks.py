@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from attack.deaths import Death, Ledger, install
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,12 +42,18 @@ class Outcome:
 
     def wrong(self, *allowed: int) -> list[str]:
         """What is wrong with it, where these exit codes are right; a fault of the program is always wrong."""
-        tail = " ".join(self.said.split())[-300:]
         if self.code is None:
-            return [f"hangs: {tail}"]
+            return [f"hangs: {self._tail()}"]
         if any(words in self.said for words in FAULT_WORDS):
-            return [f"fault: {tail}"]
-        return [] if self.code in allowed else [f"exit {self.code}: {tail}"]
+            return [f"fault: {self._tail()}"]
+        return [] if self.code in allowed else [self.told()]
+
+    def told(self) -> str:
+        """How it ended, in words."""
+        return f"exit {self.code}: {self._tail()}"
+
+    def _tail(self) -> str:
+        return " ".join(self.said.split())[-300:]
 
 
 def preload() -> None:
@@ -121,18 +129,26 @@ class Child:
         """Let a halted child go on."""
         os.kill(self.pid, signal.SIGCONT)
 
-    def kill_family(self) -> None:
-        """End it with all below it, also what has a session of its own."""
-        import psutil
-
+    def _below(self) -> list[psutil.Process]:
+        """All that it started, also what has a session of its own."""
         try:
-            below = psutil.Process(self.pid).children(recursive=True)
+            return psutil.Process(self.pid).children(recursive=True)
         except psutil.NoSuchProcess:
-            below = []
+            return []
+
+    def kill_family(self) -> None:
+        """End it with all below it."""
+        below = self._below()
         self.kill()
         for process in below:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
+
+    def halt_family(self) -> None:
+        """Stop it with all below it, for good: it can only be killed then."""
+        for process in (self.pid, *(process.pid for process in self._below())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGSTOP)
 
     def kill(self) -> None:
         """End it with all it started."""

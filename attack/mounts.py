@@ -7,15 +7,25 @@ import os
 import shutil
 import subprocess
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from attack.scenes import Stage
 
 IMAGE_MB = 1024  # of the ext4 image, most of it holes: an import keeps some hundred free
+_COPIES = 100  # of an image, until one is made in peace
 
 
 class NoMounts(RuntimeError):
     """This machine lets us mount nothing; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Writes:
+    """What a block device has written and flushed since it is there, and how many requests wait in it."""
+
+    ended: int
+    waiting: int
 
 
 def _run(*words: str) -> None:
@@ -59,6 +69,27 @@ def unmount(place: Path) -> None:
             continue
         time.sleep(0.2)
     _run("umount", "-l", str(place))
+
+
+def copy_image(image: Path, copy: Path) -> None:
+    """Copy a mounted image as it is at one instant; raises NoMounts where its disk does not come to rest.
+
+    Reading takes a tenth of a second, and what is written meanwhile would come apart: its journal in the copy, its bytes not. No disk
+    leaves that behind after a flush. So a copy counts only if the device wrote nothing while it was made, by the kernel's own count.
+    """
+    device = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", str(image)], capture_output=True, text=True, check=True).stdout
+    count = Path("/sys/block", Path(device.split()[0]).name, "stat")
+    for _time in range(_COPIES):
+        before = _writes(count)
+        subprocess.run(["cp", "--sparse=always", str(image), str(copy)], check=True)
+        if not before.waiting and before == _writes(count):
+            return
+    raise NoMounts(f"{image}: it was written to in each of {_COPIES} copies")
+
+
+def _writes(count: Path) -> _Writes:
+    fields = count.read_text().split()  # Documentation/block/stat.rst of the kernel
+    return _Writes(ended=int(fields[4]) + int(fields[15]), waiting=int(fields[8]))
 
 
 def fill(stage: Stage, scene: str) -> None:

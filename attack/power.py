@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import subprocess
 import time
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from attack.campaign import Campaign
 from attack.compare import differences, originals_in
 from attack.forks import Child, act, begin, command_line
 from attack.kills import Undisturbed, lost_originals, seen_in, undisturbed
-from attack.mounts import NoMounts, fill, mount_image, unmount
+from attack.mounts import NoMounts, copy_image, fill, mount_image, unmount
 from attack.scenes import CLIENT, Stage, prepare
 from attack.table import ACTIONS, Attacked
 
@@ -40,7 +39,9 @@ def _cut(stage: Stage, action: Attacked, seconds: float, chance: random.Random) 
     else:
         wait = chance.uniform(0.0, seconds)
     time.sleep(wait)
-    subprocess.run(["cp", "--sparse=always", str(image), str(cut)], check=True)
+    if not after:
+        child.halt_family()
+    copy_image(image, cut)
     if not after:
         child.kill_family()
         child.wait()
@@ -69,10 +70,11 @@ def run(campaign: Campaign, stage: Stage, quick: bool) -> None:
             when = _cut(stage, action, wanted.seconds, chance)
             wrong = lost_originals(stage, action, given)
             gone = action.name == "erase" and not (stage.home / "clients" / CLIENT).exists()
-            wrong += act(stage.home, stage.words(action.line), stage.out).wrong(*((0, 1) if gone else action.ends))
+            next_run = act(stage.home, stage.words(action.line), stage.out)
+            wrong += next_run.wrong(*((0, 1) if gone else action.ends))
             wrong += differences(seen_in(stage), wanted.seen) + lost_originals(stage, action, given)
             with campaign.trying(number, action.name, f"{action.name}, power cut {when}") as faults:
-                faults += wrong
+                faults += [next_run.told(), *wrong] if wrong else []
     except NoMounts as error:
         print(f"{campaign.name}: skipped, nothing can be mounted here: {error}")
     finally:
