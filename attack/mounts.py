@@ -74,8 +74,8 @@ def unmount(place: Path) -> None:
 def copy_image(image: Path, copy: Path) -> None:
     """Copy a mounted image as it is at one instant; raises NoMounts where its disk does not come to rest.
 
-    Reading takes a tenth of a second, and what is written meanwhile would come apart: its journal in the copy, its bytes not. No disk
-    leaves that behind after a flush. So a copy counts only if the device wrote nothing while it was made, by the kernel's own count.
+    Reading takes a tenth of a second, and what is written meanwhile would come apart: its journal in the copy, its bytes not. No
+    disk leaves that after a flush. So a copy counts only if the device wrote nothing while it was made, by the kernel's own count.
     """
     device = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", str(image)], capture_output=True, text=True, check=True).stdout
     count = Path("/sys/block", Path(device.split()[0]).name, "stat")
