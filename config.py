@@ -361,6 +361,13 @@ def program_home() -> Path:
     return Path(os.environ.get(HOME_VARIABLE) or PROGRAM).resolve()
 
 
+def cache_folder() -> Path:
+    """Where the program keeps what it can make again: the same for every home of a user, as the system has it."""
+    import platformdirs  # here, not above: the first screen has no use for it
+
+    return Path(platformdirs.user_cache_dir("avatar-pipeline", appauthor=False))
+
+
 def settings_file(home: Path) -> Path:
     """Where the settings of a home lie."""
     return home / "settings.json"
