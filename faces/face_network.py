@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class FaceNetwork:
 
         `folder` is where the converted network is kept: the user's cache where none is named.
         """
+        # Read while onnxruntime is imported, so before: else it makes an identifier of this machine and reports its use to Microsoft.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
