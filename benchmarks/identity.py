@@ -1,5 +1,6 @@
-"""Identity: dlib's network on onnxruntime beside dlib's own, on the same faces in the same run: `python benchmarks/identity.py [FOLDER] [ROUNDS]`.
+"""Identity: dlib's network on onnxruntime beside dlib's own, on the same faces in the same run.
 
+`python benchmarks/identity.py [FOLDER] [ROUNDS]`
 Without FOLDER the photos of the tests are taken. Each round shows every face to both, in an order drawn anew, so that whatever else
 the machine does meets both alike. What counts is the ratio of processor time: wall time depends on who else computes. The landmarks
 and the alignment, which stay dlib's, are measured apart; `benchmarks/faces.py` measures the whole step.
@@ -91,14 +92,12 @@ def main() -> None:
                 found[way] = np.array(numbers)
             furthest = max(furthest, float(np.abs(found["dlib"] - found["onnxruntime"]).max()))
     for way in ways:
-        print(
-            f"{way:12} {statistics.median(processor[way]) * 1e3:6.1f} ms of processor a face, {min(wall[way]) * 1e3:6.1f} ms at best"
-        )
+        busy, best = statistics.median(processor[way]) * 1e3, min(wall[way]) * 1e3
+        print(f"{way:12} {busy:6.1f} ms of processor a face, {best:6.1f} ms at best")
     ratio = statistics.median(processor["dlib"]) / statistics.median(processor["onnxruntime"])
     print(f"dlib / onnxruntime: processor {ratio:.1f}, at best {min(wall['dlib']) / min(wall['onnxruntime']):.1f}")
-    print(
-        f"{len(chips)} faces, {rounds} rounds, furthest number {furthest:.1e}, landmarks and alignment {statistics.median(before) * 1e3:.1f} ms"
-    )
+    aligning = statistics.median(before) * 1e3
+    print(f"{len(chips)} faces, {rounds} rounds, furthest number {furthest:.1e}, landmarks and alignment {aligning:.1f} ms")
     print(f"ready in {loads[0]:.2f} s the first time, {loads[1]:.2f} s from then on")
 
 

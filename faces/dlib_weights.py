@@ -1,8 +1,8 @@
 """The weights of dlib's face network, read from dlib's own serialisation with numpy alone.
 
 The file is a dump of `dlib::net`: the loss, a version for each of 130 nested layers from the outermost inwards, the input, and
-then every layer that computes, from the innermost outwards. What the format is stands in dlib's headers: `serialize.h`
-(integers, reals), `cuda/tensor.h` (tensors, version 2), `dnn/core.h` (layers), `dnn/layers.h` (what each layer keeps), `dnn/input.h`.
+then every layer that computes, from the innermost outwards. What the format is stands in dlib's headers: `serialize.h` (integers,
+reals), `cuda/tensor.h` (tensors), `dnn/core.h` (layers), `dnn/layers.h` (what each layer keeps), `dnn/input.h`.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class FaceNetwork:
 
         `folder` is where the converted network is kept: the user's cache where none is named.
         """
-        # Read while onnxruntime is imported, so before: else it makes an identifier of this machine and reports its use to Microsoft.
+        # It must stand before the import: else onnxruntime makes an identifier of this machine and reports its use to Microsoft.
         os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
 
