@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from config import cache_folder
+from faces import dlib_weights
 from faces.dlib_weights import CHIP_PX, Convolution, FaceWeights, Pool, parse_weights
 from utils import log, replacing, sweep_parts
 
-CONVERSION = 1  # counts up whenever the graph below changes: networks kept before are then not used again
 _OPSET, _IR_VERSION = 17, 8  # old enough for every onnxruntime of the last years
 _DIGITS = 16  # of a SHA-256 in a file's name
 
@@ -53,16 +53,16 @@ class FaceNetwork:
 def converted(weights: bytes, sha256: str, folder: Path | None = None) -> bytes:
     """The network as ONNX, from the cache or made now and kept there; raises ValueError where the weights are no such network.
 
-    A file of the cache says in its name what it was made of and what its own digest is, so that a torn or changed one is never
-    used: it is removed and made again. Where nothing can be kept (a full disk, a folder of somebody else) it is made each time,
-    which takes a third of a second.
+    A file of the cache says in its name of what weights and by what code it was made and what its own digest is, so that one that
+    is torn, changed or made by another version is never used: it is removed and made again. Where nothing can be kept (a full disk,
+    a folder of somebody else) it is made each time, which takes a third of a second.
     """
     folder = folder or cache_folder() / "face_network"
-    origin = f"{sha256[:_DIGITS]}-{CONVERSION}"
+    code = _digest(b"".join(Path(file).read_bytes() for file in (__file__, dlib_weights.__file__)))
+    origin = f"{sha256[:_DIGITS]}-{code}"
     with contextlib.suppress(OSError):
-        for kept in folder.glob(f"{origin}-*.onnx"):
-            model = kept.read_bytes()
-            if kept.stem == f"{origin}-{_digest(model)}":
+        for kept in folder.glob(f"{sha256[:_DIGITS]}-*.onnx"):
+            if kept.stem.startswith(origin) and kept.stem == f"{origin}-{_digest(model := kept.read_bytes())}":
                 return model
             kept.unlink()
     model = _as_onnx(parse_weights(weights))

@@ -152,6 +152,15 @@ def test_a_damaged_copy_is_removed_and_made_again(own_cache: Path, weights: byte
     assert kept_in(own_cache) == [kept.name] and kept.read_bytes() == whole
 
 
+def test_a_copy_that_another_version_made_is_not_used(own_cache: Path, weights: bytes) -> None:
+    (kept,) = own_cache.iterdir()
+    whole, (origin, code, digest) = kept.read_bytes(), kept.stem.split("-")
+    kept.rename(kept.with_name(f"{origin}-{code[::-1]}-{digest}.onnx"))
+    kept.with_name(f"{'1' * 16}-{code}-{digest}.onnx").write_bytes(b"of other weights")
+    assert converted(weights, DIGEST, own_cache) == whole
+    assert kept_in(own_cache) == sorted([kept.name, f"{'1' * 16}-{code}-{digest}.onnx"])
+
+
 def test_what_a_killed_program_left_half_written_is_swept(own_cache: Path, weights: bytes) -> None:
     (kept,) = own_cache.iterdir()
     gone = subprocess.Popen([sys.executable, "-c", ""])
