@@ -20,6 +20,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         f"Python 3.11, 3.12 or 3.13 is needed; this is {sys.version.split()[0]}. Start it with ./start.sh or start.bat.\n"
         f"Hace falta Python 3.11, 3.12 o 3.13; este es {sys.version.split()[0]}. Empieza con ./start.sh o start.bat."
     )
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else onnxruntime, whoever imports it, reports its use to Microsoft
 if __name__ == "__main__":  # Ctrl-C while the imports below take their half second ends the program without a traceback
     signal.signal(signal.SIGINT, lambda _number, _frame: os._exit(130))
 

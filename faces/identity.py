@@ -1,11 +1,13 @@
 """Who a face is: dlib's 128 numbers of a face, faces grouped by person, the mean of a client's references, distances to it.
 
 Only the two CC0 files of `face-recognition-models` are opened, by their paths: five landmarks and the network. The package's
-68-point file was trained on pictures that exclude commercial use, and is never touched. dlib is imported by `FaceRecogniser` alone.
+68-point file was trained on pictures that exclude commercial use, and is never touched. dlib is imported by `FaceRecogniser` alone:
+it finds the landmarks and aligns the face; its network runs in `face_network`.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -13,7 +15,10 @@ from math import dist
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from utils import ModelMissing
+from faces.dlib_weights import CHIP_PX
+from faces.face_network import FaceNetwork
+from locales.language import N_
+from utils import BrokenModel, ModelMissing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,19 +35,35 @@ LEAD = 1.5  # chosen: times as many photos as any other person has, before someb
 LEAST_SHARE = (
     1 / 3
 )  # of the photos, the same: twelve of sixty-four are no reason to refuse the other fifty-two; chosen, not measured
+CHIP_PADDING = 0.25  # of the aligned face, around it: what dlib itself cuts for its network
 _PACKAGE = "face_recognition_models"
 _LANDMARKS, _NETWORK = "shape_predictor_5_face_landmarks.dat", "dlib_face_recognition_resnet_model_v1.dat"
+# Of the files in face-recognition-models 0.3.0. Another network's numbers could not be compared with those on record, nor judged by
+# the limits above, and a damaged one's even less.
+_SHA256 = {
+    _LANDMARKS: "c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
+    _NETWORK: "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+}
+
+
+class FaceModelRefused(BrokenModel):
+    """Facts: path."""
+
+    message = N_("{path} is damaged, or another file than the one the program knows: faces cannot be told apart by it.")
+    hint = N_("Install it again: pip install --force-reinstall --no-deps face-recognition-models==0.3.0")
 
 
 class FaceRecogniser:
-    """dlib's network on the processor, in one thread; raises ModelMissing where its files are not installed."""
+    """dlib's landmarks and its network on the processor, in one thread; raises ModelMissing where its files are not installed, and
+    FaceModelRefused where they are not the ones known."""
 
     def __init__(self) -> None:
         import dlib
 
+        landmarks, (_path, weights) = _known_file(_LANDMARKS)[0], _known_file(_NETWORK)
         self._dlib: Any = dlib
-        self._landmarks = dlib.shape_predictor(str(model_file(_LANDMARKS)))
-        self._network = dlib.face_recognition_model_v1(str(model_file(_NETWORK)))
+        self._landmarks = dlib.shape_predictor(str(landmarks))
+        self._network = FaceNetwork(weights, _SHA256[_NETWORK])
 
     def describe(self, image: Image.Image, box: tuple[int, int, int, int]) -> Numbers:
         """The 128 numbers of the face in a box (left, top, width, height) of an upright picture."""
@@ -59,8 +80,17 @@ class FaceRecogniser:
         half = (width + height) / 4 * scale  # dlib's own detector gives squares
         pixels = np.asarray(part)
         face = self._dlib.rectangle(round(x - half), round(y - half), round(x + half), round(y + half))
-        found = self._network.compute_face_descriptor(pixels, self._landmarks(pixels, face))
-        return tuple(round(float(number), 4) for number in found)
+        chip = self._dlib.get_face_chip(pixels, self._landmarks(pixels, face), CHIP_PX, CHIP_PADDING)
+        return tuple(round(float(number), 4) for number in self._network.numbers(chip[None])[0])
+
+
+def _known_file(name: str) -> tuple[Path, bytes]:
+    """A file of the package and what is in it; raises ModelMissing, or FaceModelRefused where that is not what was published."""
+    path = model_file(name)
+    data = path.read_bytes()
+    if hashlib.sha256(data).hexdigest() != _SHA256[name]:
+        raise FaceModelRefused(path=path)
+    return path, data
 
 
 def model_file(name: str) -> Path:

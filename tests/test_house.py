@@ -37,7 +37,7 @@ PACKAGES = sorted(
 )
 HEAVY = (
     "torch", "tensorflow", "mtcnn", "diffusers", "transformers", "cv2", "skimage", "scipy", "numpy", "PIL", "rawpy", "insightface",
-    "faster_whisper", "onnxruntime", "dlib", "ncnn",
+    "faster_whisper", "onnxruntime", "onnx", "dlib", "ncnn",
 )  # fmt: skip
 FIRST_SCREEN = {
     "avatar_pipeline", "config", "utils", "actions.action", "actions.journey", "actions.recent", "actions.request", "actions.table",

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import filelock
-import platformdirs
 
 from locales.language import N_
+from machine.cache_folder import cache_folder
 from machine.processes import end_orphan
 from utils import PipelineError, write_text
 
@@ -26,7 +26,7 @@ class GPUBusy(PipelineError):
 
 def locks_folder() -> Path:
     """Where locks lie: the same for every home of a user."""
-    return Path(platformdirs.user_cache_dir("avatar-pipeline", appauthor=False)) / "locks"
+    return cache_folder() / "locks"
 
 
 def forget_client(client: str, folder: Path | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from photo_kit import PHOTOS, answer, check_levelled, client_of, judged, of_package, reasons, save_lying, save_spoilt, walk_who
@@ -18,7 +19,7 @@ from config import Settings
 from data_preprocessor import import_midjourney
 from faces.decisions import point_at
 from faces.detector import MtcnnDetector
-from faces.identity import FaceRecogniser
+from faces.identity import FaceRecogniser, model_file
 from image_processor import process_faces
 
 SETTINGS = Settings()
@@ -62,6 +63,35 @@ def test_the_person_most_photos_show_is_cut_out_and_the_others_are_someone_else(
     }  # fmt: skip
     hers = [face.distance for name, face in everybody.items() if name.startswith("woman")]
     assert len(hers) == 5 and all(distance is not None and distance < 0.3 for distance in hers)
+
+
+class DlibsOwn(FaceRecogniser):
+    """Describes faces by dlib's own network, as the program did before it had another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        own = self._dlib.face_recognition_model_v1(str(model_file("dlib_face_recognition_resnet_model_v1.dat")))
+
+        class Network:
+            def numbers(self, chips: Any) -> Any:
+                return [own.compute_face_descriptor(chip) for chip in chips]
+
+        self._network = Network()  # type: ignore[assignment]
+
+
+def test_verdicts_and_crops_are_those_of_dlibs_own_network(
+    tmp_path: Path, detector: MtcnnDetector, everybody: dict[str, Verdict]
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    of_package("skimage", "coffee.png").save(given / "no_face.png")
+    before = judged(client_of(tmp_path, [*photos("woman", *OTHERS, "mccormack"), given]), detector, DlibsOwn())
+    assert set(before) == set(everybody) and len(before) > 8
+    assert reasons(before) == reasons(everybody)
+    for name, face in everybody.items():
+        assert face.distance == pytest.approx(before[name].distance, abs=5e-4), name
+        but = {"distance", "rejection"}  # what is told of a refusal: the distance, and where the original was
+        assert face.model_dump(exclude=but) == before[name].model_dump(exclude=but), name
 
 
 @pytest.mark.parametrize("person", [*OTHERS, "man", "woman"])
