@@ -117,7 +117,7 @@ def decide(
 
 
 def _judge(candidates: Sequence[Candidate], means: Array, deviating: Array, best: int) -> tuple[tuple[Judged, ...], float]:
-    """Every candidate on the scale from the base (0), the last of `means`, to the best (1); no scale where the best is no nearer."""
+    """Every candidate on the scale from the base (0), the last of `means`, to the best (1); no scale where it is no nearer."""
     way = float(means[-1] - means[best])
     unit = way if way > 0 else float("inf")
     critical, errors = critical_value(deviating[:, :-1])
