@@ -1,14 +1,14 @@
 """What is wrong with a LoRA's portraits besides how like they are, each as a number with a limit.
 
-Everything is measured beside the base's portraits of the same prompts and seeds. Backgrounds are looked at, not faces: they are
-what a prompt may ask for and a LoRA of a person has no business to change. The limits were found on drawn clients (twenty trainings; good
-ones in brackets); none of them was measured on SDXL yet.
+Everything is measured beside the base's portraits of the same prompts and seeds. Backgrounds are looked at, not faces: they
+are what a prompt may ask for and a LoRA of a person has no business to change. The limits were found on drawn clients (twenty
+trainings; good ones in brackets); none of them was measured on SDXL yet.
 
 - rigid: backgrounds of different prompts differ less than .7 as much as the base's (.89 to 1.05; copiers .37 to .50).
 - leaks: strangers painted with the LoRA moved at least .25 of the way to the client (-.06 to -.14; leaking ones .93 to 1.51).
 - collapsed: backgrounds of different seeds differ less than .37 as much as the base's (.39 to .63; overtrained .20 to .35).
-- copied: of more than .9 of the portraits the background is nearer to a training picture than that of any held-back photo is, and
-  the portraits are rigid as well. Alone that share says nothing: up to .75 of a good LoRA's do, for prompts and pictures share scenes.
+- copied: of more than .9 of the portraits the background is nearer to a training picture than that of any held-back photo is,
+  and they are rigid as well. Alone that share says nothing: up to .75 of a good LoRA's do, for prompts and pictures share scenes.
 - faceless: in fewer than half as many portraits as the base's is a face found (chosen, not measured).
 """
 

@@ -36,7 +36,7 @@ def person(seed, scenes, **fixed):
 
 
 def test_the_map_measures_in_cielab():
-    """White against black is 100 of lightness in every cell; the two are known values of CIELAB, as is red's of 53.2, 80.1, 67.2."""
+    """White against black is 100 of lightness; red is 53.24, 80.09, 67.2: known values of CIELAB."""
     white, black, red = (LabMap().read(solid(colour)) for colour in ("white", "black", "red"))
     assert apart(white[None], black[None])[0, 0] == pytest.approx(100, abs=0.01)
     assert apart(red[None], black[None])[0, 0] == pytest.approx(np.sqrt(53.24**2 + 80.09**2 + 67.2**2), abs=0.1)
