@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exam.gates import embedding_gate
-from exam.records import Candidate, Standing, Verdict, Word
+from exam.records import Examinee, ExamVerdict, Standing, Word
 from exam.rulers import apart
 from exam.verdict import MARGIN, Array, decide
 
@@ -104,13 +104,13 @@ def sit_exam(cell: Cell, rng: np.random.Generator) -> Outcome:
     prompts = [prompt for prompt in range(PROMPTS) for _seed in range(SEEDS)]
     painted, alone, others = [paint(centre) for centre in centres], paint(base), paint(strangers[:, None])
     candidates = [
-        Candidate(at, gate=embedding_gate(rows, others, photos, prompts).standing) for at, rows in enumerate(painted, start=1)
+        Examinee(at, gate=embedding_gate(rows, others, photos, prompts).standing) for at, rows in enumerate(painted, start=1)
     ]
     found = decide(candidates, np.stack([apart(rows, photos) for rows in painted]), apart(alone, photos), prompts)
     return compare(found, [centre + offset for centre in centres], base + offset, client, cell)
 
 
-def compare(found: Verdict, centres: list[Array], base: Array, client: Array, cell: Cell) -> Outcome:
+def compare(found: ExamVerdict, centres: list[Array], base: Array, client: Array, cell: Cell) -> Outcome:
     """The verdict beside the truth: the root mean square distance of all portraits and photos that could be."""
     noise = PROMPT_PULL**2 + CHECKPOINT_PROMPT**2 + (SHARED_NOISE**2 + OWN_NOISE**2) * cell.noise**2 + PHOTO**2
     truth = np.sqrt([float(np.sum((centre - client) ** 2)) + noise for centre in [*centres, base]])
@@ -123,7 +123,7 @@ def compare(found: Verdict, centres: list[Array], base: Array, client: Array, ce
     return Outcome(found.word is not Word.NONE, gate is Standing.UNSURE, near, bool(covered))
 
 
-def measured_way(found: Verdict) -> float | None:
+def measured_way(found: ExamVerdict) -> float | None:
     """The distance between base and best that scores are shares of, as the exam measured it."""
     for one in found.judged:
         if one.lacks.value > 0 and found.best is not None:

@@ -43,7 +43,7 @@ class Flag(Labelled):
 VETOES = frozenset({Flag.RIGID, Flag.LEAKS})
 
 
-class Reason(Labelled):
+class ExamReason(Labelled):
     """Why the verdict is what it is."""
 
     NO_CANDIDATES = "no_candidates", N_("there is no checkpoint to examine")
@@ -57,7 +57,7 @@ class Reason(Labelled):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Examinee:
     """A checkpoint at a weight, with what was found out about it; `gate` is what its gate says."""
 
     step: int
@@ -89,7 +89,7 @@ class Judged:
     best that may be chosen). `lacks` is what it lacks to the best on the same scale; its bounds hold for all pairs at once.
     """
 
-    candidate: Candidate
+    candidate: Examinee
     distance: float
     score: Interval
     lacks: Interval
@@ -97,7 +97,7 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ExamVerdict:
     """What the exam says. `chosen` and `best` are places in `judged`; None where nothing is chosen, or nothing could be."""
 
     word: Word
@@ -105,5 +105,5 @@ class Verdict:
     best: int | None
     judged: tuple[Judged, ...]
     tied: tuple[int, ...] = ()  # places of all that are as good as the best, the chosen one among them
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[ExamReason, ...] = ()
     critical: float = 0.0  # the max-T value

@@ -55,7 +55,7 @@ class LabMap:
         return row
 
 
-class Background:
+class Backdrop:
     """Cells beside and above the head in CIELAB: what the flags look at."""
 
     name = "background"

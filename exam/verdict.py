@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from exam.records import LEVEL, Candidate, Flag, Interval, Judged, Reason, Standing, Verdict, Word
+from exam.records import LEVEL, Examinee, ExamReason, ExamVerdict, Flag, Interval, Judged, Standing, Word
 
 Array = npt.NDArray[np.float64]
 MARGIN = 0.05  # of base to best: what a step may lack and still count as being as good
@@ -84,13 +84,13 @@ def critical_value(deviating: Array, level: float = LEVEL) -> tuple[float, Array
 
 
 def decide(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[Examinee],
     distances: Array,
     base: Array,
     prompts: Sequence[int],
     scenes: Sequence[int] = (),
     seed: int = 0,
-) -> Verdict:
+) -> ExamVerdict:
     """The verdict on candidates given in the order of preference, the earliest step first.
 
     `distances` is [candidate, portrait, photo] and `base` [portrait, photo] of the same prompts and seeds without a LoRA; `scenes`
@@ -98,7 +98,7 @@ def decide(
     that do not fit together.
     """
     if not candidates:
-        return Verdict(Word.NONE, None, None, (), reasons=(Reason.NO_CANDIDATES,))
+        return ExamVerdict(Word.NONE, None, None, (), reasons=(ExamReason.NO_CANDIDATES,))
     if distances.shape != (len(candidates), *base.shape):
         raise ValueError(f"{len(candidates)} candidates, distances {distances.shape}, base {base.shape}")
     all_of = np.concatenate([distances, base[None]])
@@ -108,15 +108,15 @@ def decide(
     # What may not be chosen is no measure for the others either: a copier comes nearest of all.
     best = min(allowed or range(len(candidates)), key=lambda at: means[at])
     judged, critical = _judge(candidates, means, deviating, best)
-    reasons = (Reason.FEW_SCENES,) if all_of.shape[2] < LEAST_SCENES else ()
+    reasons = (ExamReason.FEW_SCENES,) if all_of.shape[2] < LEAST_SCENES else ()
     if not allowed:
-        return Verdict(Word.NONE, None, None, judged, (), (Reason.ALL_VETOED, *reasons), critical)
+        return ExamVerdict(Word.NONE, None, None, judged, (), (ExamReason.ALL_VETOED, *reasons), critical)
     if means[best] >= means[-1]:
-        return Verdict(Word.NONE, None, best, judged, (), (Reason.NO_NEARER, *reasons), critical)
+        return ExamVerdict(Word.NONE, None, best, judged, (), (ExamReason.NO_NEARER, *reasons), critical)
     return _chosen(judged, best, reasons, critical)
 
 
-def _judge(candidates: Sequence[Candidate], means: Array, deviating: Array, best: int) -> tuple[tuple[Judged, ...], float]:
+def _judge(candidates: Sequence[Examinee], means: Array, deviating: Array, best: int) -> tuple[tuple[Judged, ...], float]:
     """Every candidate on the scale from the base (0), the last of `means`, to the best (1); no scale where it is no nearer."""
     way = float(means[-1] - means[best])
     unit = way if way > 0 else float("inf")
@@ -133,16 +133,16 @@ def _judge(candidates: Sequence[Candidate], means: Array, deviating: Array, best
     return tuple(judged), critical
 
 
-def _chosen(judged: tuple[Judged, ...], best: int, reasons: tuple[Reason, ...], critical: float) -> Verdict:
+def _chosen(judged: tuple[Judged, ...], best: int, reasons: tuple[ExamReason, ...], critical: float) -> ExamVerdict:
     """The earliest that is as good as the best and whose portraits are the client's; the collapsed only where there is no other."""
     passed = [at for at, one in enumerate(judged) if one.acceptable and one.candidate.gate is not Standing.NOT]
     if not passed:
-        return Verdict(Word.NONE, None, best, judged, (), (Reason.GATE, *reasons), critical)
+        return ExamVerdict(Word.NONE, None, best, judged, (), (ExamReason.GATE, *reasons), critical)
     lively = [at for at in passed if Flag.COLLAPSED not in judged[at].candidate.flags] or passed
     sure = [at for at in lively if judged[at].candidate.gate is Standing.GOOD] or lively
     chosen = sure[0]
     if judged[chosen].candidate.gate is Standing.UNSURE:
-        reasons = (Reason.UNSURE, *reasons)
+        reasons = (ExamReason.UNSURE, *reasons)
     if passed == [best] and best > 0:
-        reasons = (Reason.ONLY_BEST, *reasons)
-    return Verdict(Word.TIED if len(passed) > 1 else Word.STEP, chosen, best, judged, tuple(passed), reasons, critical)
+        reasons = (ExamReason.ONLY_BEST, *reasons)
+    return ExamVerdict(Word.TIED if len(passed) > 1 else Word.STEP, chosen, best, judged, tuple(passed), reasons, critical)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from embedded.drawing.painting import draw
 from embedded.drawing.portraits import random_face, random_portrait
-from exam.rulers import Background, BoxEmbedding, FaceEmbedding, LabMap, apart, read_files
+from exam.rulers import Backdrop, BoxEmbedding, FaceEmbedding, LabMap, apart, read_files
 
 SIDE = 160
 
@@ -53,10 +53,10 @@ def test_the_map_sees_the_face_and_nothing_else():
 
 
 def test_the_background_sees_beside_and_above_the_head_and_not_the_face_or_the_shoulders():
-    plain = Background().read(solid((128, 128, 128)))
-    assert np.allclose(Background().read(pasted((255, 0, 0), (40, 40, 120, 120))), plain)
-    assert np.allclose(Background().read(pasted((255, 0, 0), (0, 110, SIDE, SIDE))), plain)
-    assert not np.allclose(Background().read(pasted((255, 0, 0), (0, 0, 16, 60))), plain)
+    plain = Backdrop().read(solid((128, 128, 128)))
+    assert np.allclose(Backdrop().read(pasted((255, 0, 0), (40, 40, 120, 120))), plain)
+    assert np.allclose(Backdrop().read(pasted((255, 0, 0), (0, 110, SIDE, SIDE))), plain)
+    assert not np.allclose(Backdrop().read(pasted((255, 0, 0), (0, 0, 16, 60))), plain)
 
 
 def test_a_drawn_person_is_nearer_to_herself_in_other_scenes_than_others_are():
@@ -72,7 +72,7 @@ def test_the_background_of_drawn_people_follows_the_scene_and_not_the_person():
     look = random_portrait(rng, background="blue", light="studio lighting")
     other = replace(random_portrait(rng, background="blue", light="studio lighting"), pose=look.pose)
     moved = replace(look, background="yellow")
-    rows = [Background().read(Image.fromarray(picture)) for picture in draw([look, other, moved], 96, 96)]
+    rows = [Backdrop().read(Image.fromarray(picture)) for picture in draw([look, other, moved], 96, 96)]
     assert apart(rows[0][None], rows[1][None])[0, 0] < apart(rows[0][None], rows[2][None])[0, 0] / 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exam.records import Candidate, Flag, Reason, Standing, Word
+from exam.records import Examinee, ExamReason, Flag, Standing, Word
 from exam.verdict import by_scene, critical_value, decide, deviations
 
 PROMPTS = [prompt for prompt in range(16) for _seed in range(2)]
@@ -23,7 +23,7 @@ def simulate(truth, held=6, noise=0.05, own=0.02, seed=0):
 
 def verdict_on(truth, candidates=None, **how):
     found = simulate(truth, **how)
-    return decide(candidates or [Candidate(step) for step in STEPS], found[:-1], found[-1], PROMPTS)
+    return decide(candidates or [Examinee(step) for step in STEPS], found[:-1], found[-1], PROMPTS)
 
 
 def test_photos_of_one_scene_count_as_one():
@@ -91,7 +91,7 @@ def test_what_is_only_not_worse_for_lack_of_evidence_is_not_chosen():
 
 def test_a_single_best_is_chosen_alone_and_said_so():
     found = verdict_on((0.8, 0.7, 0.6, 0.5, 0.40, 0.9), own=0.01)
-    assert (found.word, found.chosen, found.tied, found.reasons) == (Word.STEP, 4, (4,), (Reason.ONLY_BEST,))
+    assert (found.word, found.chosen, found.tied, found.reasons) == (Word.STEP, 4, (4,), (ExamReason.ONLY_BEST,))
     best = found.judged[4]
     assert best.score.value == pytest.approx(1)
     assert best.lacks.value == best.lacks.high == 0
@@ -102,7 +102,7 @@ def test_a_single_best_is_chosen_alone_and_said_so():
 
 def test_nothing_nearer_than_the_base_is_none():
     found = verdict_on((0.95, 0.94, 0.93, 0.95, 0.96, 0.9), own=0.01)
-    assert (found.word, found.chosen, found.reasons) == (Word.NONE, None, (Reason.NO_NEARER,))
+    assert (found.word, found.chosen, found.reasons) == (Word.NONE, None, (ExamReason.NO_NEARER,))
     assert not any(one.acceptable for one in found.judged)
 
 
@@ -110,17 +110,17 @@ def test_a_veto_keeps_the_nearest_from_being_chosen_and_from_being_the_measure()
     """A copier comes nearest of all: were it the measure, all others would lack too much."""
     truth = (0.8, 0.6, 0.40, 0.40, 0.10, 0.9)
     for flag in (Flag.RIGID, Flag.LEAKS):
-        steps = [Candidate(step, flags=frozenset({flag} if step == 220 else ())) for step in STEPS]
+        steps = [Examinee(step, flags=frozenset({flag} if step == 220 else ())) for step in STEPS]
         found = verdict_on(truth, steps, own=0.01)
         assert (found.word, found.judged[found.chosen].candidate.step) == (Word.TIED, 50)
         assert not found.judged[4].acceptable
-    everyone = [Candidate(step, flags=frozenset({Flag.RIGID})) for step in STEPS]
-    assert verdict_on(truth, everyone).reasons == (Reason.ALL_VETOED,)
+    everyone = [Examinee(step, flags=frozenset({Flag.RIGID})) for step in STEPS]
+    assert verdict_on(truth, everyone).reasons == (ExamReason.ALL_VETOED,)
 
 
 def test_the_collapsed_loses_ties_but_may_win_alone():
     truth = (0.8, 0.6, 0.40, 0.40, 0.40, 0.9)
-    steps = [Candidate(step, flags=frozenset({Flag.COLLAPSED} if step == 50 else ())) for step in STEPS]
+    steps = [Examinee(step, flags=frozenset({Flag.COLLAPSED} if step == 50 else ())) for step in STEPS]
     found = verdict_on(truth, steps, own=0.01)
     assert (found.word, found.chosen) == (Word.TIED, 3)
     assert verdict_on((0.8, 0.6, 0.40, 0.6, 0.6, 0.9), steps, own=0.01).chosen == 2
@@ -128,21 +128,21 @@ def test_the_collapsed_loses_ties_but_may_win_alone():
 
 def test_gates_decide_what_may_be_chosen():
     truth = (0.8, 0.6, 0.40, 0.40, 0.40, 0.9)
-    none = verdict_on(truth, [Candidate(step, gate=Standing.NOT) for step in STEPS], own=0.01)
-    assert (none.word, none.chosen, none.best is not None, none.reasons) == (Word.NONE, None, True, (Reason.GATE,))
-    later = [Candidate(step, gate=Standing.NOT if step == 50 else Standing.GOOD) for step in STEPS]
+    none = verdict_on(truth, [Examinee(step, gate=Standing.NOT) for step in STEPS], own=0.01)
+    assert (none.word, none.chosen, none.best is not None, none.reasons) == (Word.NONE, None, True, (ExamReason.GATE,))
+    later = [Examinee(step, gate=Standing.NOT if step == 50 else Standing.GOOD) for step in STEPS]
     assert verdict_on(truth, later, own=0.01).chosen == 3
-    unsure = verdict_on(truth, [Candidate(step, gate=Standing.UNSURE) for step in STEPS], own=0.01)
-    assert (unsure.chosen, unsure.reasons) == (2, (Reason.UNSURE,))
+    unsure = verdict_on(truth, [Examinee(step, gate=Standing.UNSURE) for step in STEPS], own=0.01)
+    assert (unsure.chosen, unsure.reasons) == (2, (ExamReason.UNSURE,))
 
 
 def test_one_scene_is_told_and_no_candidate_is_none():
     found = simulate((0.8, 0.4, 0.9), held=3)
-    told = decide([Candidate(10), Candidate(20)], found[:-1], found[-1], PROMPTS, scenes=[5, 5, 5])
-    assert Reason.FEW_SCENES in told.reasons
-    assert decide([], found[:0], found[-1], PROMPTS).reasons == (Reason.NO_CANDIDATES,)
+    told = decide([Examinee(10), Examinee(20)], found[:-1], found[-1], PROMPTS, scenes=[5, 5, 5])
+    assert ExamReason.FEW_SCENES in told.reasons
+    assert decide([], found[:0], found[-1], PROMPTS).reasons == (ExamReason.NO_CANDIDATES,)
     with pytest.raises(ValueError, match="candidates"):
-        decide([Candidate(10)], found[:-1], found[-1], PROMPTS)
+        decide([Examinee(10)], found[:-1], found[-1], PROMPTS)
 
 
 def test_the_same_pictures_get_the_same_verdict():
