@@ -56,6 +56,11 @@ ROWS = (
         "actions.training", "terminal.view_training",
     ),
     Row(
+        "exam", N_("Examine the checkpoints"),
+        N_("Says which checkpoint looks most like the client in photos that training never saw, how sure that is, or none."),
+        "actions.exam", "terminal.view_exam", extra=True,
+    ),
+    Row(
         "generate", N_("Paint portraits"),
         N_("Paints the client with the trained LoRA: recommended prompts or your own words, with styles, sizes and new seeds."),
         "actions.portraits", "terminal.view_portraits",

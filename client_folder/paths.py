@@ -80,6 +80,26 @@ class ClientPaths:
         return self.exam / "exam.json"
 
     @property
+    def exam_portraits(self) -> Path:
+        """Portraits painted only to examine checkpoints."""
+        return self.exam / "portraits"
+
+    @property
+    def exam_report(self) -> Path:
+        """What the last exam found, with all that is needed to compute it again."""
+        return self.exam / "report.json"
+
+    @property
+    def exam_sheet(self) -> Path:
+        """The portraits it judged by, with their numbers."""
+        return self.exam / "sheet.jpg"
+
+    @property
+    def exam_plot(self) -> Path:
+        """Likeness over steps."""
+        return self.exam / "likeness.png"
+
+    @property
     def quarantine(self) -> Path:
         """Pictures taken out of training by a person, with all that is needed to put them back."""
         return self.root / "quarantine"

@@ -59,6 +59,7 @@ STAGES = {
     "train": N_("Training the LoRA"),
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
+    "exam": N_("Examining the checkpoints"),
     "upscale": N_("Enlarging portraits"),
     "deliver": N_("Packing portraits"),
     "swap": N_("Swapping faces"),
@@ -69,6 +70,7 @@ STAGES = {
 _FIRST = {
     "generate": N_("loading the base"),
     "likeness": N_("loading the base"),
+    "exam": N_("loading the base"),
     "swap": N_("loading the models"),
     "upscale": N_("loading the model"),
     "transcribe": N_("loading the model"),
