@@ -478,3 +478,24 @@ def test_the_doctor_offers_a_client_and_the_queue_is_ticked(home):
         terminal.wait_for("[x] Ana Ñ (ana)", "[x] berta")
         terminal.press("enter")
         terminal.wait_for("berta", "failed", MAIN)
+
+
+def test_sizes_of_whisper_carry_whispers_names(home, tmp_path):
+    """One of them is called base, and was once shown as SDXL."""
+    create_client(home, "ana")
+    recording = tmp_path / "a.wav"
+    recording.write_bytes(b"RIFF")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("transcribe", "enter")
+        terminal.wait_for("Audio or video file")
+        terminal.press(str(recording), "enter")
+        screen = terminal.wait_for("Model (larger hears better", "large-v3: hears best")
+        sizes = [
+            line.split(") ")[1].split(":")[0]
+            for line in screen.splitlines()
+            if ": " in line and ") " in line and "Model" not in line
+        ]
+        assert sizes == ["tiny", "base", "small", "medium", "large-v3"] and "SDXL" not in screen.partition("Model (larger")[2]
