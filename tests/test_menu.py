@@ -128,9 +128,11 @@ def test_what_the_files_do_not_tell_is_filled_in_on_one_screen_and_asked_once(ho
         for folder in (pictures, pictures):
             terminal.wait_for(NEXT)
             terminal.press("3", "enter")
-            terminal.wait_for("Folder of the pictures")
-            terminal.press(str(folder), "enter")
-            terminal.wait_for("pictures,", "Go ahead?") if client.user_notes_file.exists() else terminal.wait_for("Go ahead?")
+            terminal.wait_behind(NEXT, "Folder of the pictures")
+            terminal.press(str(folder))
+            terminal.settle(1.0)
+            terminal.press("enter")
+            terminal.wait_behind("Folder of the pictures", "Go ahead?")
             terminal.press("enter")
             if client.user_notes_file.exists():
                 break
