@@ -32,6 +32,7 @@ _CURVE_LABELS = {"start": N_("start it"), "stop": N_("stop it"), "show": N_("sho
 SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
 _QUEUE_HELP = N_("Clients, in this order (none: the last table):")
+_QUEUE_QUESTION = N_("Whom to train, one after another (nobody ticked: those of the last queue):")
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
 OF_CLIENT = N_("The training of {client}")
@@ -78,7 +79,9 @@ def _queue_rows(job: Job[QueueRequest]) -> list[tuple[str, str]]:
 class QueueRequest(BackgroundRequest):
     """Which clients to train, in this order; none: the table of the last queue is shown."""
 
-    names: Annotated[tuple[str, ...], Ask(_QUEUE_HELP, metavar="ID", menu=Menu.TICKS, offer=_queue_rows)] = ()
+    names: Annotated[
+        tuple[str, ...], Ask(_QUEUE_HELP, metavar="ID", menu=Menu.TICKS, question=_QUEUE_QUESTION, offer=_queue_rows)
+    ] = ()
     preset: Annotated[str | None, Ask(N_("how long to train each"), "--preset", choices=PRESET_NAMES)] = None
 
 
