@@ -13,7 +13,7 @@ from terminal.screens import Views, practice_lines, table
 STEP = N_("Step {step} looks most like the client among the {count} checkpoints examined.")
 TIED = N_("Step {step} is as like the client as any of the {count} checkpoints examined; it is the earliest of {tied} that are.")
 NONE = N_("None of the {count} checkpoints examined can be recommended.")
-HOW_SURE = N_("It went {score:.0%} of the way from the base to the best, between {low:.0%} and {high:.0%} at 90 % certainty.")
+HOW_SURE = N_("It went {score:.0%} of the way from the base to the best, between {low:.0%} and {high:.0%}, nine times in ten.")
 BRING = N_("Bring more real photos of other days and places, or train longer, and examine again.")
 
 
