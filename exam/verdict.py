@@ -91,7 +91,7 @@ def decide(
     scenes: Sequence[int] = (),
     seed: int = 0,
 ) -> ExamVerdict:
-    """The verdict on candidates given in the order of preference, the earliest step first.
+    """The verdict on candidates given in the order of preference: the earliest step first, of a step the lightest weight.
 
     `distances` is [candidate, portrait, photo] and `base` [portrait, photo] of the same prompts and seeds without a LoRA; `scenes`
     names the scene of each photo, empty where each is its own. The same seed gives the same verdict. Raises ValueError for shapes
@@ -143,6 +143,6 @@ def _chosen(judged: tuple[Judged, ...], best: int, reasons: tuple[ExamReason, ..
     chosen = sure[0]
     if judged[chosen].candidate.gate is Standing.UNSURE:
         reasons = (ExamReason.UNSURE, *reasons)
-    if passed == [best] and best > 0:
+    if passed == [best] and any(one.candidate.step < judged[best].candidate.step for one in judged):
         reasons = (ExamReason.ONLY_BEST, *reasons)
     return ExamVerdict(Word.TIED if len(passed) > 1 else Word.STEP, chosen, best, judged, tuple(passed), reasons, critical)
