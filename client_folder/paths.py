@@ -85,6 +85,11 @@ class ClientPaths:
         return self.exam / "portraits"
 
     @property
+    def exam_rows(self) -> Path:
+        """What was measured of pictures for an exam, by their hashes; safe to delete."""
+        return self.exam / "rows.npz"
+
+    @property
     def exam_report(self) -> Path:
         """What the last exam found, with all that is needed to compute it again."""
         return self.exam / "report.json"
