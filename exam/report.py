@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from exam.agreement import Agreement
 from exam.records import ExamReason, ExamVerdict, Flag, Standing, Word
 from utils import Record
 
@@ -34,6 +35,7 @@ class ExaminedCandidate(Record):
     flags: tuple[Flag, ...]
     signs: dict[str, float | None]
     distances: tuple[tuple[float, ...], ...]
+    portraits: tuple[str, ...] = ()  # file names in exam/portraits, in the order of the distances
 
 
 class ExamFile(Record):
@@ -64,6 +66,7 @@ class ExamFile(Record):
     candidates: tuple[ExaminedCandidate, ...]
     tied: tuple[str, ...]  # file names
     left_out: tuple[str, ...]  # checkpoints for which there was no time
+    base_portraits: tuple[str, ...] = ()  # file names, as those of the candidates
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +79,4 @@ class ExamReport:
     sheet: Path
     plot: Path
     practice: bool
+    agreement: Agreement | None = None  # of a person who took the blind test of this very exam

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from client_folder.client import Client
+from exam.blind import agreement_with
 from exam.judging import Evidence
 from exam.prompts import SEEDS
 from exam.records import ExamVerdict, Judged
@@ -36,7 +37,8 @@ def write_exam(
     _write_sheet(client, evidence, verdict, practice_caption(base.kind))
     _write_plot(client, verdict)
     write_record(client.exam_report, file)
-    return ExamReport(file, verdict, client.exam_report, client.exam_sheet, client.exam_plot, base.practice)
+    agreement = agreement_with(client.exam_report, client.blind_record)
+    return ExamReport(file, verdict, client.exam_report, client.exam_sheet, client.exam_plot, base.practice, agreement)
 
 
 def exam_file(
@@ -60,6 +62,7 @@ def exam_file(
         base_distances=_table(evidence.base_distances), stranger_distances=_table(evidence.stranger_distances),
         candidates=tuple(_candidate(evidence, at, one) for at, one in enumerate(verdict.judged)),
         tied=tuple(verdict.judged[at].candidate.lora for at in verdict.tied), left_out=left_out,
+        base_portraits=tuple(one.file.name for one in evidence.base),
     )  # fmt: skip
 
 
@@ -72,7 +75,7 @@ def _candidate(evidence: Evidence, at: int, judged: Judged) -> ExaminedCandidate
         high=_round(judged.score.high), lacks_high=_round(judged.lacks.high), gate=gate.standing, gate_value=_round(gate.value),
         gate_bound=None if gate.bound is None else _round(gate.bound), flags=tuple(sorted(judged.candidate.flags)),
         signs={name: None if value is None else _round(value) for name, value in signs.items()},
-        distances=_table(evidence.distances[at]),
+        distances=_table(evidence.distances[at]), portraits=tuple(one.file.name for one in evidence.painted[at]),
     )  # fmt: skip
 
 

@@ -60,6 +60,7 @@ STAGES = {
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
     "exam": N_("Examining the checkpoints"),
+    "blind": N_("Laying out pairs"),
     "upscale": N_("Enlarging portraits"),
     "deliver": N_("Packing portraits"),
     "swap": N_("Swapping faces"),

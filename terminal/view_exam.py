@@ -9,6 +9,7 @@ from exam.records import ExamVerdict, Judged, Word
 from exam.report import ExamReport
 from locales.language import N_, _
 from terminal.screens import Views, practice_lines, table
+from terminal.view_blind import agreement_lines
 
 STEP = N_("Step {step} looks most like the client among the {count} checkpoints examined.")
 TIED = N_("Step {step} is as like the client as any of the {count} checkpoints examined; it is the earliest of {tied} that are.")
@@ -28,6 +29,8 @@ def _exam(report: ExamReport) -> RenderableType:
     lines += [Text(f"- {reason.label}", style="yellow") for reason in verdict.reasons]
     if report.file.left_out:
         lines.append(Text(_("No time was left for: {names}").format(names=", ".join(report.file.left_out)), style="yellow"))
+    if report.agreement:
+        lines += agreement_lines(report.agreement)
     return Group(*lines, _table(report), *practice_lines(report.practice))
 
 
