@@ -13,7 +13,7 @@ from exam.agreement import Agreement
 from exam.blind import MOST_PAIRS, BlindReport, Nearer, ShownPair, answer_pairs, pair_to_judge
 from locales.language import N_, _
 
-_QUESTION = N_("Which portrait is more like the person in the photo?")
+_QUESTION = N_("Which one is more like the person?")
 _ANSWERS_HELP = N_("answers to the pairs that come next, with commas: left, right, or same where you see no difference")
 _PAIRS_HELP = N_("how many pairs in all (20 unless said otherwise)")
 
@@ -57,7 +57,10 @@ class PairAnswer(Answer):
 
 
 class BlindAnswerSheet(Answer):
-    """How far the test is, the pairs that wait, and how often the answers agree with the exam (null: none chose a side)."""
+    """How far the test is, and how often the answers agree with the exam (null: none chose a side).
+
+    `waiting` are the pairs to judge: all that are left or, where answers were given now, the next.
+    """
 
     answered: int
     pairs: int

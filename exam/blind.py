@@ -108,7 +108,10 @@ class ShownPair:
 
 @dataclass(frozen=True, slots=True)
 class BlindReport:
-    """How far the test is: of `pairs`, `answered` were judged, `given` of them now; `waiting` are to be judged still."""
+    """How far the test is: of `pairs`, `answered` were judged, `given` of them now.
+
+    `waiting` are to be judged still: all of them where nothing was answered now, for whoever answers them at once; else the next.
+    """
 
     answered: int
     pairs: int
@@ -122,8 +125,9 @@ class BlindReport:
 def answer_pairs(
     client: Client, answers: Sequence[Nearer] = (), pairs: int | None = None, *, again: bool = False
 ) -> Generator[Event, None, BlindReport]:
-    """Keep answers about the pairs that come next, and lay out those that are left. `pairs` is how many are wanted in all, None: as
-    many as before; `again` forgets what was answered.
+    """Keep answers about the pairs that come next, and lay out what is left to judge.
+
+    `pairs` is how many are wanted in all, None: as many as before; `again` forgets what was answered.
 
     Raises NotReady without an exam, NothingToCompare, PortraitsGone, MoreAnswersThanPairs, BrokenFile.
     """
@@ -133,7 +137,7 @@ def answer_pairs(
     if answers or pairs:
         write_record(client.blind_record, test.record)
     waiting = []
-    for number in range(len(test.record.answers), len(test.drawn)):
+    for number in range(len(test.record.answers), len(test.drawn))[: 1 if answers else None]:
         if not whole_png(test.picture(number)):
             yield Progress(STAGE, number, len(test.drawn))
         waiting.append(test.lay_out(number))

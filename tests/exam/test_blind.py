@@ -202,6 +202,7 @@ def test_a_test_goes_on_with_the_pair_it_stood_at(client: Client) -> None:
     more = finish(answer_pairs(client, (), 22))
     assert [shown.picture for shown in more.waiting[:17]] == [shown.picture for shown in first.waiting[3:]]
     assert (more.answered, more.pairs, len(more.waiting)) == (3, 22, 19)
+    assert [shown.picture for shown in finish(answer_pairs(client, [SAME])).waiting] == [first.waiting[4].picture]
     assert finish(answer_pairs(client)).pairs == 22  # it is remembered
 
 
@@ -228,12 +229,13 @@ for _event in blind.answer_pairs(open_client(Path({home!r}), "ana"), [blind.Near
 def test_killed_while_an_answer_is_written_it_is_there_or_not_and_the_next_pair_follows_from_that(
     client: Client, before: bool, kept: int
 ) -> None:
-    pictures = [shown.picture for shown in finish(answer_pairs(client, [RIGHT])).waiting]
+    pictures = [shown.picture for shown in finish(answer_pairs(client, (), 4)).waiting]
+    finish(answer_pairs(client, [RIGHT]))
     code = KILLED.format(root=str(ROOT), home=str(client.home), before=before)
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 9
     assert len(record_of(client).answers) == kept
     report = finish(answer_pairs(client))
-    assert report.answered == kept and [shown.picture for shown in report.waiting] == pictures[kept - 1 :]
+    assert report.answered == kept and [shown.picture for shown in report.waiting] == pictures[kept:]
 
 
 def test_answers_of_an_older_exam_are_not_mixed_with_a_newer_one(client: Client) -> None:
