@@ -100,6 +100,11 @@ class ClientPaths:
         return self.exam / "likeness.png"
 
     @property
+    def exam_swaps(self) -> Path:
+        """The base's portraits with the client's face swapped in: what can be had without training."""
+        return self.exam / "swaps"
+
+    @property
     def blind_record(self) -> Path:
         """What a person answered in the blind test of the last exam."""
         return self.exam / "blind.json"

@@ -21,6 +21,7 @@ from exam.errors import NoHeldBackPhotos
 from exam.prompts import SEEDS, exam_prompts, stranger_prompts
 from exam.records import ExamVerdict
 from exam.report import ExamReport
+from exam.swap_baseline import beside_swap, examine_swap
 from machine.model_process import ModelProcess
 from portraits.painter import paint_missing
 from portraits.portrait import Portrait, PortraitRequest, PromptText, portrait_jobs
@@ -81,7 +82,9 @@ def examine(
         sets, left_out = yield from _paint_candidates(painting, own, checkpoints)
         evidence = Evidence.gather(client, photos, alone, strangers, sets, practice=practice)
         evidence, verdict = yield from _settle(painting, evidence, others)
-    return write_exam(client, setup.base, evidence, verdict, own, others, tuple(one.path.name for one in left_out))
+        swap = yield from examine_swap(client, settings, alone, evidence, verdict, process)
+    verdict = beside_swap(verdict, swap)
+    return write_exam(client, setup.base, evidence, verdict, own, others, tuple(one.path.name for one in left_out), swap)
 
 
 def held_photos(client: Client) -> tuple[tuple[Path, int], ...]:

@@ -53,6 +53,10 @@ class ExamReason(Labelled):
     UNSURE = "likeness_unsure", N_("the likeness lies between good and not good")
     ONLY_BEST = "only_best", N_("the portraits do not show that an earlier step is as good")
     FEW_SCENES = "few_scenes", N_("the held-back photos are of one scene: what other photos would say is not known")
+    NO_BETTER_THAN_SWAP = (
+        "no_better_than_swap",
+        N_("no checkpoint is clearly nearer to the client than a face swap without training"),
+    )
     PROVISIONAL = "provisional", N_("the limit for real photos is provisional: it was not yet measured on SDXL portraits")
 
 

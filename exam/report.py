@@ -38,6 +38,26 @@ class ExaminedCandidate(Record):
     portraits: tuple[str, ...] = ()  # file names in exam/portraits, in the order of the distances
 
 
+class ExaminedSwap(Record):
+    """What can be had without training: the client's best photo swapped onto the base's portraits, of which `replaced` took it.
+
+    `score` and its bounds are on the scale of the candidates; null where no candidate is nearer than the base. `beaten_by` are the
+    LoRAs that are clearly nearer to the client.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str  # name of the crop in processed/
+    sha256: str
+    portraits: tuple[str, ...]  # file names in exam/swaps
+    replaced: int
+    score: float | None
+    low: float | None
+    high: float | None
+    beaten_by: tuple[str, ...]
+    distances: tuple[tuple[float, ...], ...]
+
+
 class ExamFile(Record):
     """The whole file; portraits go prompt by prompt, each with every seed. Photos are those of `scenes`, in their order."""
 
@@ -67,6 +87,7 @@ class ExamFile(Record):
     tied: tuple[str, ...]  # file names
     left_out: tuple[str, ...]  # checkpoints for which there was no time
     base_portraits: tuple[str, ...] = ()  # file names, as those of the candidates
+    swap: ExaminedSwap | None = None  # where InsightFace's models may be used and are here, and the client agreed to a swap
 
 
 @dataclass(frozen=True, slots=True)

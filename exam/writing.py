@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import fmean
 
 from client_folder.client import Client
 from exam.blind import agreement_with
 from exam.judging import Evidence
 from exam.prompts import SEEDS
 from exam.records import ExamVerdict, Judged
-from exam.report import ExamFile, ExaminedCandidate, ExamReport
+from exam.report import ExamFile, ExaminedCandidate, ExaminedSwap, ExamReport
 from exam.verdict import Array
 from locales.language import _
 from machine.base_models import BaseModel, known_sha256, practice_caption
@@ -31,10 +32,11 @@ def write_exam(
     prompts: Sequence[str],
     strangers: Sequence[str],
     left_out: tuple[str, ...],
+    swap: ExaminedSwap | None = None,
 ) -> ExamReport:
     """Write sheet and plot, then the report, each whole or not at all: where the report stands, all three do."""
-    file = exam_file(base, evidence, verdict, prompts, strangers, left_out)
-    _write_sheet(client, evidence, verdict, practice_caption(base.kind))
+    file = exam_file(base, evidence, verdict, prompts, strangers, left_out).model_copy(update={"swap": swap})
+    _write_sheet(client, evidence, verdict, practice_caption(base.kind), swap)
     _write_plot(client, verdict)
     write_record(client.exam_report, file)
     agreement = agreement_with(client.exam_report, client.blind_record)
@@ -87,7 +89,7 @@ def _table(distances: Array) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(_round(value) for value in row) for row in distances)
 
 
-def _write_sheet(client: Client, evidence: Evidence, verdict: ExamVerdict, caption: str) -> None:
+def _write_sheet(client: Client, evidence: Evidence, verdict: ExamVerdict, caption: str, swap: ExaminedSwap | None) -> None:
     """The held-back photos, then a row a candidate with the first seed of every prompt, each with its distance under it."""
     rows: list[tuple[Cell, ...]] = [tuple(Cell(photo, _("held back")) for photo in evidence.photos)]
     titles = [_("The client, in photos held back from training: distances are to these")]
@@ -100,6 +102,10 @@ def _write_sheet(client: Client, evidence: Evidence, verdict: ExamVerdict, capti
         shown = range(0, len(portraits), len(SEEDS))
         rows.append(tuple(Cell(portraits[at].file, f"{distances[at].mean():.3g}", tone) for at in shown))
         titles.append(title)
+    if swap:
+        shown = range(0, len(swap.portraits), len(SEEDS))
+        rows.append(tuple(Cell(client.exam_swaps / swap.portraits[at], f"{fmean(swap.distances[at]):.3g}") for at in shown))
+        titles.append(_("Without training: {photo} swapped onto the base's portraits").format(photo=swap.source))
     contact_sheet(rows, client.exam_sheet, titles=titles, caption=caption, cell_px=SHEET_CELL_PX, thumbnails=client.thumbnails)
 
 
