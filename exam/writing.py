@@ -105,7 +105,7 @@ def _write_sheet(client: Client, evidence: Evidence, verdict: ExamVerdict, capti
     if swap:
         shown = range(0, len(swap.portraits), len(SEEDS))
         rows.append(tuple(Cell(client.exam_swaps / swap.portraits[at], f"{fmean(swap.distances[at]):.3g}") for at in shown))
-        titles.append(_("Without training: {photo} swapped onto the base's portraits").format(photo=swap.source))
+        titles.append(_("Without training: the client's best photo swapped onto the base's portraits"))
     contact_sheet(rows, client.exam_sheet, titles=titles, caption=caption, cell_px=SHEET_CELL_PX, thumbnails=client.thumbnails)
 
 

@@ -15,7 +15,7 @@ PAIR_COLUMNS = 76
 PAIR = N_("Pair {number} of {pairs}. Esc stops; what was answered stays, and the test goes on later.")
 ANSWERED = N_("{answered} of {pairs} pairs answered.")
 AGREED = N_(
-    "You agreed with the exam in {agreed} of {counted} pairs: {share:.0%}, between {low:.0%} and {high:.0%} at 90 % certainty."
+    "You agreed with the exam in {agreed} of {counted} pairs: {share:.0%}, between {low:.0%} and {high:.0%}, nine times in ten."
 )
 CONCORDS = {
     Concord.AGREES: N_("That is more than chance: your eyes and the exam see the same."),

@@ -49,7 +49,7 @@ def _table(report: ExamReport) -> RenderableType:
         interval = f"{one.score.low:.0%} ... {one.score.high:.0%}"
         rows.add_row(f"{mark}{one.candidate.step}", f"{one.score.value:.0%}", interval, _remarks(one))
     if (swap := report.file.swap) and swap.score is not None:
-        rows.add_row(f" {_('swap')}", f"{swap.score:.0%}", f"{swap.low:.0%} ... {swap.high:.0%}", _("without training"))
+        rows.add_row(_(" swap"), f"{swap.score:.0%}", f"{swap.low:.0%} ... {swap.high:.0%}", _("without training"))
     return rows
 
 

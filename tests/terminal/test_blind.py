@@ -83,7 +83,7 @@ def test_pairs_are_judged_in_half_blocks_and_a_stopped_test_goes_on(client):
         screen = terminal.wait_for("6 of 6 pairs answered", "Begin again with other pairs")
         # Five agree of five that chose a side: the lower bound is the fifth root of 5 %, 0.5493.
         told = " ".join(screen.split())
-        assert "You agreed with the exam in 5 of 5 pairs: 100%, between 55% and 100% at 90 % certainty." in told
+        assert "You agreed with the exam in 5 of 5 pairs: 100%, between 55% and 100%, nine times in ten." in told
         assert "That is more than chance" in told and "1 time you saw no difference" in told
         assert [one["answer"] for one in record(client)["answers"]] == given
         terminal.press("2", "enter")
