@@ -18,7 +18,6 @@ from typing import Any
 from client_folder.client import Client
 from client_folder.consent import Consent, What, check_consent
 from client_folder.reasons import Reason, Rejection
-from client_folder.records import Source, Verdict
 from config import Settings
 from locales.language import N_, _
 from machine.base_models import BaseKind, BaseModel, base_of, known_sha256, practice_caption
@@ -42,7 +41,7 @@ from portraits.recipes import (
     size_of,
 )
 from portraits.sheet import write_sheet
-from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
+from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace, best_crops
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
 from training.checkpoints import Checkpoint, choose_lora
 from utils import (
@@ -323,7 +322,7 @@ def plan_swap(
     """Raises LicenceRefused or ConsentMissing first, then ModelMissing, NotReady, FolderMissing, NoTargetFace."""
     use, consent = check_licence(settings), check_consent(client, What.FACE_SWAP)
     files = _files(client, settings)
-    sources = _best_crops(client)
+    sources = best_crops(client)[:MAX_SOURCES]
     if not sources:
         raise NotReady(step=_("The face swap"), reason=_("no crop has passed yet"))
     pictures = [picture for target in targets for picture in _pictures_of(target)]
@@ -369,16 +368,6 @@ def _files(client: Client, settings: Settings) -> FaceFiles:
     """Where the models lie; raises NotDownloaded."""
     analysis, swapper = require(("buffalo_l", "inswapper_128"), client.home, settings)
     return FaceFiles(analysis=analysis.parent, swapper=swapper)
-
-
-def _best_crops(client: Client) -> tuple[Path, ...]:
-    """The best accepted crops: photos before MidJourney images, then what was enlarged least, then what is sharpest."""
-
-    def rank(face: Verdict) -> tuple[bool, float, float, str]:
-        upscale, sharpness = face.measures.get("upscale", 1.0), face.measures.get("sharpness", 0.0)
-        return (face.source is not Source.REAL, max(1.0, upscale), -sharpness, face.crop)
-
-    return tuple(client.processed / face.crop for face in sorted(client.crops(), key=rank)[:MAX_SOURCES])
 
 
 def _pictures_of(target: Path) -> tuple[Path, ...]:

@@ -119,6 +119,11 @@ def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, 
     return tuple(steps)
 
 
+def waits_for(client: Client, action: str) -> str:
+    """What an action beside the steps has to wait for, in the user's language; empty where it need not."""
+    return _("examine the checkpoints first") if action == "blind" and not client.exam_report.is_file() else ""
+
+
 def next_step(steps: tuple[Step, ...]) -> str:
     """The action to offer first: the next one, or portraits when everything is done."""
     return next((step.action for step in steps if step.state is State.NEXT), "generate")

@@ -61,6 +61,11 @@ ROWS = (
         "actions.exam", "terminal.view_exam", extra=True,
     ),
     Row(
+        "blind", N_("Test the exam blind, by eye"),
+        N_("Shows pairs of portraits beside a real photo, not who painted them, and says how often you and the exam agree."),
+        "actions.blind", "terminal.view_blind", extra=True,
+    ),
+    Row(
         "generate", N_("Paint portraits"),
         N_("Paints the client with the trained LoRA: recommended prompts or your own words, with styles, sizes and new seeds."),
         "actions.portraits", "terminal.view_portraits",

@@ -105,6 +105,21 @@ class ClientPaths:
         return self.exam / "likeness.png"
 
     @property
+    def exam_swaps(self) -> Path:
+        """The base's portraits with the client's face swapped in: what can be had without training."""
+        return self.exam / "swaps"
+
+    @property
+    def blind_record(self) -> Path:
+        """What a person answered in the blind test of the last exam."""
+        return self.exam / "blind.json"
+
+    @property
+    def blind_pairs(self) -> Path:
+        """The pairs that were shown in it, as pictures that do not tell who painted them."""
+        return self.exam / "blind"
+
+    @property
     def quarantine(self) -> Path:
         """Pictures taken out of training by a person, with all that is needed to put them back."""
         return self.root / "quarantine"

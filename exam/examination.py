@@ -23,6 +23,7 @@ from exam.painting import ExamPainter
 from exam.prompts import SCENES, exam_prompts, stranger_prompts
 from exam.records import ExamReason
 from exam.report import ExamReport
+from exam.swap_baseline import beside_swap, examine_swap
 from machine.model_process import ModelProcess
 from portraits.recipes import setup_of
 from utils import Event, whole_png
@@ -63,9 +64,11 @@ def examine(
         painted = Painted(alone, (yield from painter.paint(sets[1])))
         yield from _paint_candidates(painter, painted, own, candidates)
         evidence, verdict = yield from _settle(painter, painted, photos, own, others)
+        swap = yield from examine_swap(client, settings, alone, evidence, verdict, process)
+    verdict = beside_swap(verdict, swap)
     reasons = (*verdict.reasons, *((ExamReason.NEAR_COPIES,) if copies else ()))
     left_out = tuple(one.checkpoint.path.name for one in candidates if one not in painted.sets)
-    return write_exam(client, setup.base, evidence, verdict.because(reasons), own, others, left_out)
+    return write_exam(client, setup.base, evidence, verdict.because(reasons), own, others, left_out, swap)
 
 
 def held_photos(client: Client, settings: Settings) -> tuple[Photos, tuple[str, ...]]:

@@ -55,6 +55,10 @@ class ExamReason(Labelled):
     FEW_SCENES = "few_scenes", N_("the held-back photos are of one scene: what other photos would say is not known")
     NEAR_COPIES = "near_copies", N_("held-back photos that training has a near copy of were left out")
     UNTRIED_WEIGHTS = "untried_weights", N_("no time was left to compare other weights")
+    NO_BETTER_THAN_SWAP = (
+        "no_better_than_swap",
+        N_("no checkpoint is clearly nearer to the client than a face swap without training"),
+    )
     PROVISIONAL = "provisional", N_("the limit for real photos is provisional: it was not yet measured on SDXL portraits")
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from statistics import fmean
 
 from client_folder.client import Client
+from exam.blind import agreement_with
 from exam.judging import Evidence
 from exam.plot import write_plot
 from exam.prompts import SEEDS
 from exam.records import ExamVerdict, Judged
-from exam.report import ExamFile, ExaminedCandidate, ExamReport
+from exam.report import ExamFile, ExaminedCandidate, ExaminedSwap, ExamReport
 from exam.verdict import Array
 from locales.language import _
 from machine.base_models import BaseModel, known_sha256, practice_caption
@@ -28,13 +30,15 @@ def write_exam(
     prompts: Sequence[str],
     strangers: Sequence[str],
     left_out: tuple[str, ...],
+    swap: ExaminedSwap | None = None,
 ) -> ExamReport:
     """Write sheet and plot, then the report, each whole or not at all: where the report stands, all three do."""
-    file = exam_file(base, evidence, verdict, prompts, strangers, left_out)
-    _write_sheet(client, evidence, verdict, practice_caption(base.kind))
+    file = exam_file(base, evidence, verdict, prompts, strangers, left_out).model_copy(update={"swap": swap})
+    _write_sheet(client, evidence, verdict, practice_caption(base.kind), swap)
     write_plot(client.exam_plot, verdict)
     write_record(client.exam_report, file)
-    return ExamReport(file, verdict, client.exam_report, client.exam_sheet, client.exam_plot, base.practice)
+    agreement = agreement_with(client.exam_report, client.blind_record)
+    return ExamReport(file, verdict, client.exam_report, client.exam_sheet, client.exam_plot, base.practice, agreement)
 
 
 def exam_file(
@@ -58,6 +62,7 @@ def exam_file(
         base_distances=_table(evidence.base_distances), stranger_distances=_table(evidence.stranger_distances),
         candidates=tuple(_candidate(evidence, at, one) for at, one in enumerate(verdict.judged)),
         tied=tuple(verdict.judged[at].candidate.lora for at in verdict.tied), left_out=left_out,
+        base_portraits=tuple(one.file.name for one in evidence.painted.base),
     )  # fmt: skip
 
 
@@ -70,7 +75,7 @@ def _candidate(evidence: Evidence, at: int, judged: Judged) -> ExaminedCandidate
         high=_round(judged.score.high), lacks_high=_round(judged.lacks.high), gate=gate.standing, gate_value=_round(gate.value),
         gate_bound=None if gate.bound is None else _round(gate.bound), flags=tuple(sorted(judged.candidate.flags)),
         signs={name: None if value is None else _round(value) for name, value in signs.items()},
-        distances=_table(evidence.distances[at]),
+        distances=_table(evidence.distances[at]), portraits=tuple(one.file.name for one in evidence.painted.sets[evidence.candidates[at]]),
     )  # fmt: skip
 
 
@@ -82,7 +87,7 @@ def _table(distances: Array) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(_round(value) for value in row) for row in distances)
 
 
-def _write_sheet(client: Client, evidence: Evidence, verdict: ExamVerdict, caption: str) -> None:
+def _write_sheet(client: Client, evidence: Evidence, verdict: ExamVerdict, caption: str, swap: ExaminedSwap | None) -> None:
     """The held-back photos, then a row a candidate with the first seed of every prompt, each with its distance under it."""
     rows: list[tuple[Cell, ...]] = [tuple(Cell(photo, _("held back")) for photo in evidence.photos)]
     titles = [_("The client, in photos held back from training. Under each portrait: how far it is from them, on average.")]
@@ -94,6 +99,10 @@ def _write_sheet(client: Client, evidence: Evidence, verdict: ExamVerdict, capti
         shown = range(0, len(portraits), len(SEEDS))
         rows.append(tuple(Cell(portraits[at].file, f"{distances[at].mean():.3g}", tone) for at in shown))
         titles.append(title)
+    if swap:
+        shown = range(0, len(swap.portraits), len(SEEDS))
+        rows.append(tuple(Cell(client.exam_swaps / swap.portraits[at], f"{fmean(swap.distances[at]):.3g}") for at in shown))
+        titles.append(_("Without training: the client's best photo swapped onto the base's portraits"))
     contact_sheet(rows, client.exam_sheet, titles=titles, caption=caption, cell_px=SHEET_CELL_PX, thumbnails=client.thumbnails)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from actions.action import Action, FollowUp
-from actions.journey import next_step, read_journey
+from actions.journey import next_step, read_journey, waits_for
 from actions.request import Job, Session
 from actions.table import ROWS, action_named, row_named
 from client_folder.client import (
@@ -223,7 +223,7 @@ def client_menu(name: str, program: Program) -> int:
         runs = _rows_of_runs(home, (client,))
         rows = [*runs, *map(screens.step_option, steps)]
         rows += [Option(MORE, text("more"), about=text("more_about"))]
-        rows += [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.extra]
+        rows += [Option(row.name, _(row.label), waits_for(client, row.name), _(row.about)) for row in ROWS if row.extra]
         question = text("client_question").format(client=client.display_name)
         chosen = choose(question, [*rows, Option(BACK, text("back"))], runs[0].value if runs else next_step(steps))
         if chosen == BACK:
@@ -243,6 +243,13 @@ def _more_menu(question: str, client: Client, program: Program) -> None:
     chosen = None
     while (chosen := choose(question, [*rows, Option(BACK, text("back"))], chosen)) != BACK:
         guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)
+
+
+def ask_in_turn(action: Action[Any], program: Program, job: Job[Any]) -> int:
+    """Ask one question after another from the command line too, as the menu does; what its words say already is not asked."""
+    fields = type(job.request).model_fields
+    said = tuple(name for name, field in fields.items() if getattr(job.request, name) != field.default)
+    return _from_menu(action, program, job.client, FollowUp("", action.name, job.request, said))
 
 
 def _ask_for(

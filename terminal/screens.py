@@ -61,6 +61,7 @@ STAGES = {
     "likeness": N_("Measuring the likeness"),
     "exam": N_("Painting for the exam"),
     "exam-measure": N_("Measuring the portraits"),
+    "blind": N_("Laying out pairs"),
     "upscale": N_("Enlarging portraits"),
     "deliver": N_("Packing portraits"),
     "swap": N_("Swapping faces"),

@@ -11,6 +11,7 @@ from exam.records import ExamReason, ExamVerdict, Judged, Word
 from exam.report import ExamReport
 from locales.language import N_, _
 from terminal.screens import Views, practice_lines, table
+from terminal.view_blind import agreement_lines
 
 STEP = N_("Step {step} at weight {weight:g} looks most like the client, of {count} checkpoints examined.")
 TIED = N_(
@@ -38,7 +39,9 @@ def _exam(report: ExamReport) -> RenderableType:
         lines.append(Text(_(BRING_SCENES), style="yellow"))
     if report.file.left_out:
         lines.append(Text(_("No time was left for: {names}").format(names=", ".join(report.file.left_out)), style="yellow"))
-    return Group(*lines, _Candidates(verdict), *practice_lines(report.practice))
+    if report.agreement:
+        lines += agreement_lines(report.agreement)
+    return Group(*lines, _Candidates(report), *practice_lines(report.practice))
 
 
 def _said(verdict: ExamVerdict) -> str:
@@ -55,14 +58,15 @@ def _said(verdict: ExamVerdict) -> str:
 class _Candidates:
     """Every checkpoint at every weight with its numbers; where there is a terminal, its interval is drawn as well."""
 
-    verdict: ExamVerdict
+    report: ExamReport
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         drawn = options.is_terminal and options.max_width >= 2 * LINE_COLUMNS
         line = [_("base ... best")] if drawn else []
         rows = table("", _("step"), _("weight"), _("likeness"), _("interval"), *line, _("remarks"))
-        for at, one in enumerate(self.verdict.judged):
-            mark = "*" if at == self.verdict.chosen else " "
+        verdict, swap = self.report.verdict, self.report.file.swap
+        for at, one in enumerate(verdict.judged):
+            mark = "*" if at == verdict.chosen else " "
             interval = f"{one.score.low:.0%} ... {one.score.high:.0%}"
             cells: list[str | Text] = [
                 f"{mark}{one.candidate.step}",
@@ -73,6 +77,9 @@ class _Candidates:
             if drawn:
                 cells.append(Text(_line(one, options.encoding), style="green" if mark == "*" else "cyan"))
             rows.add_row(*cells, _remarks(one))
+        if swap and swap.score is not None:
+            interval = f"{swap.low:.0%} ... {swap.high:.0%}"
+            rows.add_row(_(" swap"), "", f"{swap.score:.0%}", interval, *([""] if drawn else []), _("without training"))
         yield rows
 
 
