@@ -86,7 +86,9 @@ class _Plot:
             y = self.height_of(level)
             self.draw.line((LEFT, y, SIZE_PX[0] - RIGHT, y), fill=RULE)
             self.write((LEFT - 10, y), f"{level:.0%}", "rm")
-        self.write((LEFT - 70, 16), _("Likeness in percent: 0 is the base alone, 100 the best; each line holds it nine times in ten"), "lt")
+        self.write(
+            (LEFT - 70, 16), _("Likeness in percent: 0 is the base alone, 100 the best; each line holds it nine times in ten"), "lt"
+        )
         self.write((SIZE_PX[0] / 2, SIZE_PX[1] - 14), _("step"), "mb")
 
     def interval(self, one: Judged, *, chosen: bool) -> None:
