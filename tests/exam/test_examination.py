@@ -127,11 +127,12 @@ def again(sat: Sat, home: Path, look: dict[str, Any], scenes: tuple[int, ...]) -
 # --- what it says -----------------------------------------------------------------------------------------------------
 def test_the_lora_of_the_client_is_recommended_with_its_weight_and_its_doubt(sat: Sat) -> None:
     file = sat.report.file
+    assert file.score is not None and file.low is not None and file.high is not None
     assert file.verdict in (Word.STEP, Word.TIED)
     assert (file.step in (110, 220), file.weight in (0.7, 0.85, 1.0)) == (True, True)
     assert file.lora in {path.name for path in sat.client.models.iterdir()}
     assert file.low < file.score < file.high
-    assert file.score > 0.9, "no more than 5 % may be lacking where the doubt is counted too"
+    assert (file.score or 0) > 0.9, "no more than 5 % may be lacking where the doubt is counted too"
     assert {(one.step, one.weight) for one in file.candidates} >= {(110, 1.0), (220, 1.0), (file.step, 0.7), (file.step, 0.85)}
     looked_at = [one for one in file.candidates if one.signs["leak"] is not None]
     assert (file.step, file.weight) in [(one.step, one.weight) for one in looked_at], "what is chosen was looked at closely"
@@ -146,6 +147,7 @@ def test_the_report_holds_what_is_needed_to_compute_the_verdict_again(sat: Sat) 
     assert distances.shape == (len(candidates), len(file.prompts) * len(file.seeds), len(file.photos))
     prompts = [at // len(file.seeds) for at in range(distances.shape[1])]
     found = decide(candidates, distances, np.array(file.base_distances), prompts, file.scenes)
+    assert found.chosen is not None and file.score is not None
     assert (found.word, found.judged[found.chosen].candidate.lora) == (file.verdict, file.lora)
     assert found.judged[found.chosen].score.value == pytest.approx(file.score, abs=0.002)  # distances are kept to four digits
 
@@ -202,6 +204,7 @@ def test_an_exam_that_was_killed_goes_on_and_ends_as_one_that_was_not(
     client = trained(demo, tmp_path)
     words = [sys.executable, "-c", CHILD, str(tmp_path), str(STEPS), str(SCENES)]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
         for line in child.stdout:
             if len(list(client.exam_portraits.glob("*.png"))) >= 4 and line.startswith("exam "):
                 child.send_signal(signal.SIGKILL)
