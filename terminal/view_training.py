@@ -115,10 +115,11 @@ def _training(report: TrainingReport) -> RenderableType:
 def _lora_files(report: LoraFiles) -> RenderableType:
     if not report.files:
         return Text(_("Nothing was trained yet."))
-    rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
+    rows, choice = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), ""), report.exam_choice
     for file in report.files:
         checkpoint = file.checkpoint
-        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice model") if checkpoint.practice else "")
+        by = choice.words if choice and choice.lora == checkpoint.path else ""
+        states = (by, "" if checkpoint.whole else _("torn: do not use"), _("practice model") if checkpoint.practice else "")
         state = ", ".join(filter(None, (*states, _("holds captions") if file.captions else "")))
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
@@ -144,6 +145,8 @@ def _exported(report: Exported) -> RenderableType:
     if report.left_out:
         apps = ", ".join(TITLES[app] for app in report.left_out)
         notes.append(Text(_("Left out: {apps}. A LoRA of the practice base fits no SDXL model.").format(apps=apps)))
+    if report.exam_choice:
+        notes.append(Text(_("LoRA: {lora}").format(lora=report.exam_choice.words)))
     return Group(rows, *practice_lines(report.practice), *notes, Text(sentence, style="bold"))
 
 
