@@ -4,6 +4,6 @@ each, from top to bottom, what is asked (requests), what is planned and run, wha
 `table` lists all of them; `request` and `action` say what a request, a job, an action and a row are; `reference` tells
 their schemas; `form` draws the form of a request, `settings_form` that of settings and limits, `base_choice` offers bases.
 `clients`, `imports`, `faces`, `who`, `dataset`, `training` (what it is asked: `train_request`), `checkpoints`, `exam`, `portraits`,
-`gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup`, `settings` and `colab` are the actions; `demo`, `journey`, `review`
-and `limits` lead over several stages; `recent` is what the menu remembers.
+`gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup`, `settings` and `colab` are the actions; `demo`, `queue`, `journey`,
+`review` and `limits` lead over several stages; `recent` is what the menu remembers.
 """

@@ -17,7 +17,7 @@ from training.cost import Estimate, at_peak, duration, estimate, explain, find_r
 from training.exports import TITLES, App, Exported
 from training.lora_files import LoraFiles, Stripped
 from training.plan import TrainingPlan
-from training.queue import QueueReport
+from training.queue import Examined, QueueReport
 from training.tensorboard_server import Curves
 
 
@@ -157,12 +157,14 @@ def _curves(report: Curves) -> RenderableType:
 def _queue(report: QueueReport) -> RenderableType:
     if not report.rows:
         return Text(_("There was no queue yet."))
-    rows = table(_("The queue"), _("client"), "", _("steps"), _("loss"), _("time"), _("what came out"))
+    rows = table(_("The queue"), _("client"), "", _("steps"), _("loss"), _("time"), _("exam"), _("what came out"))
     for row in report.rows:
         came = row.lora or row.error
+        exam = row.exam.label.format(step=row.exam_step) if row.exam is not Examined.NO else ""
+        exam += f": {row.exam_error}" if row.exam_error else ""
         came += f" ({'; '.join(row.changes)})" if row.changes else ""
         loss = "" if row.loss is None else f"{row.loss:.3f}"
-        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, duration(row.seconds), came)
+        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, duration(row.seconds), exam, came)
     return rows
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from client_folder.client import Client
 from locales.language import N_, _
 from machine.base_models import BaseKind
-from training.exam_choice import ExamChoice, recorded_choice
+from training.exam_choice import ExamChoice, LastExam, choice_of, last_exam
 from training.plan import Resume, TrainingPlan, run_name
 from training.runs import read_runs
 from utils import NotReady, PipelineError, read_record
@@ -115,12 +115,22 @@ def choose_lora(client: Client, name: str = "") -> Checkpoint:
     raise NoCheckpoint(name=name, known=known)
 
 
+def current_exam(client: Client) -> LastExam | None:
+    """What the last exam says, as long as it was one of the newest LoRA; raises BrokenFile."""
+    exam = last_exam(client)
+    whole = [one for one in list_checkpoints(client) if one.whole] if exam else []
+    newest = {one.path.name for one in whole if one.version == _newest(whole).version}
+    return exam if exam and any(one.lora in newest for one in exam.candidates) else None
+
+
 def exam_choice(client: Client) -> ExamChoice | None:
-    """What the exam chose, as long as it is there, whole, and of the newest LoRA; None where nothing was. Raises BrokenFile."""
-    choice = recorded_choice(client)
-    whole = [one for one in list_checkpoints(client) if one.whole] if choice else []
-    of_newest = [one.path for one in whole if one.version == _newest(whole).version]
-    return choice if choice and choice.lora in of_newest else None
+    """The checkpoint that an exam of the newest LoRA chose, where it is whole and still the file that was examined, else None.
+
+    Raises BrokenFile.
+    """
+    exam = current_exam(client)
+    choice = choice_of(client, exam) if exam else None
+    return choice if choice and is_whole(choice.lora) else None
 
 
 def _newest(whole: Sequence[Checkpoint]) -> Checkpoint:

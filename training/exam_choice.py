@@ -14,6 +14,7 @@ from locales.language import N_, _
 from machine.base_models import known_sha256
 from utils import Record
 
+STEP_CHOSEN, NONE_CHOSEN = N_("step {step} chosen"), N_("none recommended")
 CHOSEN = N_("chosen by the exam, step {step}")
 CHOSEN_AT = N_("chosen by the exam, step {step}, weight {weight:g}")
 
@@ -38,6 +39,11 @@ class LastExam(Record):
     weight: float | None
     candidates: tuple[ExaminedLora, ...]
 
+    @property
+    def words(self) -> str:
+        """What it said, in a few words of the user's language."""
+        return _(STEP_CHOSEN).format(step=self.step) if self.lora else _(NONE_CHOSEN)
+
 
 @dataclass(frozen=True, slots=True)
 class ExamChoice:
@@ -58,13 +64,9 @@ def last_exam(client: Client) -> LastExam | None:
     return client.read(client.exam_report, LastExam)
 
 
-def recorded_choice(client: Client) -> ExamChoice | None:
-    """The checkpoint that the last exam chose, where its file is still the one that was examined; raises BrokenFile.
-
-    Whether something newer was trained since is not looked at: `training.checkpoints.exam_choice` does.
-    """
-    exam = last_exam(client)
-    if exam is None or not exam.lora or exam.step is None:
+def choice_of(client: Client, exam: LastExam) -> ExamChoice | None:
+    """The checkpoint that an exam chose; None where it chose none, or where the file is not the one that was examined any more."""
+    if not exam.lora or exam.step is None:
         return None
     lora = client.models / exam.lora
     digests = {one.sha256 for one in exam.candidates if one.lora == exam.lora}
