@@ -162,8 +162,8 @@ def plan_portraits(
     BrokenFile, ModelMissing where a model is not there, RecipeRefused for what cannot work.
     """
     by_exam = exam_choice(client) if not any(loras) and any(weights or (DEFAULT_WEIGHT,)) else None
-    usual = by_exam.weight if by_exam else DEFAULT_WEIGHT
-    weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights or (usual,)))
+    weights = weights or (by_exam.weight if by_exam else DEFAULT_WEIGHT,)
+    weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
     # Before any model is missed: nobody downloads a base for a LoRA that does not fit it.
     chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
     _check_kinds(base_of(client, settings, choice.base), chosen)
@@ -173,10 +173,10 @@ def plan_portraits(
     prompts = settle_prompts(client, setup, prompt_options)
     prompt_texts = tuple(dict.fromkeys(prompt_text_of(prompt, prompt_options, setup.recipe) for prompt in prompts))
     files = tuple(lora.path for lora in chosen)
-    weighted: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
-    weighted += [(file, weight) for file in files for weight in weights if weight]
     seeds = tuple(dict.fromkeys(seeds))
-    requests = tuple(PortraitRequest(prompt_texts, seeds, file, weight, size, image_options.detail) for file, weight in weighted)
+    requests = tuple(
+        PortraitRequest(prompt_texts, seeds, file, weight, size, image_options.detail) for file, weight in _weighted(files, weights)
+    )
     pieces = _portrait_jobs(client, setup, requests)
     if len(pieces) > MAX_PORTRAITS:
         raise RecipeRefused(
@@ -210,6 +210,12 @@ def random_seeds(count: int) -> tuple[int, ...]:
 
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
+def _weighted(files: Sequence[Path], weights: Sequence[float]) -> list[tuple[Path | None, float]]:
+    """Every LoRA at every weight, after the base alone where a weight is 0."""
+    alone: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
+    return alone + [(file, weight) for file in files for weight in weights if weight]
+
+
 def _check(seeds: Sequence[int], image_options: ImageOptions) -> None:
     """Raises RecipeRefused for what no model can take."""
     wrong = next((seed for seed in seeds if not 0 <= seed <= MAX_SEED), None)
