@@ -162,8 +162,8 @@ def plan_portraits(
     BrokenFile, ModelMissing where a model is not there, RecipeRefused for what cannot work.
     """
     by_exam = exam_choice(client) if not any(loras) and any(weights or (DEFAULT_WEIGHT,)) else None
-    weights = weights or (by_exam.weight if by_exam else DEFAULT_WEIGHT,)
-    weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
+    usual = (by_exam.weight if by_exam else DEFAULT_WEIGHT,)
+    weights = tuple(dict.fromkeys(map(check_weight, weights or usual)))
     # Before any model is missed: nobody downloads a base for a LoRA that does not fit it.
     chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
     _check_kinds(base_of(client, settings, choice.base), chosen)
@@ -172,16 +172,12 @@ def plan_portraits(
     _check(seeds, image_options)
     prompts = settle_prompts(client, setup, prompt_options)
     prompt_texts = tuple(dict.fromkeys(prompt_text_of(prompt, prompt_options, setup.recipe) for prompt in prompts))
-    files = tuple(lora.path for lora in chosen)
-    seeds = tuple(dict.fromkeys(seeds))
+    files, seeds = tuple(lora.path for lora in chosen), tuple(dict.fromkeys(seeds))
     requests = tuple(
         PortraitRequest(prompt_texts, seeds, file, weight, size, image_options.detail) for file, weight in _weighted(files, weights)
     )
     pieces = _portrait_jobs(client, setup, requests)
-    if len(pieces) > MAX_PORTRAITS:
-        raise RecipeRefused(
-            problem=_("{count} portraits at once.").format(count=len(pieces)), cure=_("Ask for fewer prompts, seeds or weights.")
-        )
+    _check_count(len(pieces))
     return PortraitPlan(
         setup, files, requests, prompts, size, len(pieces), sum(not whole_png(piece.file) for piece in pieces),
         negative_ignored=not setup.recipe.negative and bool(prompt_options.negative),
@@ -210,6 +206,14 @@ def random_seeds(count: int) -> tuple[int, ...]:
 
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
+def _check_count(count: int) -> None:
+    """Raises RecipeRefused for more portraits than anybody means."""
+    if count > MAX_PORTRAITS:
+        raise RecipeRefused(
+            problem=_("{count} portraits at once.").format(count=count), cure=_("Ask for fewer prompts, seeds or weights.")
+        )
+
+
 def _weighted(files: Sequence[Path], weights: Sequence[float]) -> list[tuple[Path | None, float]]:
     """Every LoRA at every weight, after the base alone where a weight is 0."""
     alone: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
