@@ -58,7 +58,7 @@ ROWS = (
     Row(
         "exam", N_("Examine the checkpoints"),
         N_("Says which checkpoint looks most like the client in photos that training never saw, how sure that is, or none."),
-        "actions.exam", "terminal.view_exam", extra=True,
+        "actions.exam", "terminal.view_exam", more=True,
     ),
     Row(
         "blind", N_("Test the exam blind, by eye"),
@@ -157,8 +157,8 @@ ROWS = (
     ),
     Row(
         "queue", N_("Train several clients, one after another"),
-        N_("For a night: the clients that are ticked are trained in turn; one that fails does not stop the others."),
-        "actions.training", "terminal.view_training", tool=True,
+        N_("For a night: the clients that are ticked are trained and examined in turn; one that fails does not stop the others."),
+        "actions.queue", "terminal.view_training", tool=True,
     ),
     Row(
         "models", N_("Models: show, download, free those of the menu"),

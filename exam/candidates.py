@@ -13,7 +13,7 @@ WEIGHTS = (0.7, 0.85, DEFAULT_WEIGHT)  # that are compared for the chosen step, 
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class WeightedCheckpoint:
     """A checkpoint at a weight."""
 
     checkpoint: Checkpoint
@@ -25,16 +25,16 @@ class Candidate:
         return self.checkpoint.step, self.weight
 
 
-def candidates_of(client: Client) -> tuple[Candidate, ...]:
+def candidates_of(client: Client) -> tuple[WeightedCheckpoint, ...]:
     """The whole checkpoints of the newest LoRA, the earliest first, one a step; raises as `choose_lora` does."""
     newest = choose_lora(client)
     steps = {
         one.step: one for one in list_checkpoints(client) if one.whole and one.version == newest.version
     }  # the finished one comes last and takes the place of the checkpoint of its step
-    return tuple(Candidate(steps[step]) for step in sorted(steps)) or (Candidate(newest),)
+    return tuple(WeightedCheckpoint(steps[step]) for step in sorted(steps)) or (WeightedCheckpoint(newest),)
 
 
-def spread_out(candidates: Sequence[Candidate]) -> list[Candidate]:
+def spread_out(candidates: Sequence[WeightedCheckpoint]) -> list[WeightedCheckpoint]:
     """The order in which they are painted, so that time that runs out leaves some from all over: last, first, then halves."""
     order: list[int] = []
     gaps = [(0, len(candidates) - 1)]

@@ -1,4 +1,4 @@
-"""The errors of an exam that several modules raise."""
+"""The error of an exam that several modules raise."""
 
 from __future__ import annotations
 
@@ -11,10 +11,3 @@ class NoHeldBackPhotos(PipelineError):
 
     message = N_("No photo of {client} with a face was held back from training, so there is nothing to examine the LoRA with.")
     hint = N_("Import real photos of other days and places, at least six in all, then build the dataset and train again.")
-
-
-class OnlyNearCopies(PipelineError):
-    """Facts: client, id."""
-
-    message = N_("Training has near copies of every photo of {client} that is held back: they cannot examine what learned them.")
-    hint = N_("Build the dataset again, which leaves near copies out, and train again: dataset --client {id}.")

@@ -17,16 +17,17 @@ from typing import TYPE_CHECKING
 from client_folder.client import Client
 from config import Settings
 from dataset.held_back import copies_in_training, recorded
-from exam.candidates import WEIGHTS, Candidate, candidates_of, spread_out
-from exam.errors import NoHeldBackPhotos, OnlyNearCopies
+from exam.candidates import WEIGHTS, WeightedCheckpoint, candidates_of, spread_out
+from exam.errors import NoHeldBackPhotos
 from exam.painting import ExamPainter
 from exam.prompts import SCENES, exam_prompts, stranger_prompts
 from exam.records import ExamReason
 from exam.report import ExamReport
 from exam.swap_baseline import beside_swap, examine_swap
+from locales.language import N_
 from machine.model_process import ModelProcess
 from portraits.recipes import setup_of
-from utils import Event, whole_png
+from utils import Event, PipelineError, whole_png
 
 if TYPE_CHECKING:
     from exam.judging import Evidence, Painted
@@ -34,6 +35,13 @@ if TYPE_CHECKING:
 
 Photos = tuple[tuple[Path, int], ...]  # each with the number of its scene
 _LATER_SETS = len(WEIGHTS)  # painted once a checkpoint is chosen: its other weights, and strangers with it
+
+
+class OnlyNearCopies(PipelineError):
+    """Facts: client, id."""
+
+    message = N_("Training has near copies of every photo of {client} that is held back: they cannot examine what learned them.")
+    hint = N_("Build the dataset again, which leaves near copies out, and train again: dataset --client {id}.")
 
 
 def examine(
@@ -88,7 +96,7 @@ def held_photos(client: Client, settings: Settings) -> tuple[Photos, tuple[str, 
 
 
 def _paint_candidates(
-    painter: ExamPainter, painted: Painted, prompts: Sequence[str], candidates: Sequence[Candidate]
+    painter: ExamPainter, painted: Painted, prompts: Sequence[str], candidates: Sequence[WeightedCheckpoint]
 ) -> Generator[Event, None, None]:
     """The sets of the checkpoints for which there is time, and for a closer look at one of them; one is painted in any case."""
     for one in spread_out(candidates):
@@ -110,7 +118,7 @@ def _settle(
         if verdict.chosen is None:
             return evidence, verdict
         chosen = evidence.candidates[verdict.chosen]
-        lacking = [one for weight in WEIGHTS if (one := Candidate(chosen.checkpoint, weight)) not in painted.sets]
+        lacking = [one for weight in WEIGHTS if (one := WeightedCheckpoint(chosen.checkpoint, weight)) not in painted.sets]
         if lacking and not untried:
             painter.expect([*(painter.jobs(own, one) for one in lacking), painter.jobs(others, chosen)])
             for one in lacking:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from client_folder.client import Client
-from exam.candidates import Candidate
+from exam.candidates import WeightedCheckpoint
 from exam.errors import NoHeldBackPhotos
 from exam.flags import Signs, leak_share, measure_signs
 from exam.gates import Gate, auc_gate, embedding_gate
@@ -41,11 +41,11 @@ class Painted:
 
     base: tuple[Portrait, ...]
     strangers: tuple[Portrait, ...]
-    sets: dict[Candidate, tuple[Portrait, ...]] = field(default_factory=dict)
-    dressed: dict[Candidate, tuple[Portrait, ...]] = field(default_factory=dict)
+    sets: dict[WeightedCheckpoint, tuple[Portrait, ...]] = field(default_factory=dict)
+    dressed: dict[WeightedCheckpoint, tuple[Portrait, ...]] = field(default_factory=dict)
 
     @property
-    def candidates(self) -> tuple[Candidate, ...]:
+    def candidates(self) -> tuple[WeightedCheckpoint, ...]:
         """Those painted, in the order of preference."""
         return tuple(sorted(self.sets, key=lambda one: one.rank))
 
@@ -58,7 +58,7 @@ class Evidence:
     photos: tuple[Path, ...]
     scenes: tuple[int, ...]
     painted: Painted
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[WeightedCheckpoint, ...]
     distances: Array
     base_distances: Array
     stranger_distances: Array

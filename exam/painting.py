@@ -8,7 +8,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 from client_folder.client import Client
-from exam.candidates import Candidate
+from exam.candidates import WeightedCheckpoint
 from exam.prompts import SEEDS
 from machine.model_process import ModelProcess
 from portraits.painter import paint_missing
@@ -35,7 +35,7 @@ class ExamPainter:
         """Whether so many sets more keep within the budget, each as long as the longest so far."""
         return self.until is None or time.monotonic() + sets * self.longest <= self.until
 
-    def jobs(self, prompts: Sequence[str], candidate: Candidate | None = None) -> tuple[PortraitJob, ...]:
+    def jobs(self, prompts: Sequence[str], candidate: WeightedCheckpoint | None = None) -> tuple[PortraitJob, ...]:
         """A set: by the base alone without a candidate."""
         lora, weight = (candidate.checkpoint.path, candidate.weight) if candidate else (None, 0.0)
         request = PortraitRequest(tuple(map(PromptText, prompts)), SEEDS, lora, weight)

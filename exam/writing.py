@@ -67,7 +67,7 @@ def exam_file(
 
 
 def _candidate(evidence: Evidence, at: int, judged: Judged) -> ExaminedCandidate:
-    gate, signs = evidence.gates[at], asdict(evidence.signs[at])
+    gate, signs, portraits = evidence.gates[at], asdict(evidence.signs[at]), evidence.painted.sets[evidence.candidates[at]]
     signs.pop("identity_unsure")
     return ExaminedCandidate(
         lora=judged.candidate.lora, sha256=known_sha256(evidence.candidates[at].checkpoint.path), step=judged.candidate.step,
@@ -75,7 +75,7 @@ def _candidate(evidence: Evidence, at: int, judged: Judged) -> ExaminedCandidate
         high=_round(judged.score.high), lacks_high=_round(judged.lacks.high), gate=gate.standing, gate_value=_round(gate.value),
         gate_bound=None if gate.bound is None else _round(gate.bound), flags=tuple(sorted(judged.candidate.flags)),
         signs={name: None if value is None else _round(value) for name, value in signs.items()},
-        distances=_table(evidence.distances[at]), portraits=tuple(one.file.name for one in evidence.painted.sets[evidence.candidates[at]]),
+        distances=_table(evidence.distances[at]), portraits=tuple(one.file.name for one in portraits),
     )  # fmt: skip
 
 

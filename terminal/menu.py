@@ -211,7 +211,7 @@ def _import_client(program: Program) -> int:
 
 
 def client_menu(name: str, program: Program) -> int:
-    """The guided screen of a client: its eight steps, read from disk, the next one preselected."""
+    """The guided screen of a client: its steps, read from disk, the next one preselected."""
     home, console = program.home, program.console
     client = open_client(home, name)
     client.mark_used()

@@ -348,7 +348,7 @@ def step_row(step: Step) -> str:
 
 
 def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
-    """A client's eight steps with their state."""
+    """A client's steps with their state."""
     rows = table(Text.assemble((client.title, "bold"), "  ", (str(client.root), "dim")))
     for number, step in enumerate(steps, 1):
         sign, style = _STATE_LOOKS[step.state]

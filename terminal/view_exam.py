@@ -41,7 +41,7 @@ def _exam(report: ExamReport) -> RenderableType:
         lines.append(Text(_("No time was left for: {names}").format(names=", ".join(report.file.left_out)), style="yellow"))
     if report.agreement:
         lines += agreement_lines(report.agreement)
-    return Group(*lines, _Candidates(report), *practice_lines(report.practice))
+    return Group(*lines, _CheckpointTable(report), *practice_lines(report.practice))
 
 
 def _said(verdict: ExamVerdict) -> str:
@@ -55,7 +55,7 @@ def _said(verdict: ExamVerdict) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidates:
+class _CheckpointTable:
     """Every checkpoint at every weight with its numbers; where there is a terminal, its interval is drawn as well."""
 
     report: ExamReport

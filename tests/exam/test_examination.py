@@ -27,8 +27,8 @@ from dataset.held_back import ExamRecord
 from embedded.drawing.painting import draw
 from embedded.drawing.portraits import random_face, random_portrait
 from embedded.drawing.sample_client import LOOK
-from exam.errors import NoHeldBackPhotos, OnlyNearCopies
-from exam.examination import examine, held_photos
+from exam.errors import NoHeldBackPhotos
+from exam.examination import OnlyNearCopies, examine, held_photos
 from exam.prompts import SEEDS
 from exam.records import Examinee, ExamReason, Word
 from exam.report import ExamFile, ExamReport
