@@ -56,16 +56,6 @@ ROWS = (
         "actions.training", "terminal.view_training",
     ),
     Row(
-        "exam", N_("Examine the checkpoints"),
-        N_("Says which checkpoint looks most like the client in photos that training never saw, how sure that is, or none."),
-        "actions.exam", "terminal.view_exam", more=True,
-    ),
-    Row(
-        "blind", N_("Test the exam blind, by eye"),
-        N_("Shows pairs of portraits beside a real photo, not who painted them, and says how often you and the exam agree."),
-        "actions.blind", "terminal.view_blind", extra=True,
-    ),
-    Row(
         "generate", N_("Paint portraits"),
         N_("Paints the client with the trained LoRA: recommended prompts or your own words, with styles, sizes and new seeds."),
         "actions.portraits", "terminal.view_portraits",
@@ -109,6 +99,16 @@ ROWS = (
         "checkpoints", N_("Show or export what was trained"),
         N_("Lists every LoRA file with its samples, and copies one for ComfyUI, AUTOMATIC1111, InvokeAI or diffusers."),
         "actions.checkpoints", "terminal.view_training", extra=True,
+    ),
+    Row(
+        "exam", N_("Examine the checkpoints"),
+        N_("Says which checkpoint looks most like the client in photos that training never saw, how sure that is, or none."),
+        "actions.exam", "terminal.view_exam", more=True,
+    ),
+    Row(
+        "blind", N_("Test the exam blind, by eye"),
+        N_("Shows pairs of portraits beside a real photo, not who painted them, and says how often you and the exam agree."),
+        "actions.blind", "terminal.view_blind", more=True,
     ),
     Row(
         "tensorboard", N_("Training curves (TensorBoard)"),

@@ -151,7 +151,7 @@ def _judged(
 
     store = RowStore(client.exam_rows, MAKERS)
     results = [job.result for job in jobs]
-    yield from store.measure([(evidence.ruler, results)])
+    yield from store.measure([(evidence.ruler, [*results, *evidence.photos])])
     distances = apart(store.rows(evidence.ruler, results), store.rows(evidence.ruler, evidence.photos))
     distances = np.where(np.isnan(distances), evidence.stranger_distances, distances)  # as for the candidates
     score, beaten_by = compare(evidence, verdict, distances)

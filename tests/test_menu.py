@@ -447,10 +447,10 @@ def test_the_more_list_stays_until_one_goes_back(home):
         terminal.wait_for(NEXT)
         terminal.press("9", "enter")
         terminal.wait_for("> 1) Look at what was rejected")
-        terminal.press("8", "enter")
+        terminal.press("prompts", "enter")
         terminal.wait_for("Why this is asked")
         terminal.press("escape")
-        terminal.wait_for("> 8) Prompts: the master")
+        terminal.wait_for("> 10) Prompts: the master")
         terminal.press("escape")
         terminal.wait_for(NEXT, "> 3) → Import")
 
