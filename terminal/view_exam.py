@@ -22,7 +22,8 @@ NONE = N_("None of the {count} checkpoints examined can be recommended.")
 HOW_SURE = N_("It went {score:.0%} of the way from the base to the best, between {low:.0%} and {high:.0%}, nine times in ten.")
 BRING = N_("Bring more real photos of other days and places, or train longer, and examine again.")
 BRING_SCENES = N_("Bring real photos of other days and places, nine in all: three of them are then held back.")
-LINE_COLUMNS = 25  # of an interval drawn in the table
+LINE_COLUMNS, SHORT_LINE_COLUMNS = 25, 15  # of an interval drawn in the table; the short one in a window of 80
+WIDE_COLUMNS = 100  # of a window that has room for the long one
 LINE_LOW, LINE_HIGH = -0.1, 1.1  # the shares at its ends
 
 
@@ -61,7 +62,8 @@ class _CheckpointTable:
     report: ExamReport
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        drawn = options.is_terminal and options.max_width >= 2 * LINE_COLUMNS
+        drawn = options.is_terminal and options.max_width >= 4 * SHORT_LINE_COLUMNS
+        columns = LINE_COLUMNS if options.max_width >= WIDE_COLUMNS else SHORT_LINE_COLUMNS
         line = [_("base ... best")] if drawn else []
         rows = table("", _("step"), _("weight"), _("likeness"), _("interval"), *line, _("remarks"))
         verdict, swap = self.report.verdict, self.report.file.swap
@@ -75,7 +77,7 @@ class _CheckpointTable:
                 interval,
             ]
             if drawn:
-                cells.append(Text(_line(one, options.encoding), style="green" if mark == "*" else "cyan"))
+                cells.append(Text(_line(one, columns, options.encoding), style="green" if mark == "*" else "cyan"))
             rows.add_row(*cells, _remarks(one))
         if swap and swap.score is not None:
             interval = f"{swap.low:.0%} ... {swap.high:.0%}"
@@ -83,16 +85,16 @@ class _CheckpointTable:
         yield rows
 
 
-def _line(one: Judged, encoding: str) -> str:
+def _line(one: Judged, columns: int, encoding: str) -> str:
     """An interval from the base to the best in a line of letters; what lies beyond its ends is drawn at them."""
     point, dash, empty = ("●", "─", "·") if encoding.startswith("utf") else ("o", "-", ".")
 
     def column(share: float) -> int:
         within = (min(max(share, LINE_LOW), LINE_HIGH) - LINE_LOW) / (LINE_HIGH - LINE_LOW)
-        return round(within * (LINE_COLUMNS - 1))
+        return round(within * (columns - 1))
 
     low, middle, high = (column(share) for share in (one.score.low, one.score.value, one.score.high))
-    letters = [dash if low <= at <= high else empty for at in range(LINE_COLUMNS)]
+    letters = [dash if low <= at <= high else empty for at in range(columns)]
     letters[middle] = point
     return "".join(letters)
 
