@@ -35,7 +35,7 @@ NEXT_CLIENT = N_("[{number}/{total}] {client}")
 FAILED_CLIENT = N_("      {client}: {error}")
 _QUEUE_HELP = N_("Clients, in this order (none: the last table):")
 _QUEUE_QUESTION = N_("Whom to train, in turn (nobody: the last queue):")
-_EXAM_HELP = N_("Examine each LoRA after its training, which says which checkpoint to take?")
+_EXAM_HELP = N_("Examine each LoRA after its training?")
 OF_QUEUE = N_("The queue")
 _SAID = {Word.STEP: Examined.STEP, Word.TIED: Examined.TIED, Word.NONE: Examined.NONE}
 

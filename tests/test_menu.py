@@ -450,7 +450,7 @@ def test_the_more_list_stays_until_one_goes_back(home):
         terminal.press("prompts", "enter")
         terminal.wait_for("Why this is asked")
         terminal.press("escape")
-        terminal.wait_for("> 10) Prompts: the master")
+        terminal.wait_for(">10) Prompts: the master")
         terminal.press("escape")
         terminal.wait_for(NEXT, "> 3) → Import")
 
@@ -478,6 +478,8 @@ def test_the_doctor_offers_a_client_and_the_queue_is_ticked(home):
         terminal.wait_for("[ ] Ana Ñ (ana)", "[ ] berta", "space ticks")
         terminal.press("2", " ", "1", " ")
         terminal.wait_for("[x] Ana Ñ (ana)", "[x] berta")
+        terminal.press("enter")
+        terminal.wait_for("Examine each LoRA after its training?", "> 1) yes")
         terminal.press("enter")
         terminal.wait_for("berta", "failed", MAIN)
 
