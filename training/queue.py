@@ -29,7 +29,7 @@ class Outcome(Labelled):
 class Examined(Labelled):
     """What the exam after a training said; {step} is the step that it chose."""
 
-    NO = "no"  # not asked for, or not yet
+    NO = "no", N_("not asked for, or not yet")
     RUNNING = "running", N_("being examined, or cut off there")
     STEP = "step", STEP_CHOSEN
     TIED = "tied", N_("step {step} chosen, others as good")
