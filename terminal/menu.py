@@ -223,7 +223,7 @@ def client_menu(name: str, program: Program) -> int:
         runs = _rows_of_runs(home, (client,))
         rows = [*runs, *map(screens.step_option, steps)]
         rows += [Option(MORE, text("more"), about=text("more_about"))]
-        rows += [Option(row.name, _(row.label), waits_for(client, row.name), _(row.about)) for row in ROWS if row.extra]
+        rows += [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.extra]
         question = text("client_question").format(client=client.display_name)
         chosen = choose(question, [*rows, Option(BACK, text("back"))], runs[0].value if runs else next_step(steps))
         if chosen == BACK:
@@ -239,10 +239,12 @@ def client_menu(name: str, program: Program) -> int:
 
 def _more_menu(question: str, client: Client, program: Program) -> None:
     """The list behind "more": the user stays in it, the pointer where it was, until going back."""
-    rows = [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.more]
     chosen = None
-    while (chosen := choose(question, [*rows, Option(BACK, text("back"))], chosen)) != BACK:
-        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)
+    while chosen != BACK:
+        rows = [Option(row.name, _(row.label), waits_for(client, row.name), _(row.about)) for row in ROWS if row.more]
+        chosen = choose(question, [*rows, Option(BACK, text("back"))], chosen)
+        if chosen != BACK:
+            guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)  # noqa: B023 - called at once
 
 
 def ask_in_turn(action: Action[Any], program: Program, job: Job[Any]) -> int:

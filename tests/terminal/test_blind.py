@@ -59,6 +59,8 @@ def test_the_row_waits_until_there_was_an_exam(client):
     with Terminal(client.home) as terminal:
         terminal.wait_for("What shall we work on?")
         terminal.press("enter")
+        terminal.wait_for("Next for Ana Gómez")
+        terminal.press("9", "enter")
         terminal.wait_for("Test the exam blind, by eye (examine the checkpoints first)")
 
 
@@ -75,6 +77,8 @@ def test_pairs_are_judged_in_half_blocks_and_a_stopped_test_goes_on(client):
         terminal.wait_for("What shall we work on?")
         terminal.press("enter")
         terminal.wait_for("Next for Ana Gómez")
+        terminal.press("9", "enter")
+        terminal.wait_for("> 1) Look at what was rejected")
         terminal.press("blind", "enter")
         terminal.wait_for("Pair 4 of 6", QUESTION, "0) Back")
         assert steps_on_screen(terminal, 4) == fourth
