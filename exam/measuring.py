@@ -19,7 +19,7 @@ from utils import Event, Progress, replacing
 
 STAGE = "exam-measure"
 SAVED_EVERY = 64  # pictures: so much is measured again at most after a kill
-VERSION = 1  # of the rulers: raised when one of them reads other numbers than before
+VERSION = 2  # of the rulers: raised when one of them reads other numbers than before
 
 Work = Sequence[tuple[str, Sequence[Path]]]  # names of rulers, and what each is to read
 
@@ -35,17 +35,16 @@ class RowStore:
 
     def measure(self, work: Work) -> Generator[Event, None, None]:
         """Measure what was not measured before and keep it; raises what a ruler raises that cannot be made."""
-        missing: dict[tuple[str, str], Path] = {}
-        for ruler, files in work:
-            known = self._rows.get(ruler, {})
-            missing |= {(ruler, sha256): file for file in files if (sha256 := known_sha256(file)) not in known}
+        missing = self._missing(work)
         rulers: dict[str, Ruler] = {}
         try:
-            for done, ((name, sha256), file) in enumerate(missing.items()):
+            for done, (sha256, (file, names)) in enumerate(missing.items()):
                 yield Progress(STAGE, done, len(missing), file.name)
-                if name not in rulers:
-                    rulers[name] = self._makers[name]()
-                self._rows.setdefault(name, {})[sha256] = read_file(rulers[name], file)
+                for name in names:
+                    if name not in rulers:
+                        rulers[name] = self._makers[name]()
+                for name, row in zip(names, read_file([rulers[name] for name in names], file), strict=True):
+                    self._rows.setdefault(name, {})[sha256] = row
                 if done % SAVED_EVERY == SAVED_EVERY - 1:
                     self._save()
         finally:
@@ -53,6 +52,18 @@ class RowStore:
                 self._save()
         if missing:
             yield Progress(STAGE, len(missing), len(missing))
+
+    def _missing(self, work: Work) -> dict[str, tuple[Path, list[str]]]:
+        """What was not measured, by hash, with the rulers that are to read it: a picture that several read is opened once."""
+        missing: dict[str, tuple[Path, list[str]]] = {}
+        for ruler, files in work:
+            known = self._rows.get(ruler, {})
+            for file in dict.fromkeys(files):
+                if (sha256 := known_sha256(file)) not in known:
+                    names = missing.setdefault(sha256, (file, []))[1]
+                    if ruler not in names:  # two files may be the same picture
+                        names.append(ruler)
+        return missing
 
     def rows(self, ruler: str, files: Sequence[Path]) -> Array:
         """The rows of pictures that were measured, in their order; raises KeyError for one that was not."""
