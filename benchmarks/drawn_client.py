@@ -9,6 +9,7 @@ from typing import Any
 from client_folder.client import Client, create_client
 from client_folder.records import Analysis, Faces, Picture, Pictures, Source, Verdict
 from dataset.files import EditedCaptions
+from dataset.held_back import ExamRecord
 from utils import sha256_file, write_record
 
 CROP_PX = 192
@@ -66,14 +67,16 @@ def _draw(client: Client, look: dict[str, Any], source: Source, number: int) -> 
     return Picture(file=original.name, original=original.name, source=source, sha256=sha256), face, ", ".join(kept)
 
 
-def redraw_held(client: Client, look: dict[str, Any]) -> None:
-    """Other photos in the place of those held back, of somebody of that look, each in a scene of its own."""
+def hold_back_drawn(client: Client, look: dict[str, Any], photos: int) -> None:
+    """Photos of somebody of that look in the place of those held back, each in a scene and a light of its own."""
     from PIL import Image
 
     from embedded.drawing.painting import draw
     from embedded.drawing.portraits import random_portrait
 
-    for number, photo in enumerate(sorted(client.exam.glob("*.png"))):
-        portrait = random_portrait(random.Random(f"held back {number} {look['hair']}"), **look)
+    for photo in client.exam.glob("real_*.png"):
         photo.unlink()  # it may be one file with the crop
-        Image.fromarray(draw([portrait], CROP_PX, CROP_PX)[0]).save(photo)
+    rng, stems = random.Random(f"held back {look['hair']} {look['face']}"), [f"real_{number}" for number in range(photos)]
+    for stem in stems:
+        Image.fromarray(draw([random_portrait(rng, **look)], CROP_PX, CROP_PX)[0]).save(client.exam / f"{stem}.png")
+    write_record(client.exam_file, ExamRecord(scenes=tuple((stem,) for stem in stems)))

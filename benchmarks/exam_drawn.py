@@ -5,13 +5,14 @@ What is then judged by the program's own exam, each with the word that is right:
 
 - good: her LoRA after half and after all of the steps; one of the two must be chosen
 - short: her LoRA after ten steps only; none
-- other: the LoRA of the next client; none
+- other: the LoRA of a client with other hair and skin; none
 - copier: none
 - mixed: all of them in one exam; one of the two good ones must be chosen
 - sister: her good LoRA, judged by photos of a woman with the same hair, skin and eyes but another face; none, or "may be another"
 
-All clients have one name, so that a LoRA of another's answers to hers. Everything is kept in `--folder`; what is there is not
-trained or painted again. Prints a line a judgement, with the word, what was chosen and the flags, and the share that was right.
+Three photos are held back, of scenes that training never saw, in any light. All clients have one name, so that a LoRA of another's
+answers to hers. Everything is kept in `--folder`; what is there is not trained or painted again. Prints a line a judgement, with
+the word, what was chosen and the flags, and the share that was right.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ import argparse
 import random
 import shutil
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.drawn_client import draw_client, look_of, redraw_held
+from benchmarks.drawn_client import draw_client, hold_back_drawn, look_of
 from client_folder.client import Client, open_client
 from config import Settings
 from data_preprocessor import prepare_dataset
@@ -35,7 +36,7 @@ from lora_trainer import plan_training, train
 from machine.model_process import ModelProcess
 from training.plan import Overrides
 
-NAME, SHORT, GOOD = "ana", 10, (110, 220)
+NAME, SHORT, GOOD, PHOTOS = "ana", 10, (110, 220), 3
 FIRST_PERSON = 100  # numbers below it were used to choose limits
 LORA = f"{NAME}_avatar_v1"
 # The step that each LoRA takes in an exam: the finished one has none in its name.
@@ -81,8 +82,10 @@ def loras_of(client: Client, copier: Client, other: Client) -> dict[str, Path]:
     }  # fmt: skip
 
 
-def judge(folder: Path, case: str, loras: Mapping[str, Path], client: Client, process: ModelProcess) -> ExamFile:
-    """The exam of a copy of the client that has just these LoRAs; portraits are shared by all her exams."""
+def judge(
+    folder: Path, case: str, loras: Mapping[str, Path], client: Client, look: dict[str, Any], process: ModelProcess
+) -> ExamFile:
+    """The exam of a copy of the client that has just these LoRAs, by photos of that look; portraits are shared by all her exams."""
     home = folder / "judged"
     if not home.is_dir():
         kept = shutil.ignore_patterns("models", "training", "exam_portraits")
@@ -93,6 +96,7 @@ def judge(folder: Path, case: str, loras: Mapping[str, Path], client: Client, pr
     for kind in CASES[case]:
         ending = "" if kind == "whole" else f"-step{PLACES[kind]:08d}"
         shutil.copyfile(loras[kind], judged.models / f"{LORA}{ending}.safetensors")
+    hold_back_drawn(judged, look, PHOTOS)
     judged.exam_report.unlink(missing_ok=True)
     found: ExamFile = finish(examine(judged, Settings(), model_process=process)).file
     return found
@@ -105,11 +109,18 @@ def is_right(case: str, found: ExamFile) -> bool:
     return found.verdict is Word.NONE or (case == "sister" and Flag.IDENTITY_UNSURE in found.flags)
 
 
-def sister_of(client: Client, person: int) -> None:
-    """Hold back photos of a sister instead: the same looks in words, another face."""
+def sister_of(person: int) -> dict[str, Any]:
+    """The same looks in words, another face."""
     from embedded.drawing.portraits import random_face
 
-    redraw_held(client, {**look_of(person), "face": random_face(random.Random(f"sister {person}"))})
+    return {**look_of(person), "face": random_face(random.Random(f"sister {person}"))}
+
+
+def another(person: int, people: Sequence[int]) -> int:
+    """The next client with other hair and other skin: whoever shares both is a lookalike, which no ruler here tells."""
+    own = look_of(person)
+    ahead = [*(one for one in people if one > person), *(one for one in people if one < person)]
+    return next(one for one in ahead if all(look_of(one)[part] != own[part] for part in ("hair", "skin")))
 
 
 def main() -> None:
@@ -129,13 +140,10 @@ def main() -> None:
     with ModelProcess() as process:
         for person in people:
             client, copier = both[person]
-            other = both[people[(person - FIRST_PERSON + 1) % len(people)]][0]
-            loras = loras_of(client, copier, other)
+            loras = loras_of(client, copier, both[another(person, people)][0])
             for case in CASES:
-                folder = asked.folder / f"{person}"
-                if case == "sister":
-                    sister_of(open_client(folder / "judged", NAME), person)
-                found = judge(folder, case, loras, client, process)
+                look = sister_of(person) if case == "sister" else look_of(person)
+                found = judge(asked.folder / f"{person}", case, loras, client, look, process)
                 right.append(is_right(case, found))
                 told = [
                     f"{person} {case:7}", "right" if right[-1] else "WRONG", f"{found.verdict:5} step {found.step}",

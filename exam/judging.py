@@ -16,9 +16,9 @@ from client_folder.client import Client
 from exam.candidates import WeightedCheckpoint
 from exam.errors import NoHeldBackPhotos
 from exam.flags import Signs, leak_share, measure_signs
-from exam.gates import Gate, auc_gate, embedding_gate
+from exam.gates import Gate, embedding_gate, separation_gate
 from exam.measuring import RowStore
-from exam.prompts import SEEDS
+from exam.prompts import SEEDS, stranger_of
 from exam.records import Examinee, ExamReason, ExamVerdict, Standing
 from exam.rulers import Backdrop, BoxEmbedding, FaceEmbedding, LabMap, Ruler, apart
 from exam.verdict import Array, decide
@@ -107,8 +107,10 @@ def _compute(store: RowStore, ruler: str, files: tuple[Path, ...], scenes: tuple
     distances = np.stack([_filled(apart(each, held), far) for each in own])
     prompts = prompt_numbers(len(painted.base))
     gates = tuple(
-        _face_gate(each, others, held, scenes, prompts) if ruler == FaceEmbedding.name else auc_gate(some, far, prompts, scenes)
-        for each, some in zip(own, distances, strict=True)
+        _face_gate(each, others, held, scenes, prompts)
+        if ruler == FaceEmbedding.name
+        else separation_gate(each, others, held, prompts, [stranger_of(prompt) for prompt in prompts], scenes)
+        for each in own
     )
     base = _filled(apart(store.rows(ruler, _files(painted.base)), held), far)
     return Evidence(ruler, files, scenes, painted, painted.candidates, distances, base, far, gates, ())

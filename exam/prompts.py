@@ -48,10 +48,15 @@ def stranger_prompts(class_word: str, *, practice: bool) -> tuple[str, ...]:
     """The same scenes with other people, of the client's sex where that is known; each look comes twice."""
     prompts = []
     for at, scene in enumerate(_scenes(practice)):
-        hair, skin = _LOOKS[at % len(_LOOKS)]
+        hair, skin = _LOOKS[stranger_of(at)]
         who = class_word if class_word in ("woman", "man") else ("woman", "man")[at // len(_LOOKS)]
         prompts.append(f"portrait of a {who}, {hair}, {skin}, {scene}")
     return tuple(prompts)
+
+
+def stranger_of(scene: int) -> int:
+    """Which stranger is asked for in the scene of that number; the one of some scene looks the same in another."""
+    return scene % len(_LOOKS)
 
 
 def _scenes(practice: bool) -> tuple[str, ...]:

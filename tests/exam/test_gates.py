@@ -5,52 +5,96 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from exam.gates import PHOTO_SPREAD, auc_gate, embedding_gate, noise_free, photo_spread
+from exam.gates import PHOTO_SPREAD, embedding_gate, noise_free, photo_spread, separation_gate, within_person
 from exam.records import Standing
 
 PROMPTS = [prompt for prompt in range(16) for _seed in range(2)]
 
 
-def test_auc_is_the_share_of_pairs_of_one_prompt():
-    # Prompt 0: both nearer than both strangers, 4 of 4. Prompt 1: 1 < 2, 1 < 3, 3 > 2, 3 = 3 is half: 2.5 of 4.
-    portraits = np.array([[1.0], [2.0], [1.0], [3.0]])
-    strangers = np.array([[5.0], [6.0], [2.0], [3.0]])
-    assert auc_gate(portraits, strangers, [0, 0, 1, 1]).value == pytest.approx((1 + 2.5 / 4) / 2)
-    # Ranks between prompts do not count: prompt 1's portraits are farther than prompt 0's strangers.
-    assert auc_gate(np.array([[1.0], [8.0]]), np.array([[2.0], [9.0]]), [0, 1]).value == 1
+def one_number(*values):
+    """Rows of a single number: how far from a photo at 0 they lie is the number itself."""
+    return np.array([[float(value)] for value in values])
 
 
-def test_nearer_everywhere_is_good_with_a_bound_of_one():
-    rng = np.random.default_rng(0)
-    portraits = rng.uniform(0, 1, (32, 3))
-    gate = auc_gate(portraits, portraits + 2, PROMPTS)
-    assert (gate.standing, gate.value, gate.bound, gate.provisional) == (Standing.GOOD, 1, 1, False)
-    assert auc_gate(portraits + 2, portraits, PROMPTS).standing is Standing.NOT
-    assert auc_gate(portraits, portraits, PROMPTS).value == pytest.approx(0.5, abs=0.001)
+FIRST = 1  # who is on a portrait
 
 
-def test_the_bound_refuses_what_hangs_on_one_photo_or_on_few_prompts():
-    """0.9375 passes the limit itself. Of sixteen prompts two are wrong: s = .3416 (n-1), so 1.645 x s / 4 below .875 and more."""
-    portraits, strangers = np.zeros((32, 1)), np.ones((32, 1))
-    portraits[:2] = 2  # one whole prompt is not hers
-    gate = auc_gate(portraits, strangers, PROMPTS)
-    assert gate.value == pytest.approx(15 / 16)
-    assert gate.bound < 0.90  # s = .25, of the mean .0625: the 5 % point lies at .8125 to .83
+def test_separation_is_told_in_standard_deviations_of_a_seed():
+    # Seeds of a prompt lie 2 apart in the client's portraits (variance 2) and 0 in the strangers': pooled sd 1. Nearer by 10, by 6.
+    gate = separation_gate(one_number(1, 3, 5, 7), one_number(12, 12, 12, 12), one_number(0), [0, 0, 1, 1], [FIRST] * 4)
+    assert gate.value == pytest.approx(8.0)
+    assert gate.bound == pytest.approx(8.0 - 1.645 * 2.0, abs=0.01)  # of two prompts, 10 and 6: sd 2.83, of their mean 2.0
     assert gate.standing is Standing.NOT
-    photos = np.tile([[0.0, 3.0, 3.0]], (32, 1))  # nearer to one photo by ten, farther from two by one
-    others = np.tile([[10.0, 2.0, 2.0]], (32, 1))
-    gate = auc_gate(photos, others, PROMPTS)
-    assert gate.value == 1
-    assert gate.bound < 0.90
+    gate = separation_gate(one_number(1, 3, 1, 3), one_number(14, 14, 14, 14), one_number(0), [0, 0, 1, 1], [FIRST] * 4)
+    assert (gate.standing, gate.value, gate.bound, gate.provisional) == (Standing.GOOD, pytest.approx(12), pytest.approx(12), False)
+
+
+def test_no_nearer_than_strangers_or_farther_is_nobody():
+    rng = np.random.default_rng(0)
+    photos = rng.normal(size=(3, 20))
+    strangers = rng.normal(size=(32, 20))
+    who = [prompt % 8 for prompt in PROMPTS]
+    assert separation_gate(strangers, strangers, photos, PROMPTS, who).value == 0
+    far = separation_gate(strangers + 3, strangers, photos, PROMPTS, who)
+    assert far.value < 0
+    assert far.standing is Standing.NOT
+
+
+def test_a_base_that_paints_somebody_else_with_every_seed_does_not_pass_for_the_client():
+    """Both are as near on the mean; one paints one person, the other a new one each time."""
+    rng = np.random.default_rng(1)
+    strangers = (rng.normal(size=(8, 40))[[prompt % 8 for prompt in PROMPTS]] + rng.normal(0, 0.05, (32, 40))) * 1.5
+    who = [prompt % 8 for prompt in PROMPTS]
+    photos = rng.normal(0, 0.1, (3, 40))
+    one = 0.72 * rng.normal(size=40) + rng.normal(0, 0.05, (32, 40))
+    sizes = rng.uniform(0.2, 1.0, (32, 1))  # now nearer, now farther from her
+    many = sizes * rng.normal(size=(32, 40))
+    means = [float(np.linalg.norm(some, axis=1).mean()) for some in (one, many)]
+    assert means[0] == pytest.approx(means[1], rel=0.15)
+    assert separation_gate(one, strangers, photos, PROMPTS, who).standing is Standing.GOOD
+    assert separation_gate(many, strangers, photos, PROMPTS, who).standing is Standing.NOT
+
+
+def test_light_that_differs_within_a_person_counts_for_less():
+    """The first number is light: strangers' portraits differ in it, photos lie far off in it. The second is who somebody is."""
+    rng = np.random.default_rng(2)
+    who = [prompt % 8 for prompt in PROMPTS]
+    light = rng.normal(0, 5, 32)
+    strangers = np.stack([light, np.array([3.0 + person for person in who]) + rng.normal(0, 0.1, 32)], axis=1)
+    portraits = np.stack([light, rng.normal(0, 0.1, 32)], axis=1)
+    scaled = within_person(strangers, who)
+    moved, other = scaled(np.array([[5.0, 0.0]])), scaled(np.array([[0.0, 5.0]]))
+    assert np.linalg.norm(moved) < np.linalg.norm(other) / 2.5
+    photos = np.array([[-20.0, 0.0], [15.0, 0.1]])
+    assert separation_gate(portraits, strangers, photos, PROMPTS, who).standing is Standing.GOOD
+    flat = np.stack([np.zeros(32), strangers[:, 1]], axis=1)  # nobody showed what light does
+    with_light = separation_gate(portraits, flat, photos, PROMPTS, who)
+    assert with_light.standing is Standing.NOT
+
+
+def test_the_bound_refuses_what_hangs_on_one_photo_or_on_one_scene():
+    who = [prompt % 8 for prompt in PROMPTS]
+    portraits, strangers = np.zeros((32, 1)), np.tile([[1.0]], (32, 1)) + 0.001 * np.arange(32)[:, None] % 2
+    portraits[:2] = 1.0  # of one scene she is as far as the stranger
+    sure = separation_gate(portraits, strangers, one_number(0), PROMPTS, who)
+    assert sure.standing is Standing.GOOD
+    photos = one_number(-4, 4.5)  # one photo lies behind the strangers
+    gate = separation_gate(portraits, strangers, photos, PROMPTS, who)
+    assert gate.bound < 0
+    assert gate.standing is Standing.NOT
 
 
 def test_photos_of_one_scene_count_as_one():
-    one = np.tile([[0.0, 3.0, 3.0]], (32, 1))
-    other = np.tile([[2.0, 2.5, 2.5]], (32, 1))  # photos apart: 6 < 7; as scenes 0 and (3, 3): 1.5 < 2.25
-    assert auc_gate(one, other, PROMPTS, scenes=[0, 1, 1]).value == 1
-    one[:, 0], other[:, 0] = 1.4, 2.0  # apart 7.4 > 7.0, as scenes 4.4 < 4.5
-    assert auc_gate(one, other, PROMPTS).value == 0
-    assert auc_gate(one, other, PROMPTS, scenes=[0, 1, 1]).value == 1
+    portraits, strangers = one_number(*[0.0, 0.02] * 16), one_number(*[1.0, 1.02] * 16)
+    who = [prompt % 8 for prompt in PROMPTS]
+    photos = one_number(0, 1, 1)  # of the client, and two shots of a minute in which she looks like the stranger
+    assert separation_gate(portraits, strangers, photos, PROMPTS, who).value < 0
+    assert separation_gate(portraits, strangers, photos, PROMPTS, who, scenes=[0, 1, 1]).value == pytest.approx(0, abs=1.5)
+
+
+def test_one_picture_of_each_person_tells_nothing_of_how_pictures_differ():
+    with pytest.raises(ValueError, match="one picture of each"):
+        within_person(np.zeros((3, 2)), [0, 1, 2])
 
 
 def people(rng, centre, count, noise, shared=0.0):
