@@ -133,7 +133,7 @@ def test_training_is_stopped_by_one_key_and_goes_on_where_it_was(demo, tmp_path)
     )
     shutil.copy(demo.home / "settings.json", tmp_path)
     client = open_client(tmp_path, "demo")
-    words = ("train", "--client", "demo", "--yes", "--steps", "120")
+    words = ("train", "--client", "demo", "--yes", "--steps", "40")
     with Terminal(tmp_path, *words) as terminal:
         terminal.wait_for("Training the LoRA", "loss", seconds=120)
         terminal.press("ctrl-c")
@@ -142,5 +142,5 @@ def test_training_is_stopped_by_one_key_and_goes_on_where_it_was(demo, tmp_path)
     assert not client.trainer_pid.exists()
     assert list(client.models.rglob("*.part")) == []
     with Terminal(tmp_path, *words) as terminal:
-        terminal.wait_for("120 steps", seconds=300)
+        terminal.wait_for("40 steps", seconds=300)
         assert terminal.wait_for_end() == 0
