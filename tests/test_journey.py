@@ -84,7 +84,7 @@ def test_from_the_first_screen_to_the_portraits(demo, clone):  # noqa: PLR0915 -
 
         terminal.wait_for("> 5) → Find and crop faces", "Build the dataset (no crop has passed yet)")
         terminal.press("enter")
-        terminal.wait_for("19 pictures to look at", "Go ahead?")
+        terminal.wait_for("24 pictures to look at", "Go ahead?")
         terminal.press("enter")
 
         terminal.wait_for("> 6) → Build the dataset", seconds=180)

@@ -3,8 +3,8 @@
 The embedded base paints each of her looks when asked, but it never saw them together: none of the portraits it learned from has
 her hair, skin, eyes and glasses, and her face's numbers lie outside the ranges that `random_face` draws from (a test holds both).
 Among the 25 files are a blurred one, a dark one, one without a face and an exact copy, for the import and the quality control to
-find; 21 good ones remain, nine of them photos of nine days, so that three can be held back for the exam. The names, the text inside the files and the prompts are built as MidJourney's are, and the photos as
-cameras and phones write them.
+find; 21 good ones remain, nine of them photos, of a day each, so that three can be held back for the exam. The names, the text
+inside the files and the prompts are built as MidJourney's are, and the photos as cameras and phones write them.
 """
 
 from __future__ import annotations

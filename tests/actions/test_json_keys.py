@@ -127,9 +127,7 @@ def asked(home):
     Image.effect_noise((300, 300), 90).convert("RGB").save(home / "new" / "noise.png")
     (home / "new" / "broken.png").write_text("no picture")
     asks = {name: ["--home", str(home), "--language", "en", *map(str, words), "--json"] for name, words in cases(home).items()}
-    finished = subprocess.run(
-        [sys.executable, "-c", ASK], input=json.dumps(asks), capture_output=True, text=True, cwd=ROOT
-    )
+    finished = subprocess.run([sys.executable, "-c", ASK], input=json.dumps(asks), capture_output=True, text=True, cwd=ROOT)
     assert finished.returncode == 0, finished.stderr
     return {name: (code, json.loads(told)) for name, (code, told) in json.loads(finished.stdout).items()}
 

@@ -34,7 +34,7 @@ from exam.records import Examinee, ExamReason, Word
 from exam.report import ExamFile, ExamReport
 from exam.verdict import decide
 from machine.model_process import ModelProcess
-from utils import Progress, read_record, write_record
+from utils import Notice, Progress, read_record, write_record
 
 pytestmark = pytest.mark.skipif(not (EMBEDDED_FOLDER / "unet").is_dir(), reason="the practice base is not built")
 ROOT = Path(__file__).resolve().parents[2]
@@ -278,6 +278,21 @@ def test_time_that_is_up_leaves_checkpoints_out_and_says_which(
     assert [one.step for one in report.file.candidates] == [220], "the last one is painted in any case"
     assert report.file.left_out == ("demo_avatar_v1-step00000110.safetensors",)
     assert ExamReason.UNTRIED_WEIGHTS in report.file.reasons or report.file.verdict is Word.NONE
+
+
+def test_a_report_that_cannot_be_read_is_put_aside_and_the_exam_made_anew(
+    sat: Sat, tmp_path: Path, model_process: ModelProcess
+) -> None:
+    client = again(sat, tmp_path, LOOK, (1, 1, 1))
+    torn = sat.client.exam_report.read_bytes()[:900]
+    client.exam_report.write_bytes(torn)
+    (client.exam / "report-unreadable-1.json").write_text("of another time")
+    events, report = run(examine(client, Settings(), model_process=model_process))
+    assert (client.exam / "report-unreadable-2.json").read_bytes() == torn, "nothing is thrown away"
+    assert (client.exam / "report-unreadable-1.json").read_text() == "of another time"
+    (told,) = [event for event in events if isinstance(event, Notice)]
+    assert "report-unreadable-2.json" in told.message.format(**told.facts)
+    assert read_record(client.exam_report, ExamFile) == report.file == sat.report.file
 
 
 # --- the command line -------------------------------------------------------------------------------------------------
