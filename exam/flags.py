@@ -11,7 +11,7 @@ trainings; good ones in brackets); none of them was measured on SDXL yet.
   and they are rigid as well. Alone that share says nothing: up to .75 of a good LoRA's do, for prompts and pictures share scenes.
 - faceless: in fewer than half as many portraits as the base's is a face found (chosen, not measured).
 - identity_unsure: by the second ruler, dlib on the fixed box, the portraits are beyond doubt at least .05 farther from the photos
-  than strangers' are (lower bounds of good ones: -.31 to .02; of a sister without the client's glasses .08 to .09). The practice
+  than strangers' are (lower bounds of good ones: -.29 to .02; of a sister without the client's glasses .07 to .09). The practice
   base paints glasses as smudges that dlib does not see: portraits of a client with glasses are never nearer than strangers'.
   A sister of the same looks who differs in her face alone is not told: dlib finds her as near as the client.
 """

@@ -110,8 +110,6 @@ def test_the_means_alone_would_doubt_the_client_with_glasses():
 
 def test_how_much_farther_at_least_by_hand():
     strangers = np.full((4, 1), 2.0)
-    own = strangers + np.array(
-        [[0.1], [0.3], [0.5], [0.7]]
-    )  # prompt means .2 and .6: mean .4, standard error .2, t of one degree 6.314
+    own = strangers + np.array([[0.1], [0.3], [0.5], [0.7]])  # prompts .2 and .6: standard error .2, t of one degree 6.314
     assert farther_share(own, strangers, [0, 0, 1, 1]) == pytest.approx((0.4 - 0.2 * 6.3138) / 2, abs=1e-4)
     assert farther_share(own, strangers, [0, 0, 0, 0]) is None
