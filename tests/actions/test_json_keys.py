@@ -78,7 +78,7 @@ def cases(home):
         "portraits favourite": ("portraits", "favourite", "1", "--client", "demo"),
         "portraits deliver": ("portraits", "deliver", "--client", "demo", "--to", home / "chosen.zip"),
         "queue that never was": ("queue",),
-        "queue": ("queue", "demo"),
+        "queue": ("queue", "demo", "--exam", "no"),  # which has a test of its own
         "models": ("models",),
         "models preload plan": ("models", "preload", "whisper-tiny", *PLAN),
         "models free": ("models", "free"),
