@@ -13,7 +13,7 @@ run: .venv/installed  ## the menu
 	$(BIN)/python avatar_pipeline.py
 
 test: .venv/installed-dev  ## every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed-dev  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -10,21 +10,27 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from actions.action import Action, Answer, Rounded2, Shown
+from actions.exam import ExamAnswer
 from actions.request import Request
 from client_folder.client import Client, create_client, list_clients, open_client
 from config import Settings
 from data_preprocessor import ImportReport, import_midjourney, import_photos, prepare_dataset
-from exam.likeness import Likeness, measure_likeness
+from exam.examination import examine
+from exam.report import ExamReport
+from generation import PortraitReport, generate, plan_portraits
 from image_processor import process_faces
 from lora_trainer import plan_training, train
+from machine.model_process import ModelProcess
+from portraits.recipes import DEFAULT_WEIGHT
 from training.installation import set_up
 from utils import Event, StepFinished, StepStarted
 
 CLIENT_ID = "demo"
-STEPS = ("setup", "sample", "client", "import-mj", "import-photos", "process", "dataset", "train", "generate")
+STEPS = ("setup", "sample", "client", "import-mj", "import-photos", "process", "dataset", "train", "exam", "generate")
+EXAM_SCENES = 8  # half as many as `exam` has painted, and no other weights: a minute on two cores instead of three
 Outcome = Mapping[str, int | float | str]
 Report = TypeVar("Report")
 
@@ -43,9 +49,18 @@ class DemoReport:
     """What the demo ends with."""
 
     steps: tuple[DemoStep, ...]
-    contact_sheet: Path
-    likeness: Likeness
-    practice: bool = True
+    exam: ExamReport
+    portraits: PortraitReport
+
+    @property
+    def contact_sheet(self) -> Path:
+        """The sheet of the portraits."""
+        return self.portraits.contact_sheet
+
+    @property
+    def practice(self) -> bool:
+        """Whether the practice model was trained."""
+        return self.portraits.practice
 
 
 class _Steps:
@@ -99,11 +114,23 @@ def run_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoRepor
             "train", lambda: train(client, settings, plan_training(client, settings).plan),
             lambda report: {"steps": report.steps, "lora": report.lora.name},
         )  # fmt: skip
-        found = yield from steps.run(
-            "generate", lambda: measure_likeness(client, settings),
-            lambda report: {"images": report.images, "closed": round(min(max(report.likeness.closed, 0.0), 1.0), 3)},
-        )  # fmt: skip
-    return DemoReport(tuple(steps.done), found.contact_sheet, found.likeness, found.practice)
+        with ModelProcess() as model_process:
+            exam = yield from steps.run(
+                "exam", lambda: examine(client, settings, None, model_process, EXAM_SCENES, (DEFAULT_WEIGHT,)), _examined
+            )
+            portraits = yield from steps.run(
+                "generate", lambda: _paint(client, settings, exam, model_process), lambda report: {"images": len(report.images)}
+            )
+    return DemoReport(tuple(steps.done), exam, portraits)
+
+
+def _paint(
+    client: Client, settings: Settings, exam: ExamReport, model_process: ModelProcess
+) -> Generator[Event, None, PortraitReport]:
+    """The recommended prompts by the base alone, and with the checkpoint that the exam chose; the last one where it chose none."""
+    weight = exam.file.weight or DEFAULT_WEIGHT
+    plan = plan_portraits(client, settings, weights=(0.0, weight))
+    return (yield from generate(client, settings, plan, model_process))
 
 
 def _take_client(home: Path, held: ExitStack) -> Generator[Event, None, Client]:
@@ -115,6 +142,12 @@ def _take_client(home: Path, held: ExitStack) -> Generator[Event, None, Client]:
     held.enter_context(client.lock())
     yield from ()  # a step like the others, though it has nothing to wait for
     return client
+
+
+def _examined(report: ExamReport) -> Outcome:
+    return {"examined": len({one.step for one in report.file.candidates})} | (
+        {} if report.file.step is None else {"chosen": report.file.step}
+    )
 
 
 def _imported(report: ImportReport) -> Outcome:
@@ -129,27 +162,23 @@ class DemoStepAnswer(Answer):
     seconds: Rounded2
 
 
-class LikenessAnswer(Answer):
-    """How near portraits come to the client's crops, as distances; `closed` is the share of the gap that the LoRA closed."""
-
-    base: float
-    lora: float
-    crops: float
-    closed: float
-    others_moved: float
-
-
 class DemoAnswer(Answer):
     """What the demo ends with."""
 
     steps: tuple[DemoStepAnswer, ...]
     contact_sheet: Path
-    likeness: LikenessAnswer
+    exam: ExamAnswer
     practice: bool
+
+    @classmethod
+    def of(cls, report: DemoReport) -> Self:
+        """The answer about a report."""
+        steps = tuple(DemoStepAnswer(name=step.name, seconds=step.seconds) for step in report.steps)
+        return cls(steps=steps, contact_sheet=report.contact_sheet, exam=ExamAnswer.of(report.exam), practice=report.practice)
 
 
 DEMO = Action(
     "demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True,
-    made=lambda _job, report: (report.contact_sheet,), shown=lambda _job, report: (Shown(report.contact_sheet),),
+    made=lambda _job, report: (report.contact_sheet, report.exam.sheet), shown=lambda _job, report: (Shown(report.contact_sheet),),
 )  # fmt: skip
 ACTIONS = (DEMO,)

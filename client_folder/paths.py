@@ -203,16 +203,6 @@ class ClientPaths:
         return self.samples / f"contact_sheet_v{version}.png"
 
     @property
-    def likeness(self) -> Path:
-        """Portraits of other people, painted only to measure how little a LoRA changes them."""
-        return self.training / "likeness"
-
-    @property
-    def likeness_file(self) -> Path:
-        """What was last measured of a LoRA."""
-        return self.likeness / "likeness.json"
-
-    @property
     def output(self) -> Path:
         """Portraits and exports."""
         return self.root / "output"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,14 +28,15 @@ from exam.swap_baseline import beside_swap, examine_swap
 from locales.language import N_
 from machine.model_process import ModelProcess
 from portraits.recipes import setup_of
-from utils import Event, PipelineError, whole_png
+from training.exam_choice import last_exam
+from utils import BrokenFile, Event, Notice, PipelineError, whole_png
 
 if TYPE_CHECKING:
     from exam.judging import Evidence, Painted
     from exam.records import ExamVerdict
 
+PUT_ASIDE = N_("The report of the last exam cannot be read. It is kept as {aside}, and the exam is made anew.")
 Photos = tuple[tuple[Path, int], ...]  # each with the number of its scene
-_LATER_SETS = len(WEIGHTS)  # painted once a checkpoint is chosen: its other weights, and strangers with it
 
 
 class OnlyNearCopies(PipelineError):
@@ -50,12 +52,17 @@ def examine(
     minutes: float | None = None,
     model_process: ModelProcess | None = None,
     scenes: int = SCENES,
+    weights: tuple[float, ...] = WEIGHTS,
 ) -> Generator[Event, None, ExamReport]:
     """Paint, measure, decide, write report, sheet and plot. `minutes` is the budget of painting; None: none.
+
+    `weights` are compared for the chosen step. Fewer scenes, or the usual weight alone, are a shorter exam.
 
     Raises NoHeldBackPhotos, OnlyNearCopies, NotReady without a LoRA, NoCheckpoint, TornCheckpoint, ModelMissing, BrokenFile.
     """
     photos, copies = held_photos(client, settings)
+    if aside := _put_aside_unreadable(client):
+        yield Notice(PUT_ASIDE, {"aside": aside.name})
     setup, candidates = setup_of(client, settings), candidates_of(client)
     from exam.judging import Painted  # here, not above: it brings numpy, which the menu need not wait for
     from exam.writing import write_exam
@@ -67,16 +74,29 @@ def examine(
         process = model_process or owned.enter_context(ModelProcess())
         painter = ExamPainter(client, setup, process, None if minutes is None else time.monotonic() + 60 * minutes)
         sets = [painter.jobs(own), painter.jobs(others), *(painter.jobs(own, one) for one in candidates)]
-        painter.expect(sets, more=_LATER_SETS * len(sets[0]))
+        # Once a checkpoint is chosen: its other weights, and strangers painted with it.
+        painter.expect(sets, more=len(weights) * len(sets[0]))
         alone = yield from painter.paint(sets[0])
         painted = Painted(alone, (yield from painter.paint(sets[1])))
         yield from _paint_candidates(painter, painted, own, candidates)
-        evidence, verdict = yield from _settle(painter, painted, photos, own, others)
+        evidence, verdict = yield from _settle(painter, painted, photos, own, others, weights)
         swap = yield from examine_swap(client, settings, alone, evidence, verdict, process)
     verdict = beside_swap(verdict, swap)
     reasons = (*verdict.reasons, *((ExamReason.NEAR_COPIES,) if copies else ()))
     left_out = tuple(one.checkpoint.path.name for one in candidates if one not in painted.sets)
     return write_exam(client, setup.base, evidence, verdict.because(reasons), own, others, left_out, swap)
+
+
+def _put_aside_unreadable(client: Client) -> Path | None:
+    """Where the last report cannot be read, give it another name, so that it stands in no new exam's way; hands that back."""
+    try:
+        last_exam(client)
+    except BrokenFile:
+        named = (client.exam_report.with_name(f"{client.exam_report.stem}-unreadable-{number}.json") for number in count(1))
+        aside = next(path for path in named if not path.exists())
+        client.exam_report.rename(aside)
+        return aside
+    return None
 
 
 def held_photos(client: Client, settings: Settings) -> tuple[Photos, tuple[str, ...]]:
@@ -106,7 +126,12 @@ def _paint_candidates(
 
 
 def _settle(
-    painter: ExamPainter, painted: Painted, photos: Photos, own: Sequence[str], others: Sequence[str]
+    painter: ExamPainter,
+    painted: Painted,
+    photos: Photos,
+    own: Sequence[str],
+    others: Sequence[str],
+    weights: Sequence[float],
 ) -> Generator[Event, None, tuple[Evidence, ExamVerdict]]:
     """Decide; weigh what was chosen and look at it more closely; decide anew until that stays chosen."""
     from exam.judging import gather
@@ -118,7 +143,7 @@ def _settle(
         if verdict.chosen is None:
             return evidence, verdict
         chosen = evidence.candidates[verdict.chosen]
-        lacking = [one for weight in WEIGHTS if (one := WeightedCheckpoint(chosen.checkpoint, weight)) not in painted.sets]
+        lacking = [one for weight in weights if (one := WeightedCheckpoint(chosen.checkpoint, weight)) not in painted.sets]
         if lacking and not untried:
             painter.expect([*(painter.jobs(own, one) for one in lacking), painter.jobs(others, chosen)])
             for one in lacking:

@@ -10,6 +10,10 @@ trainings; good ones in brackets); none of them was measured on SDXL yet.
 - copied: of more than .9 of the portraits the background is nearer to a training picture than that of any held-back photo is,
   and they are rigid as well. Alone that share says nothing: up to .75 of a good LoRA's do, for prompts and pictures share scenes.
 - faceless: in fewer than half as many portraits as the base's is a face found (chosen, not measured).
+- identity_unsure: by the second ruler, dlib on the fixed box, the portraits are beyond doubt at least .05 farther from the photos
+  than strangers' are (lower bounds of good ones: -.29 to .02; of a sister without the client's glasses .07 to .09). The practice
+  base paints glasses as smudges that dlib does not see: portraits of a client with glasses are never nearer than strangers'.
+  A sister of the same looks who differs in her face alone is not told: dlib finds her as near as the client.
 """
 
 from __future__ import annotations
@@ -23,6 +27,8 @@ from exam.records import Flag
 from exam.verdict import Array
 
 LEAST_RESPONSE, MOST_LEAK, LEAST_SPREAD, MOST_COPIED, LEAST_FACES = 0.7, 0.25, 0.37, 0.9, 0.5
+MOST_FARTHER = 0.05
+BOUND = 0.05  # the lower bound's level
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +40,7 @@ class Signs:
     spread: float | None = None  # of backgrounds over seeds, of the base's
     copied: float | None = None  # share of portraits
     faces: float | None = None  # portraits with a face, of the base's
-    identity_unsure: bool = False  # a second ruler says another person
+    farther: float | None = None  # by a second ruler than strangers, at least: share of the strangers' distance
 
     @property
     def flags(self) -> frozenset[Flag]:
@@ -46,7 +52,7 @@ class Signs:
             Flag.COLLAPSED: self.spread is not None and self.spread < LEAST_SPREAD,
             Flag.COPIED: rigid and self.copied is not None and self.copied > MOST_COPIED,
             Flag.FACELESS: self.faces is not None and self.faces < LEAST_FACES,
-            Flag.IDENTITY_UNSURE: self.identity_unsure,
+            Flag.IDENTITY_UNSURE: self.farther is not None and self.farther >= MOST_FARTHER,
         }
         return frozenset(flag for flag, raised in found.items() if raised)
 
@@ -108,6 +114,21 @@ def leak_share(strangers: Array, dressed: Array, own: Array) -> float | None:
     """
     way = float(strangers.mean() - own.mean())
     return float(strangers.mean() - dressed.mean()) / way if way > 0 else None
+
+
+def farther_share(own: Array, strangers: Array, prompts: Sequence[int]) -> float | None:
+    """How much farther the client's portraits are from the photos than strangers' of the same prompts, at least.
+
+    It is the lower bound of the mean difference between prompts, by Student's t, as a share of the strangers' mean distance; both
+    are distances [portrait, photo] in one order. None with one prompt, which tells nothing of doubt.
+    """
+    from scipy.special import stdtrit
+
+    differences = [float(group.mean()) for group in _groups(own.mean(axis=1) - strangers.mean(axis=1), prompts)]
+    if len(differences) < 2:
+        return None
+    doubt = float(np.std(differences, ddof=1)) / np.sqrt(len(differences)) * float(stdtrit(len(differences) - 1, 1 - BOUND))
+    return float((np.mean(differences) - doubt) / strangers.mean())
 
 
 def copied_share(portraits: Array, training: Array, held: Array) -> float:

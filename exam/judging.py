@@ -15,7 +15,7 @@ import numpy as np
 from client_folder.client import Client
 from exam.candidates import WeightedCheckpoint
 from exam.errors import NoHeldBackPhotos
-from exam.flags import Signs, leak_share, measure_signs
+from exam.flags import Signs, farther_share, leak_share, measure_signs
 from exam.gates import Gate, embedding_gate, separation_gate
 from exam.measuring import RowStore
 from exam.prompts import SEEDS, stranger_of
@@ -95,8 +95,8 @@ def gather(
     files, scenes = tuple(file for file, _scene in kept), tuple(scene for _file, scene in kept)
     evidence = _compute(store, ruler, files, scenes, painted)
     signs = _signs(store, evidence, taught)
-    unsure = (yield from _doubted(store, evidence)) if practice else frozenset()
-    return replace(evidence, signs=tuple(replace(one, identity_unsure=at in unsure) for at, one in enumerate(signs)))
+    farther = (yield from _second_ruler(store, evidence)) if practice else {}
+    return replace(evidence, signs=tuple(replace(one, farther=farther.get(at)) for at, one in enumerate(signs)))
 
 
 def _compute(store: RowStore, ruler: str, files: tuple[Path, ...], scenes: tuple[int, ...], painted: Painted) -> Evidence:
@@ -116,20 +116,21 @@ def _compute(store: RowStore, ruler: str, files: tuple[Path, ...], scenes: tuple
     return Evidence(ruler, files, scenes, painted, painted.candidates, distances, base, far, gates, ())
 
 
-def _doubted(store: RowStore, evidence: Evidence) -> Generator[Event, None, frozenset[int]]:
-    """The places of candidates looked at closely that dlib finds no nearer to the client than strangers; without its files none."""
+def _second_ruler(store: RowStore, evidence: Evidence) -> Generator[Event, None, dict[int, float | None]]:
+    """By the places of candidates looked at closely, how much farther than strangers dlib finds them; without its files nothing."""
     painted, places = evidence.painted, [at for at, one in enumerate(evidence.candidates) if one in evidence.painted.dressed]
     sets = [painted.sets[evidence.candidates[at]] for at in places]
     name = BoxEmbedding.name
     if not places:
-        return frozenset()
+        return {}
     try:
         yield from store.measure([(name, [*evidence.photos, *_files(painted.strangers, *sets)])])
     except (ModelMissing, ImportError):
-        return frozenset()
+        return {}
     held = store.rows(name, evidence.photos)
-    others, *own = (float(apart(store.rows(name, _files(some)), held).mean()) for some in (painted.strangers, *sets))
-    return frozenset(at for at, distance in zip(places, own, strict=True) if distance >= others)
+    others, *own = (apart(store.rows(name, _files(some)), held) for some in (painted.strangers, *sets))
+    prompts = prompt_numbers(len(others))
+    return {at: farther_share(distances, others, prompts) for at, distances in zip(places, own, strict=True)}
 
 
 def _signs(store: RowStore, evidence: Evidence, taught: Sequence[Path]) -> tuple[Signs, ...]:

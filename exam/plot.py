@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 from exam.candidates import WEIGHTS
 from exam.records import ExamVerdict, Judged
 from locales.language import _
-from pictures.contact_sheet import plain_letters
+from pictures.letters import drawable, letters
 from portraits.recipes import DEFAULT_WEIGHT
 from utils import replacing
 
 if TYPE_CHECKING:
     from PIL import ImageDraw, ImageFont
-
-    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 SIZE_PX = (960, 480)
 LEFT, TOP, RIGHT, BOTTOM = 90, 60, 40, 60  # margins, pixels
@@ -36,10 +34,10 @@ INK, PAPER, RULE, LINE, LIGHT, CHOSEN = (
 
 def write_plot(file: Path, verdict: ExamVerdict) -> None:
     """Write the picture, atomically: the way from the base (0 %) to the best (100 %) over steps; lighter weights stand beside."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     image = Image.new("RGB", SIZE_PX, PAPER)
-    plot = _Plot(ImageDraw.Draw(image), ImageFont.load_default(LETTERS_PX), verdict)
+    plot = _Plot(ImageDraw.Draw(image), letters(LETTERS_PX), verdict)
     plot.scale()
     usual = [one for one in verdict.judged if one.candidate.weight == DEFAULT_WEIGHT]
     plot.draw.line([plot.place(one, one.score.value) for one in usual], fill=LINE, width=2)
@@ -54,7 +52,7 @@ class _Plot:
     """The plot while it is drawn, and where its points lie."""
 
     draw: ImageDraw.ImageDraw
-    font: Font
+    font: ImageFont.FreeTypeFont
     verdict: ExamVerdict
 
     @property
@@ -104,5 +102,5 @@ class _Plot:
             self.write((x, high - 4), f"{one.candidate.weight:g}", "mb")
 
     def write(self, corner: tuple[float, float], text: str, anchor: str) -> None:
-        """A text in the letters that the font has."""
-        self.draw.text(corner, plain_letters(text), fill=INK, font=self.font, anchor=anchor)
+        """A text at a corner."""
+        self.draw.text(corner, drawable(text), fill=INK, font=self.font, anchor=anchor)

@@ -68,7 +68,6 @@ def exam_file(
 
 def _candidate(evidence: Evidence, at: int, judged: Judged) -> ExaminedCandidate:
     gate, signs, portraits = evidence.gates[at], asdict(evidence.signs[at]), evidence.painted.sets[evidence.candidates[at]]
-    signs.pop("identity_unsure")
     return ExaminedCandidate(
         lora=judged.candidate.lora, sha256=known_sha256(evidence.candidates[at].checkpoint.path), step=judged.candidate.step,
         weight=judged.candidate.weight, score=_round(judged.score.value), low=_round(judged.score.low),

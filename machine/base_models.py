@@ -15,8 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import Field
-
 from client_folder.client import Client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER, SDXL_BASE, Settings
 from locales.language import N_, Labelled, _
@@ -241,14 +239,8 @@ class _UNetConfig(Record):
 class _VAEConfig(Record):
     """What is asked of a VAE's `config.json`; a tiny autoencoder names the blocks of its encoder only."""
 
-    class_name: str = Field(default="", alias="_class_name")
     block_out_channels: tuple[int, ...] = ()
     encoder_block_out_channels: tuple[int, ...] = ()
-
-
-def vae_class(base: Path) -> str:
-    """The name of the class in diffusers that a folder's VAE is of; raises ModelMissing or BrokenFile."""
-    return _read_config(base / "vae", _VAEConfig).class_name
 
 
 def _read_config(folder: Path, kind: type[_Config]) -> _Config:

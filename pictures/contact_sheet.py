@@ -1,25 +1,22 @@
 """A contact sheet: rows of pictures with a label under each, as one picture, because people would rather look.
 
-Knows nothing of clients, faces or models; whoever calls decides the rows, the labels and what is good or bad. The letters are
-Pillow's own font, which is the same on every machine and has no accents: labels are shown without them.
+Knows nothing of clients, faces or models; whoever calls decides the rows, the labels and what is good or bad.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pictures.letters import drawable, letters
 from pictures.thumbnails import SIDE_PX, fitting, thumbnail
 from utils import replacing
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
-
-    Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 Colour = tuple[int, int, int]
 
@@ -64,7 +61,7 @@ class _Sheet:
 
     image: Image.Image
     draw: ImageDraw.ImageDraw
-    font: Font
+    font: ImageFont.FreeTypeFont
     cell: int
     text: int  # height of one line
     thumbnails: Path | None
@@ -110,9 +107,9 @@ def contact_sheet(
     A picture keeps its proportions inside a square of `cell_px`; one is held in memory at a time. In a folder of `thumbnails` small
     copies are kept, from which the next sheet is drawn.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default(max(10, cell_px // 14))
+    font = letters(max(10, cell_px // 14))
     line = int(font.getbbox("Ag")[3]) + 3
     lines = max((len(cell.label.splitlines()) for row in rows for cell in row), default=0)
     tops = [GAP + (line + GAP if caption else 0)]
@@ -182,16 +179,9 @@ def _small(picture: Path | Image.Image | None, side: int, thumbnails: Path | Non
         return fitting(opened, side)
 
 
-def plain_letters(text: str) -> str:
-    """The text in the letters that Pillow's own font has: without accents; any other shows as a question mark."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    return letters.encode("ascii", "replace").decode("ascii")
-
-
-def _fitted(text: str, font: Font, width: int) -> str:
+def _fitted(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
     """The text, its middle left out where it is wider than `width`: both ends of a file name tell pictures apart."""
-    text = plain_letters(text)
+    text = drawable(text)
     if font.getlength(text) <= width:
         return text
     keep = len(text)

@@ -1,4 +1,4 @@
-"""One loaded SDXL pipeline: read from a local folder or file, dressed with a LoRA, asked for pictures and for their latents.
+"""One loaded SDXL pipeline: read from a local folder or file, dressed with a LoRA, asked for pictures.
 
 Knows nothing of clients, prompts or files of portraits. torch and diffusers are imported when a session is opened, not before.
 A few-step model is a U-Net of its own: its weights replace those of the base's U-Net, everything else stays the base's.
@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from machine.base_models import INDEX, base_at, vae_class
+from machine.base_models import INDEX, base_at
 from machine.gpu import find_gpus
 from portraits.errors import OutOfMemory
 from portraits.prompt_weights import Weighed, apply_weights, weigh
@@ -22,7 +22,7 @@ from utils import BrokenModel, ModelMissing
 
 if TYPE_CHECKING:
     import torch
-    from diffusers import ModelMixin, SchedulerMixin, StableDiffusionXLPipeline
+    from diffusers import SchedulerMixin, StableDiffusionXLPipeline
     from PIL import Image
 
 ADAPTER = "client"
@@ -330,34 +330,3 @@ def _replace_unet(pipe: StableDiffusionXLPipeline, unet: Path) -> None:
         raise ModelMissing(model=unet) from error
     except (SafetensorError, RuntimeError) as error:
         raise BrokenModel(path=unet, reason=str(error).splitlines()[0]) from error
-
-
-# --- latents ----------------------------------------------------------------------------------------------------------
-def latents_of(base: Path, pictures: list[Image.Image]) -> torch.Tensor:
-    """Latents of pictures of one size by the base's own VAE, unscaled, flattened: (pictures, numbers), float32 on the CPU."""
-    import numpy as np
-    import torch
-
-    vae = _load_vae(base)
-    rows = []
-    with torch.no_grad():
-        for picture in pictures:
-            pixels = torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)[None].float() / 127.5 - 1
-            encoded = vae.encode(pixels)
-            # A deterministic VAE gives latents, one that samples gives a distribution, whose mean is what it is about.
-            latent = encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
-            rows.append(latent.flatten())
-    return torch.stack(rows)
-
-
-def _load_vae(base: Path) -> ModelMixin:
-    """The VAE of a diffusers folder, of the class that its configuration names, in float32 on the CPU; raises ModelMissing."""
-    _hush()
-    import diffusers
-    import torch
-
-    kind = getattr(diffusers, vae_class(base))
-    try:
-        return kind.from_pretrained(base / "vae", dtype=torch.float32, local_files_only=True, use_safetensors=True).eval()
-    except OSError as error:
-        raise ModelMissing(model=base / "vae") from error

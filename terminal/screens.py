@@ -58,7 +58,6 @@ STAGES = {
     "tensorboard": N_("Starting TensorBoard"),
     "train": N_("Training the LoRA"),
     "generate": N_("Painting portraits"),
-    "likeness": N_("Measuring the likeness"),
     "exam": N_("Painting for the exam"),
     "exam-measure": N_("Measuring the portraits"),
     "blind": N_("Laying out pairs"),
@@ -71,7 +70,6 @@ STAGES = {
 # What takes its time before the first piece of a stage, while nothing can be counted.
 _FIRST = {
     "generate": N_("loading the base"),
-    "likeness": N_("loading the base"),
     "exam": N_("loading the base"),
     "swap": N_("loading the models"),
     "upscale": N_("loading the model"),
@@ -104,7 +102,8 @@ OUTCOMES = {
     "share_real": N_("{value:.0%} real"),
     "steps": N_("{value} steps"),
     "lora": N_("{value}"),
-    "closed": N_("{value:.0%} of the way to the client"),
+    "examined": N_("checkpoints examined: {value}"),
+    "chosen": N_("chosen: step {value}"),
 }
 
 

@@ -29,12 +29,7 @@ LINE_LOW, LINE_HIGH = -0.1, 1.1  # the shares at its ends
 
 def _exam(report: ExamReport) -> RenderableType:
     verdict = report.verdict
-    lines: list[RenderableType] = [Text(_said(verdict), style="bold")]
-    if verdict.chosen is not None:
-        score = verdict.judged[verdict.chosen].score
-        lines.append(Text(_(HOW_SURE).format(score=score.value, low=score.low, high=score.high)))
-    else:
-        lines.append(Text(_(BRING)))
+    lines: list[RenderableType] = verdict_lines(verdict)
     lines += [Text(f"- {reason.label}", style="yellow") for reason in verdict.reasons]
     if ExamReason.FEW_SCENES in verdict.reasons and verdict.chosen is not None:
         lines.append(Text(_(BRING_SCENES), style="yellow"))
@@ -43,6 +38,15 @@ def _exam(report: ExamReport) -> RenderableType:
     if report.agreement:
         lines += agreement_lines(report.agreement)
     return Group(*lines, _CheckpointTable(report), *practice_lines(report.practice))
+
+
+def verdict_lines(verdict: ExamVerdict) -> list[RenderableType]:
+    """The verdict and how sure it is, or what would help where there is none: two plain sentences."""
+    said = Text(_said(verdict), style="bold")
+    if verdict.chosen is None:
+        return [said, Text(_(BRING))]
+    score = verdict.judged[verdict.chosen].score
+    return [said, Text(_(HOW_SURE).format(score=score.value, low=score.low, high=score.high))]
 
 
 def _said(verdict: ExamVerdict) -> str:

@@ -1,10 +1,10 @@
-"""The sample client of the demo: a person drawn by code, as 14 MidJourney pictures and 6 photos.
+"""The sample client of the demo: a person drawn by code, as 14 MidJourney pictures and 11 photos.
 
 The embedded base paints each of her looks when asked, but it never saw them together: none of the portraits it learned from has
 her hair, skin, eyes and glasses, and her face's numbers lie outside the ranges that `random_face` draws from (a test holds both).
-Among the 20 files are a blurred one, a dark one, one without a face and an exact copy, for the import and the quality control to
-find; 16 good ones remain. The names, the text inside the files and the prompts are built as MidJourney's are, and the photos as
-cameras and phones write them.
+Among the 25 files are a blurred one, a dark one, one without a face and an exact copy, for the import and the quality control to
+find; 21 good ones remain, nine of them photos, of a day each, so that three can be held back for the exam. The names, the text
+inside the files and the prompts are built as MidJourney's are, and the photos as cameras and phones write them.
 """
 
 from __future__ import annotations
@@ -103,6 +103,7 @@ class Photo:
     orientation: int = 1
     flaw: Flaw = Flaw.NONE
     copy_of: str = ""
+    taken: str = "2025:09:21 10:15:02"  # by the camera's clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +137,19 @@ JOBS = (
 PHOTOS = (
     Photo("DSC_0412.dng", Scene("smiling", "orange", "forest", "bright light"), orientation=6),
     Photo("IMG_2031.jpg", Scene("serious", "black", "yellow", "studio lighting"), orientation=6),
-    Photo("IMG_2044.heic", Scene("laughing", "white", "blue", "studio lighting")),
-    Photo("PXL_20250921_101502.jpg", Scene("smiling", "white", "green", "bright light")),
+    Photo("IMG_2044.heic", Scene("laughing", "white", "blue", "studio lighting"), taken="2025:09:24 16:40:27"),
+    Photo("PXL_20250921_101502.jpg", Scene("smiling", "white", "green", "bright light"), taken="2025:09:27 12:05:44"),
     Photo("PXL_20250921_231140.jpg", Scene("serious", "grey", "white", "studio lighting"), flaw=Flaw.DARK),
-    Photo("PXL_20250921_101502 (1).jpg", Scene("smiling", "white", "green", "bright light"), copy_of="PXL_20250921_101502.jpg"),
-)
+    Photo(
+        "PXL_20250921_101502 (1).jpg", Scene("smiling", "white", "green", "bright light"), copy_of="PXL_20250921_101502.jpg",
+        taken="2025:09:27 12:05:44",
+    ),
+    Photo("IMG_2102.jpg", Scene("serious", "red", "city", "bright light"), taken="2025:10:03 18:22:10"),
+    Photo("IMG_2117.jpg", Scene("smiling", "blue", "grey", "studio lighting"), taken="2025:10:05 11:31:58"),
+    Photo("IMG_2140.jpg", Scene("laughing", "green", "beach", "bright light"), taken="2025:10:11 15:47:03"),
+    Photo("PXL_20251018_093011.jpg", Scene("serious", "orange", "red", "studio lighting"), taken="2025:10:18 09:30:11"),
+    Photo("PXL_20251026_141920.jpg", Scene("smiling", "black", "white", "bright light"), taken="2025:10:26 14:19:20"),
+)  # fmt: skip
 GOOD_PICTURES = sum(flaw is Flaw.NONE for job in JOBS for flaw in job.flaws) + sum(
     photo.flaw is Flaw.NONE and not photo.copy_of for photo in PHOTOS
 )
@@ -222,16 +231,18 @@ def _write_photo(path: Path, photo: Photo) -> None:
         import pillow_heif
 
         size = (pixels.shape[1], pixels.shape[0])
-        pillow_heif.from_bytes("RGB", size, pixels.tobytes()).save(path, quality=92, exif=_exif(1))
+        pillow_heif.from_bytes("RGB", size, pixels.tobytes()).save(path, quality=92, exif=_exif(1, photo.taken))
     else:
         from PIL import Image
 
         # The pixels lie as the sensor did; orientation 6 means that they were turned a quarter counterclockwise.
         turned = np.rot90(pixels) if photo.orientation == 6 else pixels
-        Image.fromarray(np.ascontiguousarray(turned)).save(path, format="JPEG", quality=94, exif=_exif(photo.orientation))
+        Image.fromarray(np.ascontiguousarray(turned)).save(
+            path, format="JPEG", quality=94, exif=_exif(photo.orientation, photo.taken)
+        )
 
 
-def _exif(orientation: int) -> bytes:
+def _exif(orientation: int, taken: str) -> bytes:
     """What a camera says of itself and of the exposure."""
     from PIL.ExifTags import IFD, Base
     from PIL.Image import Exif
@@ -239,7 +250,7 @@ def _exif(orientation: int) -> bytes:
     exif = Exif()
     exif[Base.Make], exif[Base.Model], exif[Base.Orientation] = "Sample", "Two", orientation
     shot = exif.get_ifd(IFD.Exif)
-    shot[Base.DateTimeOriginal], shot[Base.ISOSpeedRatings] = "2025:09:21 10:15:02", 200
+    shot[Base.DateTimeOriginal], shot[Base.ISOSpeedRatings] = taken, 200
     shot[Base.FNumber], shot[Base.ExposureTime], shot[Base.FocalLength] = 2.0, 1 / 125, 50.0
     return exif.tobytes()
 

@@ -23,6 +23,7 @@ import numpy as np
 import pytest
 from one_file import write_one_file
 from PIL import Image
+from warm_trainer import start_trainer
 
 from embedded.trainer.kohya_dataset import TrainingImage, balance_reg, bucket_sizes, open_fitted, read_dataset
 from embedded.trainer.kohya_metadata import lora_metadata
@@ -179,7 +180,18 @@ def environment() -> dict[str, str]:
 
 
 def run(argv: list[str], folder: Path) -> Ran:
-    """Runs the trainer by its path from another folder."""
+    """Runs the trainer by its path from another folder; its libraries are in memory already."""
+    if sys.platform == "win32":  # which cannot fork
+        return run_cold(argv, folder)
+    out, err = (folder.parent / f"{folder.name}.{name}" for name in ("out", "err"))
+    child = start_trainer(argv, folder.parent, out, err)
+    child.join(600)
+    assert child.exitcode is not None, "it never ended"
+    return Ran(child.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"), folder)
+
+
+def run_cold(argv: list[str], folder: Path) -> Ran:
+    """Runs it as a user does, from nothing."""
     ended = subprocess.run(
         [sys.executable, str(SCRIPT), *argv],
         capture_output=True,
@@ -229,7 +241,7 @@ def trained(place: Path, model: Path, data: Path, everything: list[str]) -> Ran:
         *("--sample_prompts", str(prompts), "--sample_every_n_steps", "6", "--sample_at_first"),
         *("--training_comment", "a comment", "--metadata_author", "studio"),
     ]
-    ran = run(words(model, data, place / "out", *everything, *more), place / "out")
+    ran = run_cold(words(model, data, place / "out", *everything, *more), place / "out")
     assert ran.code == 0, ran.err
     return ran
 
@@ -471,19 +483,16 @@ def test_a_finished_training_is_not_resumed(trained: Ran, place: Path, model: Pa
 def test_a_kill_leaves_only_whole_files(place: Path, model: Path, data: Path, number: signal.Signals) -> None:
     folder = place / f"killed {number.name}"
     argv = words(model, data, folder, "--save_every_n_steps", "1", "--save_state", steps=4000)
-    child = subprocess.Popen(
-        [sys.executable, str(SCRIPT), *argv], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment()
-    )
-    assert child.stdout is not None
-    saved = 0
-    for line in child.stdout:
-        saved += b"saving checkpoint" in line
-        if saved == 3:
-            break
+    said = place / f"{folder.name}.out"
+    child = start_trainer(argv, place, said, place / f"{folder.name}.err")
+    until = time.monotonic() + 300
+    while not said.exists() or said.read_bytes().count(b"saving checkpoint") < 3:
+        assert child.is_alive() and time.monotonic() < until
+        time.sleep(0.01)
     time.sleep(random.random() / 10)
-    child.send_signal(number)
-    child.communicate(timeout=300)
-    assert child.returncode == -number
+    os.kill(child.pid or 0, number)
+    child.join(300)
+    assert child.exitcode == -number
     whole = sorted(folder.glob("ana-step*.safetensors"))
     assert len(whole) >= 2
     for file in whole:

@@ -1,28 +1,29 @@
 """What the embedded trainer does when it is asked to while it trains: real child processes on the embedded base, small pictures."""
 
-import os
 import random
-import subprocess
 import sys
 import types
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from warm_trainer import start_trainer
 
 from config import EMBEDDED_FOLDER
 from embedded.trainer.trainer_control import SAMPLE, SAVE, STOP, STOPPED_CODE, VARIABLE, ask_trainer, take_wishes
 from embedded.trainer.trainer_state import Names, prune_asked
 from training.checkpoints import is_whole
-from training.inputs import EMBEDDED_SCRIPT
 
 STEPS = 5
-pytestmark = pytest.mark.skipif(not (EMBEDDED_FOLDER / "unet").is_dir(), reason="no embedded base")
+pytestmark = [
+    pytest.mark.skipif(not (EMBEDDED_FOLDER / "unet").is_dir(), reason="no embedded base"),
+    pytest.mark.skipif(sys.platform == "win32", reason="the trainer is forked from a process that has its libraries"),
+]
 
 
 def words(folder, *more):
     return [
-        sys.executable, str(EMBEDDED_SCRIPT), "--pretrained_model_name_or_path", str(EMBEDDED_FOLDER),
+        "--pretrained_model_name_or_path", str(EMBEDDED_FOLDER),
         "--train_data_dir", str(folder / "data"), "--resolution", "64", "--caption_extension", ".txt",
         "--network_module", "networks.lora", "--network_train_unet_only", "--network_dim", "2", "--max_train_steps", str(STEPS),
         "--learning_rate", "1e-3", "--seed", "1", "--output_dir", str(folder), "--output_name", "ana",
@@ -33,8 +34,9 @@ def words(folder, *more):
 
 def train(folder, *more):
     """One training, and its exit code; it is asked what lies in its folder after its first step."""
-    environment = {**os.environ, VARIABLE: str(folder / "control"), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(words(folder, *more), env=environment, capture_output=True, timeout=300).returncode
+    child = start_trainer(words(folder, *more), folder, folder / "out", folder / "err", **{VARIABLE: str(folder / "control")})
+    child.join(300)
+    return child.exitcode
 
 
 @pytest.fixture

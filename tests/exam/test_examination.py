@@ -19,6 +19,7 @@ from conftest import Demo
 from PIL import Image
 from stages import finish, run
 
+from actions.queue import run_queue
 from avatar_pipeline import main
 from client_folder.client import Client, open_client
 from client_folder.records import Analysis, Faces, Source, Verdict
@@ -34,7 +35,8 @@ from exam.records import Examinee, ExamReason, Word
 from exam.report import ExamFile, ExamReport
 from exam.verdict import decide
 from machine.model_process import ModelProcess
-from utils import Progress, read_record, write_record
+from training.queue import Examined, Outcome, last_queue
+from utils import Notice, Progress, Stopped, read_record, write_record
 
 pytestmark = pytest.mark.skipif(not (EMBEDDED_FOLDER / "unet").is_dir(), reason="the practice base is not built")
 ROOT = Path(__file__).resolve().parents[2]
@@ -278,6 +280,56 @@ def test_time_that_is_up_leaves_checkpoints_out_and_says_which(
     assert [one.step for one in report.file.candidates] == [220], "the last one is painted in any case"
     assert report.file.left_out == ("demo_avatar_v1-step00000110.safetensors",)
     assert ExamReason.UNTRIED_WEIGHTS in report.file.reasons or report.file.verdict is Word.NONE
+
+
+def test_a_report_that_cannot_be_read_is_put_aside_and_the_exam_made_anew(
+    sat: Sat, tmp_path: Path, model_process: ModelProcess
+) -> None:
+    client = again(sat, tmp_path, LOOK, (1, 1, 1))
+    torn = sat.client.exam_report.read_bytes()[:900]
+    client.exam_report.write_bytes(torn)
+    (client.exam / "report-unreadable-1.json").write_text("of another time")
+    events, report = run(examine(client, Settings(), model_process=model_process))
+    assert (client.exam / "report-unreadable-2.json").read_bytes() == torn, "nothing is thrown away"
+    assert (client.exam / "report-unreadable-1.json").read_text() == "of another time"
+    (told,) = [event for event in events if isinstance(event, Notice)]
+    assert "report-unreadable-2.json" in told.message.format(**told.facts)
+    assert read_record(client.exam_report, ExamFile) == report.file == sat.report.file
+
+
+# --- in the queue -----------------------------------------------------------------------------------------------------
+@pytest.fixture
+def night(demo: Demo, sat: Sat, tmp_path: Path) -> Path:
+    """A home whose client is trained, with the photos and portraits of the exam that was sat, and no report yet."""
+    root = tmp_path / "clients" / "demo"
+    shutil.copytree(demo.client, root, ignore=shutil.ignore_patterns("exam"))
+    shutil.copytree(sat.client.exam, root / "exam", ignore=shutil.ignore_patterns("report*.json"))
+    return tmp_path
+
+
+def test_the_queue_writes_the_word_of_the_exam_into_its_table(night: Path, sat: Sat) -> None:
+    report = finish(run_queue(night, Settings(), ["demo"]))
+    (row,) = report.rows
+    assert (row.outcome, row.exam_step, row.exam_error) == (Outcome.DONE, sat.report.file.step, "")
+    assert row.exam is {Word.STEP: Examined.STEP, Word.TIED: Examined.TIED}[sat.report.file.verdict]
+    assert last_queue(night) == report
+    hold_back(open_client(night, "demo"), ELSE, (1, 1, 1))
+    shutil.copytree(sat.client.exam_portraits, open_client(night, "demo").exam_portraits)
+    (row,) = finish(run_queue(night, Settings(), ["demo"])).rows
+    assert (row.outcome, row.exam, row.exam_step) == (Outcome.DONE, Examined.NONE, None), "the photos are of somebody else"
+
+
+def test_a_queue_that_is_stopped_while_it_examines_says_so_and_goes_on_there(night: Path) -> None:
+    stage = run_queue(night, Settings(), ["demo"])
+    for event in stage:
+        if isinstance(event, Progress) and event.stage == "exam":
+            break
+    assert last_queue(night).rows[0].exam is Examined.RUNNING
+    with pytest.raises(Stopped):
+        stage.throw(Stopped())
+    (row,) = last_queue(night).rows
+    assert (row.outcome, row.exam, row.exam_step) == (Outcome.DONE, Examined.STOPPED, None), "it was trained all the same"
+    assert finish(run_queue(night, Settings(), ["demo"])).rows[0].exam in (Examined.STEP, Examined.TIED)
 
 
 # --- the command line -------------------------------------------------------------------------------------------------

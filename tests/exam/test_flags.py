@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from exam.flags import Signs, copied_share, leak_share, measure_signs, response, seed_spread
+from exam.flags import Signs, copied_share, farther_share, leak_share, measure_signs, response, seed_spread
 from exam.records import Flag
 
 PROMPTS = [prompt for prompt in range(16) for _seed in range(2)]
@@ -78,4 +81,35 @@ def test_leaks_is_how_far_strangers_came_along():
 def test_faceless_and_unsure():
     assert Signs(faces=0.49).flags == {Flag.FACELESS}
     assert Signs(faces=0.5).flags == frozenset()
-    assert Signs(identity_unsure=True).flags == {Flag.IDENTITY_UNSURE}
+    assert Signs(farther=0.051).flags == {Flag.IDENTITY_UNSURE}
+
+
+# --- the second ruler -------------------------------------------------------------------------------------------------
+# Distances as measured on real trainings of the practice base: the sample client, who wears glasses, her sister of the same hair,
+# style and skin without them, and three others.
+MEASURED = json.loads((Path(__file__).resolve().parents[1] / "data" / "second_ruler.json").read_text(encoding="utf-8"))
+
+
+def measured(kind, name):
+    one = MEASURED[kind][name]
+    return np.array(one["distances"]), np.array(MEASURED["strangers"][one["of"]])
+
+
+@pytest.mark.parametrize("portraits", [32, 16], ids=["16 scenes", "8 scenes, as in the demo"])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ("good", "sister") for name in MEASURED[kind]])
+def test_the_second_ruler_tells_the_sister_and_doubts_no_good_lora(kind, name, portraits):
+    own, strangers = measured(kind, name)
+    signs = Signs(farther=farther_share(own[:portraits], strangers[:portraits], PROMPTS[:portraits]))
+    assert (Flag.IDENTITY_UNSURE in signs.flags) == (kind == "sister"), signs.farther
+
+
+def test_the_means_alone_would_doubt_the_client_with_glasses():
+    own, strangers = measured("good", "demo220")
+    assert own.mean() > strangers.mean(), "the practice base paints glasses as smudges, and dlib misses them"
+
+
+def test_how_much_farther_at_least_by_hand():
+    strangers = np.full((4, 1), 2.0)
+    own = strangers + np.array([[0.1], [0.3], [0.5], [0.7]])  # prompts .2 and .6: standard error .2, t of one degree 6.314
+    assert farther_share(own, strangers, [0, 0, 1, 1]) == pytest.approx((0.4 - 0.2 * 6.3138) / 2, abs=1e-4)
+    assert farther_share(own, strangers, [0, 0, 0, 0]) is None

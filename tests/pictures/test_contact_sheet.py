@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from pictures.contact_sheet import BAR, EMPTY, GAP, PAPER, Cell, Tone, contact_sheet, in_rows
+from pictures.letters import letters
 
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 
@@ -96,10 +97,18 @@ def test_a_label_stays_under_its_picture(tmp_path: Path, label: str) -> None:
     assert all(GAP <= x <= GAP + 96 for x in columns)
 
 
-def test_letters_the_font_lacks_are_shown_without_their_accents(tmp_path: Path) -> None:
-    contact_sheet([[Cell(None, "Ángel ñu")]], tmp_path / "accents.png")
-    contact_sheet([[Cell(None, "Angel nu")]], tmp_path / "plain.png")
-    assert (tmp_path / "accents.png").read_bytes() == (tmp_path / "plain.png").read_bytes()
+def test_accents_are_drawn_however_they_are_written(tmp_path: Path) -> None:
+    one_sign, two_signs, bare = "práctica, línea, Ñandú", "pra\u0301ctica, li\u0301nea, N\u0303andu\u0301", "practica, linea, Nandu"
+    for name, label in (("one", one_sign), ("two", two_signs), ("bare", bare), ("no text", "\ud83d")):
+        contact_sheet([[Cell(None, label)]], tmp_path / f"{name}.png")
+    pictures = {name: (tmp_path / f"{name}.png").read_bytes() for name in ("one", "two", "bare")}
+    assert pictures["one"] == pictures["two"] != pictures["bare"]
+
+
+def test_every_letter_of_spanish_has_a_shape_of_its_own() -> None:
+    font = letters(24)
+    shapes = {letter: bytes(font.getmask(letter)) for letter in "áéíóúüñÁÉÍÓÚÜÑaeiounAEIOUN¿¡?!«»—\uffff"}
+    assert len(set(shapes.values())) == len(shapes), "none is the box of a letter that is lacking"
 
 
 def test_a_title_stands_above_its_row_and_moves_it_down(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from PIL import Image
 from tiny_sdxl import SIDE_PX, make_base
 
 from actions.table import ROWS, action_named
@@ -138,7 +137,7 @@ def test_weights_that_are_no_safetensors_are_refused_unopened(tmp_path, base, pa
     import torch
     from safetensors.torch import load_file
 
-    from portraits.sdxl import SdxlPipeline, latents_of
+    from portraits.sdxl import SdxlPipeline
 
     class Opened:
         """Once it is unpickled, a file says so."""
@@ -158,7 +157,4 @@ def test_weights_that_are_no_safetensors_are_refused_unopened(tmp_path, base, pa
     with pytest.raises(ModelMissing) as refused:
         SdxlPipeline(folder)
     assert str(folder) in refused.value.text() and refused.value.cure()
-    if part == "vae":
-        with pytest.raises(ModelMissing):
-            latents_of(folder, [Image.new("RGB", (64, 64))])
     assert not (tmp_path / "opened").exists()

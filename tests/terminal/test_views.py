@@ -70,7 +70,7 @@ def stage_codes(tree):
 
 def test_every_stage_that_reports_progress_has_a_label():
     codes = {node.value for tree in modules().values() for node in stage_codes(tree) if isinstance(node, ast.Constant)}
-    assert {"process", "likeness", "preload"} <= codes <= set(STAGES)
+    assert {"process", "exam", "preload"} <= codes <= set(STAGES)
     assert set(STEPS) <= set(STAGES)
 
 
