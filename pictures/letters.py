@@ -1,25 +1,25 @@
 """Letters in pictures: the one font of sheets and plots, the same on every machine, with the accents of every European language.
 
-Pillow's own font knows no accents: "práctica" and "línea" lost theirs. This one comes with the program (`font/LICENSE`).
+Pillow's own font knows no accents: "práctica" and "línea" lost theirs. Open Sans has them, and comes as a package.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from PIL import ImageFont
 
-FONT = Path(__file__).resolve().parent / "font" / "DejaVuSansCondensed.ttf"
-
 
 def letters(height: int) -> ImageFont.FreeTypeFont:
     """The font at a height in pixels."""
     from PIL import ImageFont
+    from ttf_opensans import OPENSANS_REGULAR
 
-    return ImageFont.truetype(FONT, height, layout_engine=ImageFont.Layout.BASIC)  # not raqm, which is not on every machine
+    return ImageFont.truetype(
+        OPENSANS_REGULAR.path, height, layout_engine=ImageFont.Layout.BASIC
+    )  # not raqm, which is not on every machine
 
 
 def drawable(text: str) -> str:
