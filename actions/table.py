@@ -61,6 +61,11 @@ ROWS = (
         "actions.exam", "terminal.view_exam", extra=True,
     ),
     Row(
+        "tune", N_("Search for the best settings"),
+        N_("Tries settings by training and examining, for as many hours as you say; what is clearly better counts from then on."),
+        "actions.tune", "terminal.view_tune", more=True,
+    ),
+    Row(
         "generate", N_("Paint portraits"),
         N_("Paints the client with the trained LoRA: recommended prompts or your own words, with styles, sizes and new seeds."),
         "actions.portraits", "terminal.view_portraits",

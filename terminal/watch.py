@@ -143,11 +143,11 @@ class Watch:
         self._quiet = quiet
         self._goes_on, self._visiting = goes_on, visiting
         self._bars = Bars(*screens.progress_columns(), console=console, expand=True)
-        self._training = screens.TrainingView()
+        self._training, self._standing = screens.TrainingView(), screens.StandingLine()
         self._tick: TrainingTick | None = None
 
         self._keys, self._held = Keys(), contextlib.ExitStack()
-        self._live = Live(Group(self._bars, self._training, self), console=console, refresh_per_second=8)
+        self._live = Live(Group(self._standing, self._bars, self._training, self), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
         self._last_state: screens.BarState | None = None
@@ -202,7 +202,10 @@ class Watch:
         """Bring the screen up to date with an event."""
         if self._quiet:
             return
-        if headline := screens.heading(event):
+        if self._standing.take(event):
+            if not self._console.is_terminal:
+                self._print_line(event)
+        elif headline := screens.heading(event):
             self._console.print(headline)
         elif self._console.is_terminal:
             self._move_bar(event)
