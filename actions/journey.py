@@ -9,6 +9,7 @@ from client_folder.client import Client
 from client_folder.records import Source
 from config import Settings, settings_file
 from locales.language import N_, Labelled, _, ngettext
+from utils import PipelineError
 
 
 class State(Labelled):
@@ -122,6 +123,19 @@ def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, 
 def next_step(steps: tuple[Step, ...]) -> str:
     """The action to offer first: the next one, or portraits when everything is done."""
     return next((step.action for step in steps if step.state is State.NEXT), "generate")
+
+
+def waits_for(client: Client, action: str) -> str:
+    """What an action beside the eight steps still needs of a client, in the user's language; empty: nothing."""
+    if action != "tune":
+        return ""
+    from dataset.held_back import recorded  # here, not above: most screens show no such row
+
+    try:
+        held = bool(recorded(client).scenes)
+    except PipelineError:
+        return ""  # it says itself what is wrong with the record
+    return "" if held else _("no photo was held back: import six real photos or more, then build the dataset")
 
 
 def _state(action: str, finding: _StepState, chosen: bool, imports_are_optional: bool) -> State:

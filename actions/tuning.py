@@ -234,22 +234,27 @@ class _Search:
         plan = plan_training(place, settings, preset=settings.preset, overrides=overrides).plan
         before = trial.marks[-1].step if trial.marks else 0
         for number, step in enumerate(checkpoint_steps(wanted.steps), start=1):
-            if number <= len(trial.marks):
-                continue
-            pace = Pace.of(self.study.trials())
-            if trial.number and pace and not self._fits(pace.checkpoint(step - before)):
-                return False
-            yield self._standing(trial.number, number)
-            mark = yield from self._examined(place, settings, plan, number, step)
-            self.study.note(trial.number, mark)
-            before, best = step, self.study.best()
-            behind = best is not None and is_behind(mark, best, _mean(self.record.base), MARGIN)
-            if behind and step < wanted.steps and self.study.is_worse(trial.number):
+            if number > len(trial.marks):
+                pace = Pace.of(self.study.trials())
+                if trial.number and pace and not self._fits(pace.checkpoint(step - before)):
+                    return False
+                yield self._standing(trial.number, number)
+                self.study.note(trial.number, (yield from self._examined(place, settings, plan, number, step)))
+                before = step
+            # Of the last one before a kill too: nobody had time to say whether it was behind.
+            if number >= len(trial.marks) and step < wanted.steps and self._is_behind(trial.number, number):
                 yield Notice(GIVEN_UP, {"number": trial.number + 1, "checkpoint": number})
                 self._end(trial.number, Ended.GIVEN_UP)
                 return True
         self._end(trial.number, Ended.WHOLE)
         return True
+
+    def _is_behind(self, trial: int, checkpoint: int) -> bool:
+        """Whether a trial is to be given up: it lacks more than the margin to the best one, and not by chance."""
+        mark, best = self.study.trial(trial).at(checkpoint), self.study.best()
+        if mark is None or best is None or not is_behind(mark, best, _mean(self.record.base), MARGIN):
+            return False
+        return self.study.is_worse(trial)
 
     def _end(self, number: int, ended: Ended) -> None:
         """A trial none of whose checkpoints may be chosen counts as the base alone."""

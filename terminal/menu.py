@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from actions.action import Action, FollowUp
-from actions.journey import next_step, read_journey
+from actions.journey import next_step, read_journey, waits_for
 from actions.request import Job, Session
 from actions.table import ROWS, action_named, row_named
 from client_folder.client import (
@@ -151,7 +151,8 @@ def _enter(chosen: str, program: Program) -> int:
 
 def _rows_of_runs(home: Path, clients: Sequence[Client], queue: bool = False) -> list[Option]:
     """A row for each run in the background, of these clients and, where that is asked for too, of the queue."""
-    if not (any(client.background_file.is_file() for client in clients) or (queue and queue_run_file(home).is_file())):
+    begun = any(file.is_file() for client in clients for file in (client.background_file, client.tuning_run))
+    if not (begun or (queue and queue_run_file(home).is_file())):
         return []
     from terminal.detached import rows_of_runs
 
@@ -239,10 +240,13 @@ def client_menu(name: str, program: Program) -> int:
 
 def _more_menu(question: str, client: Client, program: Program) -> None:
     """The list behind "more": the user stays in it, the pointer where it was, until going back."""
-    rows = [Option(row.name, _(row.label), about=_(row.about)) for row in ROWS if row.more]
     chosen = None
-    while (chosen := choose(question, [*rows, Option(BACK, text("back"))], chosen)) != BACK:
-        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)
+    while True:
+        rows = [Option(row.name, _(row.label), waits_for(client, row.name), _(row.about)) for row in ROWS if row.more]
+        chosen = choose(question, [*rows, Option(BACK, text("back"))], chosen)
+        if chosen == BACK:
+            return
+        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)  # noqa: B023 - called at once
 
 
 def _ask_for(

@@ -21,7 +21,7 @@ COUNTS = N_("These settings count for the client from now on: build the dataset 
 TAKE_BACK = N_('To take it back: this action again, "let the recommended settings count again" (tune --client ID take-back).')
 AS_GOOD = N_("Nothing that was tried is clearly better than the recommended settings: they go on counting.")
 NONE = N_("None of the settings tried can be recommended; nothing changes.")
-KEPT = N_("Nothing of the client's own dataset and LoRAs was touched.")
+KEPT = N_("The dataset and the LoRAs of the client stay as they are.")
 ONE_TRIAL = N_("Less than one trial fits into these hours; the recommended settings are tried all the same.")
 
 
