@@ -14,7 +14,7 @@ from actions.tuning_plan import TuningPlan
 from client_folder.consent import What, has_consent
 from client_folder.tuned import TunedSettings
 from exam.records import ExamReason
-from exam.trials import Ended
+from exam.trials import TrialEnd
 from locales.language import N_, _
 from machine.background import Place
 from utils import Notice
@@ -73,7 +73,7 @@ class TrialAnswer(Answer):
 
     number: int
     settings: TunedSettings
-    ended: Ended
+    ended: TrialEnd
     score: float | None
     low: float | None
     high: float | None

@@ -30,10 +30,10 @@ from exam.trials import (
     CHECKPOINTS,
     MOST_TRIALS,
     Comparison,
-    Ended,
     Mark,
     Pace,
     Trial,
+    TrialEnd,
     checkpoint_steps,
     compare,
     is_behind,
@@ -74,7 +74,7 @@ class TrialRow:
 
     number: int
     settings: TunedSettings
-    ended: Ended
+    ended: TrialEnd
     score: float | None
     low: float | None
     high: float | None
@@ -193,7 +193,7 @@ class _Search:
         """Trial after trial, as long as the next one ends in time."""
         while True:
             trials = self.study.trials()
-            if sum(trial.ended is not Ended.RUNNING for trial in trials) >= self._most:
+            if sum(trial.ended is not TrialEnd.RUNNING for trial in trials) >= self._most:
                 return
             following, pace = self.study.peek(), Pace.of(trials)
             left = following.settings.steps - (following.marks[-1].step if following.marks else 0)
@@ -208,7 +208,7 @@ class _Search:
             except (TrainerFailed, PlanRefused) as error:
                 if not trial.number:
                     raise  # what is recommended does not work here: nothing about it will
-                self.study.end(trial.number, Ended.FAILED, None)
+                self.study.end(trial.number, TrialEnd.FAILED, None)
                 yield Notice(FAILED, {"number": trial.number + 1, "error": error.text()})
             else:
                 if not whole:
@@ -244,9 +244,9 @@ class _Search:
             # Of the last one before a kill too: nobody had time to say whether it was behind.
             if number >= len(trial.marks) and step < wanted.steps and self._is_behind(trial.number, number):
                 yield Notice(GIVEN_UP, {"number": trial.number + 1, "checkpoint": number})
-                self._end(trial.number, Ended.GIVEN_UP)
+                self._end(trial.number, TrialEnd.GIVEN_UP)
                 return True
-        self._end(trial.number, Ended.WHOLE)
+        self._end(trial.number, TrialEnd.WHOLE)
         return True
 
     def _is_behind(self, trial: int, checkpoint: int) -> bool:
@@ -256,7 +256,7 @@ class _Search:
             return False
         return self.study.is_worse(trial)
 
-    def _end(self, number: int, ended: Ended) -> None:
+    def _end(self, number: int, ended: TrialEnd) -> None:
         """A trial none of whose checkpoints may be chosen counts as the base alone."""
         best = self.study.trial(number).best
         self.study.end(number, ended, best.distance if best else _mean(self.record.base))
@@ -286,7 +286,7 @@ class _Search:
 
     def _standing(self, trial: int, checkpoint: int) -> Progress:
         """How the search stands, with the best so far and what the preset lacks to it."""
-        self._done = sum(one.ended is not Ended.RUNNING for one in self.study.trials())
+        self._done = sum(one.ended is not TrialEnd.RUNNING for one in self.study.trials())
         now = _(NOW).format(trial=trial + 1, checkpoint=checkpoint, checkpoints=CHECKPOINTS)
         done = ngettext("{count} trial done", "{count} trials done", self._done).format(count=self._done)
         self._words = "; ".join((done, now, best_so_far(self.compared())))
@@ -303,7 +303,7 @@ class _Search:
         }
         for one in self.study.trials():
             place, best = self._place(one.number), one.best
-            if one.ended is Ended.RUNNING or not place.root.is_dir():
+            if one.ended is TrialEnd.RUNNING or not place.root.is_dir():
                 continue
             if one.number not in hopeful or best is None:
                 shutil.rmtree(place.root)

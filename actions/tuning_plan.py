@@ -19,7 +19,7 @@ from dataset.held_back import recorded
 from dataset.kohya_folders import select_pictures
 from exam.examination import held_photos
 from exam.study import TuningStudy, require_optuna
-from exam.trials import CHECKPOINTS, Comparison, Ended, Pace, Trial, save_every, search_space
+from exam.trials import CHECKPOINTS, Comparison, Pace, Trial, TrialEnd, save_every, search_space
 from locales.language import N_, _
 from lora_trainer import PreparedTraining, plan_training
 from training.cost import estimate
@@ -92,7 +92,7 @@ def plan_tuning(client: Client, settings: Settings, hours: float) -> TuningPlan:
     disk_gb = cost.disk_gb + max(1, int(hours * 3600 / max(1.0, cost.seconds))) * cost.checkpoint_mb / 1000
     return TuningPlan(
         preset, known_settings(client.home, prepared.plan.base_digest, prepared.plan.gpu.name), hours,
-        current.seconds / 3600 if current else 0.0, len([one for one in trials if one.ended is not Ended.RUNNING]),
+        current.seconds / 3600 if current else 0.0, len([one for one in trials if one.ended is not TrialEnd.RUNNING]),
         pace.trial(preset.steps) if pace else prepared.estimate.seconds, disk_gb, free_bytes(client.root) / 1e9,
         prepared.plan.practice, prepared.download.names if prepared.download else (),
     )  # fmt: skip

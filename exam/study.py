@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_folder.tuned import TunedSettings
-from exam.trials import Ended, Mark, Range, Trial, params_of, settings_of
+from exam.trials import Mark, Range, Trial, TrialEnd, params_of, settings_of
 from locales.language import N_
 from utils import PipelineError, replacing
 
@@ -144,7 +144,7 @@ class TuningStudy:
                 self._report(trial, mark)
             return bool(trial.should_prune())
 
-    def end(self, number: int, ended: Ended, value: float | None) -> None:
+    def end(self, number: int, ended: TrialEnd, value: float | None) -> None:
         """End a trial with its distance; None: it failed. A trial given up counts with what it came to, as Optuna advises."""
         import optuna
 
@@ -214,5 +214,5 @@ def _trial_of(found: optuna.trial.FrozenTrial) -> Trial:
     params = found.system_attrs.get("fixed_params") or found.params
     return Trial(
         found.number, settings_of(params), tuple(sorted(marks, key=lambda mark: mark.number)),
-        Ended(found.user_attrs.get(_ENDED, Ended.RUNNING)) if found.state.is_finished() else Ended.RUNNING,
+        TrialEnd(found.user_attrs.get(_ENDED, TrialEnd.RUNNING)) if found.state.is_finished() else TrialEnd.RUNNING,
     )  # fmt: skip

@@ -106,7 +106,7 @@ class Mark(Record):
         return bool(VETOES & set(self.flags))
 
 
-class Ended(StrEnum):
+class TrialEnd(StrEnum):
     """How it stands with a trial."""
 
     RUNNING = "running"
@@ -122,7 +122,7 @@ class Trial:
     number: int  # from 0: the preset
     settings: TunedSettings
     marks: tuple[Mark, ...] = ()
-    ended: Ended = Ended.RUNNING
+    ended: TrialEnd = TrialEnd.RUNNING
     leaks: bool | None = None
 
     @property

@@ -7,13 +7,13 @@ from rich.text import Text
 
 from actions.tuning import TrialRow, TuningReport
 from actions.tuning_plan import TuningPlan, in_words
-from exam.trials import Ended
+from exam.trials import TrialEnd
 from locales.language import N_, _, ngettext
 from terminal.screens import Views, practice_lines, table
 from training.cost import duration
 
 ENDED = {
-    Ended.RUNNING: N_("not at its end"), Ended.WHOLE: "", Ended.GIVEN_UP: N_("given up early"), Ended.FAILED: N_("failed"),
+    TrialEnd.RUNNING: N_("not at its end"), TrialEnd.WHOLE: "", TrialEnd.GIVEN_UP: N_("given up early"), TrialEnd.FAILED: N_("failed"),
 }  # fmt: skip
 FOUND = N_("Trial {number} is the best: {settings}.")
 LACKS = N_("The recommended settings lack {lacks:.0%} of its way from the base to the client, between {low:.0%} and {high:.0%}.")

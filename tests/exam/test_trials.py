@@ -17,10 +17,10 @@ from exam.records import Flag, Standing, Word
 from exam.study import TuningStudy
 from exam.trials import (
     CHECKPOINTS,
-    Ended,
     Mark,
     Pace,
     Trial,
+    TrialEnd,
     checkpoint_steps,
     compare,
     is_behind,
@@ -47,7 +47,7 @@ def mark(number: int, distance: float, seed: int = 0, flags: tuple[Flag, ...] = 
 
 def trial(number: int, distance: float, steps: int = 220, flags: tuple[Flag, ...] = ()) -> Trial:
     settings = PRESET.model_copy(update={"steps": steps})
-    return Trial(number, settings, (mark(CHECKPOINTS, distance, number, flags),), Ended.WHOLE)
+    return Trial(number, settings, (mark(CHECKPOINTS, distance, number, flags),), TrialEnd.WHOLE)
 
 
 def base() -> tuple[tuple[float, ...], ...]:
@@ -95,13 +95,13 @@ def test_what_copies_or_leaks_is_not_chosen_however_near_it_comes() -> None:
     assert rigid.best is None
     found = compare([trial(0, 11.0), rigid], base(), PROMPTS)
     assert found is not None and found.chosen is not None and found.chosen.number == 0
-    leaking = Trial(1, PRESET, (mark(CHECKPOINTS, 7.0, 1),), Ended.WHOLE, leaks=True)
+    leaking = Trial(1, PRESET, (mark(CHECKPOINTS, 7.0, 1),), TrialEnd.WHOLE, leaks=True)
     found = compare([trial(0, 11.0), leaking], base(), PROMPTS)
     assert found is not None and found.chosen is not None and found.chosen.number == 0
 
 
 def test_behind_is_beyond_the_margin_at_the_same_checkpoint() -> None:
-    best = Trial(0, PRESET, (mark(1, 13.0), mark(2, 11.0), mark(3, 10.0)), Ended.WHOLE)
+    best = Trial(0, PRESET, (mark(1, 13.0), mark(2, 11.0), mark(3, 10.0)), TrialEnd.WHOLE)
     assert not is_behind(mark(1, 13.2, 1), best, BASE, 0.05)
     assert is_behind(mark(1, 13.4, 1), best, BASE, 0.05)
     assert not is_behind(mark(1, 13.4, 1), best, 9.0, 0.05), "the base is nearer than the best: there is no way to lack of"
@@ -121,7 +121,7 @@ def searched(folder: Path, trials: int, stop_after: int = 0) -> bool:
     """Do so many trials whose distance follows from their learning rate; whether it came to the end before it was stopped."""
     noted = 0
     with TuningStudy(folder / "study.db", search_space(PRESET, 32), [PRESET]) as study:
-        while sum(one.ended is not Ended.RUNNING for one in study.trials()) < trials:
+        while sum(one.ended is not TrialEnd.RUNNING for one in study.trials()) < trials:
             one = study.begin()
             away = abs(one.settings.learning_rate / 3e-3 - 1)
             for number in range(1, 3):
@@ -133,10 +133,10 @@ def searched(folder: Path, trials: int, stop_after: int = 0) -> bool:
                 best = study.best()
                 behind = best is not None and is_behind(study.trial(one.number).marks[-1], best, BASE, 0.05)
                 if number >= len(one.marks) and behind and study.is_worse(one.number):
-                    study.end(one.number, Ended.GIVEN_UP, study.trial(one.number).marks[-1].distance)
+                    study.end(one.number, TrialEnd.GIVEN_UP, study.trial(one.number).marks[-1].distance)
                     break
             else:
-                study.end(one.number, Ended.WHOLE, study.trial(one.number).marks[-1].distance)
+                study.end(one.number, TrialEnd.WHOLE, study.trial(one.number).marks[-1].distance)
     return True
 
 
@@ -152,7 +152,7 @@ def test_the_preset_comes_first_worse_ones_are_given_up_and_the_same_search_is_t
     found = told(tmp_path / "one")
     assert found[0].settings == PRESET
     assert len({one.settings.model_dump_json() for one in found}) == 6
-    given_up = [one for one in found if one.ended is Ended.GIVEN_UP]
+    given_up = [one for one in found if one.ended is TrialEnd.GIVEN_UP]
     assert given_up and all(len(one.marks) <= 2 for one in given_up)
     for stop in (1, 1, 2, 1, 3):
         searched(tmp_path / "two", 6, stop)
