@@ -13,7 +13,8 @@ from terminal.screens import Views, practice_lines, table
 from training.cost import duration
 
 ENDED = {
-    TrialEnd.RUNNING: N_("not at its end"), TrialEnd.WHOLE: "", TrialEnd.GIVEN_UP: N_("given up early"), TrialEnd.FAILED: N_("failed"),
+    TrialEnd.RUNNING: N_("not at its end"), TrialEnd.WHOLE: "",
+    TrialEnd.GIVEN_UP: N_("given up early"), TrialEnd.FAILED: N_("failed"),
 }  # fmt: skip
 FOUND = N_("Trial {number} is the best: {settings}.")
 LACKS = N_("The recommended settings lack {lacks:.0%} of its way from the base to the client, between {low:.0%} and {high:.0%}.")
