@@ -121,8 +121,9 @@ class ClientPaths:
 
     @property
     def tuning_run(self) -> Path:
-        """Which process of ours tries settings in the background, until somebody was told of its end."""
-        return self.tuning / "background.json"
+        """Which process of ours tries settings in the background, until somebody was told of its end; a search that begins anew
+        empties `tuning/`, so it lies elsewhere."""
+        return self.training / "search.json"
 
     def trial_folder(self, number: int) -> Path:
         """Where one trial's dataset and LoRAs lie."""
