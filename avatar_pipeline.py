@@ -43,7 +43,7 @@ from locales.language import LANGUAGES, speak
 from machine.model_process import ModelProcess
 from terminal.command_line import build_parser, read_request
 from terminal.console import PlainConsole
-from terminal.menu import open_menu
+from terminal.menu import ask_in_turn, open_menu
 from terminal.performing import (
     DONE,
     FAILED,
@@ -140,6 +140,8 @@ def _run_action(program: Program, options: Namespace) -> int:
         return DONE if run_recorded(action, first) else FAILED
     if isinstance(first.request, BackgroundRequest) and first.request.attach:
         return look_again(action, first, console, options.json)
+    if action.in_turn and can_ask and not first.unattended:
+        return ask_in_turn(action, program, first)
     planning = bool(action.plan) and options.plan
     job = _job_of(program, action, first, planning, can_ask)
     if job and can_ask and not (job.unattended or planning):

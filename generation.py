@@ -18,7 +18,6 @@ from typing import Any
 from client_folder.client import Client
 from client_folder.consent import Consent, What, check_consent
 from client_folder.reasons import Reason, Rejection
-from client_folder.records import Source, Verdict
 from config import Settings
 from locales.language import N_, _
 from machine.base_models import BaseKind, BaseModel, base_of, known_sha256, practice_caption
@@ -42,9 +41,10 @@ from portraits.recipes import (
     size_of,
 )
 from portraits.sheet import write_sheet
-from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace
+from portraits.swapper import FaceFiles, SwapOrder, SwapRecord, Target, TargetFace, best_crops
 from portraits.upscaler import choose_upscaler, enlarged_name, missing_order
-from training.checkpoints import Checkpoint, choose_lora
+from training.checkpoints import Checkpoint, choose_lora, exam_choice
+from training.exam_choice import ExamChoice
 from utils import (
     Event,
     FolderMissing,
@@ -97,6 +97,7 @@ class PortraitPlan:
     missing: int
     negative_ignored: bool  # one was asked for, and the recipe cannot use it
     upscaler: Path | None = None
+    exam_choice: ExamChoice | None = None  # that the exam chose the LoRA, for nobody named one
 
     @property
     def base(self) -> Path:
@@ -134,6 +135,12 @@ class PortraitReport:
     enlarged: tuple[Path, ...] = ()
     trigger_added: int = 0  # prompts that did not name the client, and got the trigger word
     practice: bool = False  # painted by the practice model
+    exam_choice: ExamChoice | None = None  # that the exam chose the LoRA, for nobody named one
+
+    @property
+    def chosen_by_exam(self) -> bool:
+        """Whether the LoRA is the one that the exam chose, for nobody named one."""
+        return self.exam_choice is not None
 
 
 def plan_portraits(
@@ -143,16 +150,19 @@ def plan_portraits(
     prompt_options: PromptOptions = PromptOptions(),  # noqa: B008 - frozen
     seeds: Sequence[int] = DEFAULT_SEEDS,
     loras: Sequence[str] = (),
-    weights: Sequence[float] = (DEFAULT_WEIGHT,),
+    weights: Sequence[float] = (),
     choice: RecipeChoice = RecipeChoice(),  # noqa: B008 - frozen
     image_options: ImageOptions = ImageOptions(),
 ) -> PortraitPlan:
     """Settle a request for every LoRA and weight, with the same prompts and seeds; a weight of 0 is the base alone, for comparison.
 
+    Where no LoRA is named, it is the one that the exam chose, and where no weight is, the one that the exam found best for it.
     Raises NotReady where a LoRA is wanted and none was trained, NoCheckpoint or TornCheckpoint where the named one cannot be used,
-    ModelMissing where a model is not there, RecipeRefused for what cannot work.
+    BrokenFile, ModelMissing where a model is not there, RecipeRefused for what cannot work.
     """
-    weights = tuple(dict.fromkeys(check_weight(weight) for weight in weights))
+    by_exam = exam_choice(client) if not any(loras) and any(weights or (DEFAULT_WEIGHT,)) else None
+    usual = (by_exam.weight if by_exam else DEFAULT_WEIGHT,)
+    weights = tuple(dict.fromkeys(map(check_weight, weights or usual)))
     # Before any model is missed: nobody downloads a base for a LoRA that does not fit it.
     chosen = tuple(choose_lora(client, name) for name in dict.fromkeys(loras or ("",))) if any(weights) else ()
     _check_kinds(base_of(client, settings, choice.base), chosen)
@@ -161,20 +171,17 @@ def plan_portraits(
     _check(seeds, image_options)
     prompts = settle_prompts(client, setup, prompt_options)
     prompt_texts = tuple(dict.fromkeys(prompt_text_of(prompt, prompt_options, setup.recipe) for prompt in prompts))
-    files = tuple(lora.path for lora in chosen)
-    weighted: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
-    weighted += [(file, weight) for file in files for weight in weights if weight]
-    seeds = tuple(dict.fromkeys(seeds))
-    requests = tuple(PortraitRequest(prompt_texts, seeds, file, weight, size, image_options.detail) for file, weight in weighted)
+    files, seeds = tuple(lora.path for lora in chosen), tuple(dict.fromkeys(seeds))
+    requests = tuple(
+        PortraitRequest(prompt_texts, seeds, file, weight, size, image_options.detail) for file, weight in _weighted(files, weights)
+    )
     pieces = _portrait_jobs(client, setup, requests)
-    if len(pieces) > MAX_PORTRAITS:
-        raise RecipeRefused(
-            problem=_("{count} portraits at once.").format(count=len(pieces)), cure=_("Ask for fewer prompts, seeds or weights.")
-        )
+    _check_count(len(pieces))
     return PortraitPlan(
         setup, files, requests, prompts, size, len(pieces), sum(not whole_png(piece.file) for piece in pieces),
         negative_ignored=not setup.recipe.negative and bool(prompt_options.negative),
         upscaler=choose_upscaler(client.home, settings, image_options.upscaler) if image_options.upscaler else None,
+        exam_choice=by_exam,
     )  # fmt: skip
 
 
@@ -189,7 +196,7 @@ def generate(
         images = yield from paint_missing(client.output, pieces, STAGE, model_process)
         enlarged = yield from _enlarge(plan.upscaler, images, model_process)
     sheet = write_sheet(client, images, caption=practice_caption(plan.setup.base.kind))
-    return PortraitReport(images, painted, sheet, enlarged, plan.trigger_added, plan.practice)
+    return PortraitReport(images, painted, sheet, enlarged, plan.trigger_added, plan.practice, plan.exam_choice)
 
 
 def random_seeds(count: int) -> tuple[int, ...]:
@@ -198,6 +205,20 @@ def random_seeds(count: int) -> tuple[int, ...]:
 
 
 # --- the parts of a plan ----------------------------------------------------------------------------------------------
+def _check_count(count: int) -> None:
+    """Raises RecipeRefused for more portraits than anybody means."""
+    if count > MAX_PORTRAITS:
+        raise RecipeRefused(
+            problem=_("{count} portraits at once.").format(count=count), cure=_("Ask for fewer prompts, seeds or weights.")
+        )
+
+
+def _weighted(files: Sequence[Path], weights: Sequence[float]) -> list[tuple[Path | None, float]]:
+    """Every LoRA at every weight, after the base alone where a weight is 0."""
+    alone: list[tuple[Path | None, float]] = [(None, 0.0)] if 0 in weights else []
+    return alone + [(file, weight) for file in files for weight in weights if weight]
+
+
 def _check(seeds: Sequence[int], image_options: ImageOptions) -> None:
     """Raises RecipeRefused for what no model can take."""
     wrong = next((seed for seed in seeds if not 0 <= seed <= MAX_SEED), None)
@@ -323,7 +344,7 @@ def plan_swap(
     """Raises LicenceRefused or ConsentMissing first, then ModelMissing, NotReady, FolderMissing, NoTargetFace."""
     use, consent = check_licence(settings), check_consent(client, What.FACE_SWAP)
     files = _files(client, settings)
-    sources = _best_crops(client)
+    sources = best_crops(client)[:MAX_SOURCES]
     if not sources:
         raise NotReady(step=_("The face swap"), reason=_("no crop has passed yet"))
     pictures = [picture for target in targets for picture in _pictures_of(target)]
@@ -369,16 +390,6 @@ def _files(client: Client, settings: Settings) -> FaceFiles:
     """Where the models lie; raises NotDownloaded."""
     analysis, swapper = require(("buffalo_l", "inswapper_128"), client.home, settings)
     return FaceFiles(analysis=analysis.parent, swapper=swapper)
-
-
-def _best_crops(client: Client) -> tuple[Path, ...]:
-    """The best accepted crops: photos before MidJourney images, then what was enlarged least, then what is sharpest."""
-
-    def rank(face: Verdict) -> tuple[bool, float, float, str]:
-        upscale, sharpness = face.measures.get("upscale", 1.0), face.measures.get("sharpness", 0.0)
-        return (face.source is not Source.REAL, max(1.0, upscale), -sharpness, face.crop)
-
-    return tuple(client.processed / face.crop for face in sorted(client.crops(), key=rank)[:MAX_SOURCES])
 
 
 def _pictures_of(target: Path) -> tuple[Path, ...]:

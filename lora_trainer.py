@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from client_folder.client import Client, open_client
+from client_folder.client import Client
 from client_folder.tuned import TunedSettings
 from config import PRESETS, TUNED, Preset, Settings
 from locales.language import N_, _
@@ -52,27 +51,17 @@ from training.plan import (
     original_of,
     original_values,
 )
-from training.queue import Outcome, QueueRecord, QueueReport, QueueRow, last_queue, queue_file
 from training.run import run_or_take_smaller
-from training.runs import read_runs
 from training.samples import gather_samples, write_sample_sheet
 from training.secret_options import mask_files
 from utils import (
     Event,
     Notice,
     NotReady,
-    PipelineError,
     Stopped,
     TrainingTick,
-    as_pipeline_error,
-    locked,
-    log,
     sweep_parts,
-    write_record,
 )
-
-NEXT_CLIENT = N_("[{number}/{total}] {client}")
-FAILED_CLIENT = N_("      {client}: {error}")
 
 WHY_OTHERS = N_(
     "Made-up people are drawn first; training sees them too, so that only the client's face goes with the client's name."
@@ -283,71 +272,3 @@ def trained_lora(client: Client) -> Path | None:
     except NotReady:
         return None
     return final_lora(client, plan) if current else None
-
-
-def run_queue(
-    home: Path, settings: Settings, names: Sequence[str], preset: str | None = None
-) -> Generator[Event, None, QueueReport]:
-    """Train these clients in turn, each held for this program alone while it trains; without names, only the last table.
-
-    Smaller plans are taken by themselves where memory is full, for nobody is there to ask. Raises ClientMissing or BadClientId
-    before anything is begun.
-    """
-    clients = [open_client(home, name) for name in dict.fromkeys(names)]
-    if not clients:
-        return last_queue(home)
-    rows = [QueueRow(client=client.id) for client in clients]
-    for number, client in enumerate(clients):
-        yield Notice(NEXT_CLIENT, {"number": number + 1, "total": len(clients), "client": client.id})
-        rows[number] = QueueRow(client=client.id, outcome=Outcome.RUNNING)
-        _write(home, rows)
-        started = time.monotonic()
-        try:
-            rows[number] = yield from _train_one(client, settings, preset)
-        except (GeneratorExit, Stopped, KeyboardInterrupt):
-            rows[number] = _cut_short(client, Outcome.STOPPED, started)
-            _write(home, rows)
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next client must not wait for the morning
-            rows[number] = _cut_short(client, Outcome.FAILED, started, error)
-            yield Notice(FAILED_CLIENT, {"client": client.id, "error": rows[number].error})
-        _write(home, rows)
-    return QueueReport(tuple(rows))
-
-
-def _train_one(client: Client, settings: Settings, preset: str | None) -> Generator[Event, None, QueueRow]:
-    with client.lock():
-        plan = plan_training(client, settings, preset=preset).plan
-        with closing(train(client, settings, plan, take_smaller_plans=True)) as stage:
-            report: TrainingReport = yield from stage
-    return QueueRow(
-        client=client.id, outcome=Outcome.DONE, steps=report.steps, seconds=round(report.seconds, 1), loss=_last_loss(client),
-        lora=report.lora.name, changes=report.changes,
-    )  # fmt: skip
-
-
-def _cut_short(client: Client, outcome: Outcome, started: float, error: Exception | None = None) -> QueueRow:
-    known = as_pipeline_error(error) if isinstance(error, OSError | ImportError) else error
-    told = known if isinstance(known, PipelineError) else None
-    if error and told is None:
-        log.error("queue: unexpected", exc_info=error)
-    runs = read_runs(client)
-    return QueueRow(
-        client=client.id,
-        outcome=outcome,
-        steps=runs[-1].steps if runs else 0,
-        seconds=round(time.monotonic() - started, 1),
-        loss=_last_loss(client),
-        error=told.text() if told else type(error).__name__ if error else "",
-        hint=told.cure() if told else "",
-    )
-
-
-def _last_loss(client: Client) -> float | None:
-    runs = read_runs(client)
-    return list(runs[-1].curve.values())[-1] if runs and runs[-1].curve else None
-
-
-def _write(home: Path, rows: Sequence[QueueRow]) -> None:
-    with locked(queue_file(home)):
-        write_record(queue_file(home), QueueRecord(rows=tuple(rows)))

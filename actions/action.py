@@ -113,6 +113,7 @@ class Action(Generic[Asked]):
     request: type[Asked]
     run: Callable[[Job[Asked]], Stage]
     answer: Callable[[Any], BaseModel]  # of the report; what it is annotated to return is the schema of the answer
+    in_turn: bool = False  # whether the command line asks as the menu does, question after question, where somebody is there
     changes: bool = True  # whether the client is held for this program alone
     form: Callable[[Job[Asked]], Form] | None = None  # how the menu asks, instead of question by question
     plan: Callable[[Job[Asked]], Any] | None = None  # what is shown before anything happens

@@ -10,6 +10,7 @@ from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from locales.language import N_
 from machine.base_models import BaseKind
 from training import exports, lora_files
+from training.exam_choice import ExamChoice
 from training.exports import App, Exported
 from training.lora_files import LoraFile, LoraFiles, Stripped
 
@@ -18,7 +19,7 @@ _VERB_LABELS = {
     "export": N_("export one for ComfyUI, A1111, InvokeAI and diffusers"),
     "strip": N_("take the captions out of their headers"),
 }
-_NAME_HELP = N_("Which one, by name or step (empty: the newest finished one):")
+_NAME_HELP = N_("Which one, by name or step (empty: the exam's choice, else the newest finished one):")
 _TO_HELP = N_("Folder of a ComfyUI or A1111 to copy it into (empty: none):")
 _CAPTIONS_HELP = N_("leave captions in the exported file's header: yes or no")
 
@@ -54,7 +55,10 @@ def checkpoints(job: Job[CheckpointsRequest]) -> Stage:
 
 # --- what is answered -------------------------------------------------------------------------------------------------
 class CheckpointAnswer(Answer):
-    """A LoRA file: the step it was saved at, its size in bytes, whether it is whole and the last of its training, its loss."""
+    """A LoRA file: the step it was saved at, its size in bytes, whether it is whole and the last of its training, its loss.
+
+    `chosen_by_exam`: it is taken wherever no LoRA is named.
+    """
 
     path: Path
     version: int
@@ -68,15 +72,16 @@ class CheckpointAnswer(Answer):
     captions: bool
     base_kind: BaseKind | None
     practice: bool
+    chosen_by_exam: bool
 
     @classmethod
-    def of(cls, file: LoraFile) -> Self:
+    def of(cls, file: LoraFile, choice: ExamChoice | None = None) -> Self:
         """The file, and what is known of it."""
         one = file.checkpoint
         return cls(
             path=one.path, version=one.version, step=one.step, size=one.size, whole=one.whole, final=one.final,
             sha256=file.sha256, loss=file.loss, samples=file.samples, captions=file.captions,
-            base_kind=one.base_kind, practice=one.practice,
+            base_kind=one.base_kind, practice=one.practice, chosen_by_exam=bool(choice and choice.lora == one.path),
         )  # fmt: skip
 
 
@@ -106,6 +111,7 @@ class ExportedAnswer(Answer):
     base_kind: BaseKind
     practice: bool
     left_out: tuple[App, ...]
+    chosen_by_exam: bool
 
 
 def answer(report: LoraFiles | Stripped | Exported) -> CheckpointsAnswer | StrippedAnswer | ExportedAnswer:
@@ -115,7 +121,7 @@ def answer(report: LoraFiles | Stripped | Exported) -> CheckpointsAnswer | Strip
     if isinstance(report, Exported):
         return ExportedAnswer.of(report)
     return CheckpointsAnswer(
-        checkpoints=tuple(CheckpointAnswer.of(file) for file in report.files), contact_sheets=report.sheets
+        checkpoints=tuple(CheckpointAnswer.of(file, report.exam_choice) for file in report.files), contact_sheets=report.sheets
     )  # fmt: skip
 
 

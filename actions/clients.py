@@ -33,7 +33,7 @@ class ClientList:
 
 @dataclass(frozen=True, slots=True)
 class ClientView:
-    """One client and its eight steps; `class_word` is what captions call one that was made just now."""
+    """One client and its steps; `class_word` is what captions call one that was made just now."""
 
     client: Client
     steps: tuple[Step, ...]
@@ -220,7 +220,7 @@ class StepAnswer(Answer):
 
 
 class ClientAnswer(Answer):
-    """One client: where it lies, and its eight steps."""
+    """One client: where it lies, and its steps."""
 
     client: str
     folder: Path

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from actions.action import Action, Answer, Shown, Stage
 from actions.request import Ask, ClientRequest, Job, Menu
+from exam.agreement import Agreement
 from exam.examination import examine
 from exam.records import ExamReason, Flag, Word
 from exam.report import ExamReport
@@ -24,7 +25,10 @@ class ExamRequest(ClientRequest):
 
 
 class ExamAnswer(Answer):
-    """Which checkpoint, the share of the way from base to best that it went with its bounds, why, and what speaks against it."""
+    """Which checkpoint, the share of the way from base to best that it went with its bounds, why, and what speaks against it.
+
+    `agreement` is that of a person who took the blind test of this very exam; null: nobody did.
+    """
 
     verdict: Word
     lora: str
@@ -39,6 +43,7 @@ class ExamAnswer(Answer):
     report: Path
     plot: Path
     practice: bool
+    agreement: Agreement | None = None
 
     @classmethod
     def of(cls, report: ExamReport) -> Self:
@@ -48,6 +53,7 @@ class ExamAnswer(Answer):
             verdict=file.verdict, lora=file.lora, step=file.step, weight=file.weight, score=file.score,
             low=file.low, high=file.high, reasons=file.reasons, flags=file.flags, sheet=report.sheet,
             report=report.report, plot=report.plot, practice=report.practice,
+            agreement=report.agreement,
         )  # fmt: skip
 
 

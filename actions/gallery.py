@@ -26,6 +26,7 @@ _METADATA_LABELS = {
     Metadata.NONE.value: N_("nothing at all"),
 }
 _NAMES_HELP = N_("Which portraits: numbers of the last run (3 5), or 12:3; undo:3 takes a favourite back (empty: the favourites):")
+_NAMES_QUESTION = N_("Which portraits? Their numbers on the last sheet, such as 3 5 (nothing: the favourites):")
 _TO_HELP = N_("Where to: a folder or FILE.zip (empty: the folder exports beside clients):")
 _METADATA_HELP = N_("What the pictures tell of themselves:")
 _OVERWRITE_HELP = N_("write over a file that is there")
@@ -40,7 +41,8 @@ class PortraitsRequest(ClientRequest):
         Literal["list", "favourite", "deliver"], Ask(N_("What to do with the portraits:"), menu=Menu.CHOICE, labels=_VERB_LABELS)
     ] = "list"
     names: Annotated[
-        tuple[str, ...], Ask(_NAMES_HELP, metavar="NAME", menu=Menu.TEXT, when=lambda job: job.request.verb != "list")
+        tuple[str, ...],
+        Ask(_NAMES_HELP, metavar="NAME", menu=Menu.TEXT, question=_NAMES_QUESTION, when=lambda job: job.request.verb != "list"),
     ] = ()
     to: Annotated[
         UserPath | None, Ask(_TO_HELP, "--to", "PLACE", menu=Menu.PATH, when=lambda job: job.request.verb == "deliver")

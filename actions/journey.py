@@ -1,4 +1,7 @@
-"""The eight steps of a client, from set-up to portraits: which are done, which is next, which wait and why. All read from disk."""
+"""The steps of a client, from set-up to portraits: which are done, which is next, which wait and why. All read from disk.
+
+They are eight, and nine where photos were held back from training: then the exam stands between training and portraits.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +42,7 @@ class _StepState:
     done: bool
     count: int = 0
     needs: str = ""
+    note: str = ""  # of a step that is done, translated, where its count does not say it
 
 
 _LABELS = {
@@ -49,6 +53,7 @@ _LABELS = {
     "process": N_("Find and crop faces"),
     "dataset": N_("Build the dataset"),
     "train": N_("Train the LoRA"),
+    "exam": N_("Examine the checkpoints"),
     "generate": N_("Paint portraits"),
 }
 
@@ -106,27 +111,25 @@ def how_far(client: Client) -> str:
 
 
 def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, ...]:
-    """The eight steps of a client in order; at most one is NEXT."""
+    """The steps of a client in order; at most one is NEXT."""
     findings = _findings(home, settings, client)
     has_pictures = bool(findings["import-mj"].count or findings["import-photos"].count)
     steps: list[Step] = []
     chosen = False
-    for action, label in _LABELS.items():
-        finding = findings[action]
+    for action, finding in findings.items():
         state = _state(action, finding, chosen, has_pictures and findings["process"].count > 0)
         chosen = chosen or state is State.NEXT
-        note = done_note(action, finding.count) if finding.done else _(finding.needs) if finding.needs else ""
-        steps.append(Step(action, label, state, note, finding.count))
+        note = _(finding.needs) if finding.needs else ""
+        if finding.done:
+            note = finding.note or done_note(action, finding.count)
+        steps.append(Step(action, _LABELS[action], state, note, finding.count))
     return tuple(steps)
 
 
-def next_step(steps: tuple[Step, ...]) -> str:
-    """The action to offer first: the next one, or portraits when everything is done."""
-    return next((step.action for step in steps if step.state is State.NEXT), "generate")
-
-
 def waits_for(client: Client, action: str) -> str:
-    """What an action beside the eight steps still needs of a client, in the user's language; empty: nothing."""
+    """What an action beside the steps has to wait for, in the user's language; empty where it need not."""
+    if action == "blind":
+        return "" if client.exam_report.is_file() else _("examine the checkpoints first")
     if action != "tune":
         return ""
     from dataset.held_back import recorded  # here, not above: most screens show no such row
@@ -136,6 +139,11 @@ def waits_for(client: Client, action: str) -> str:
     except PipelineError:
         return ""  # it says itself what is wrong with the record
     return "" if held else _("no photo was held back: import six real photos or more, then build the dataset")
+
+
+def next_step(steps: tuple[Step, ...]) -> str:
+    """The action to offer first: the next one, or portraits when everything is done."""
+    return next((step.action for step in steps if step.state is State.NEXT), "generate")
 
 
 def _state(action: str, finding: _StepState, chosen: bool, imports_are_optional: bool) -> State:
@@ -150,10 +158,11 @@ def _state(action: str, finding: _StepState, chosen: bool, imports_are_optional:
 
 def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _StepState]:
     # Here, not above: the screens know the steps, and most of them are shown without asking a stage.
+    from dataset.held_back import recorded
     from dataset.kohya_folders import dataset_is_current
     from image_processor import plan_process
     from lora_trainer import trained_lora
-    from training.checkpoints import list_checkpoints
+    from training.checkpoints import current_exam, list_checkpoints
 
     client = client.snapshot()
     pictures = client.pictures()
@@ -162,6 +171,11 @@ def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Step
     dataset = sum(1 for _picture in client.training_data.glob("*/*.png"))
     checkpoints = list_checkpoints(client)
     portraits = sum(1 for _portrait in client.output.glob("portrait_*.png"))
+    held_back, exam = bool(recorded(client).scenes), current_exam(client)
+    examined = _StepState(
+        exam is not None, len(exam.candidates) if exam else 0, "" if checkpoints else N_("train the LoRA first"),
+        exam.words if exam else "",
+    )  # fmt: skip
     return {
         "setup": _StepState(settings_file(home).exists()),
         "client": _StepState(client.state_file.exists()),
@@ -174,5 +188,6 @@ def _findings(home: Path, settings: Settings, client: Client) -> dict[str, _Step
             dataset > 0 and dataset_is_current(client, settings), dataset, "" if crops else N_("no crop has passed yet")
         ),
         "train": _StepState(trained_lora(client) is not None, len(checkpoints), "" if dataset else N_("build the dataset first")),
+        **({"exam": examined} if held_back else {}),
         "generate": _StepState(portraits > 0, portraits, "" if checkpoints else N_("train the LoRA first")),
     }

@@ -44,7 +44,7 @@ from portraits.recipes import (
 from portraits.sdxl import Sampler
 from portraits.styles import load_styles
 from portraits.upscaler import FOLDER, list_upscalers
-from training.checkpoints import list_checkpoints
+from training.checkpoints import exam_choice, list_checkpoints
 from utils import PipelineError
 
 USUAL_PICK, OWN_PICK, ALL_LORAS = "usual", "own", "all"
@@ -63,7 +63,7 @@ _PROMPT_ROW_HELP = N_("What is to be seen; Spanish needs magic prompt. The trigg
 _NEGATIVE_ROW_HELP = N_("What must not be seen, such as: hat, glasses, text.")
 _STYLE_ROW_HELP = N_("Words of light and place that are put behind the prompt.")
 _MAGIC_ROW_HELP = N_("Adds words of light, lens and quality, and puts Spanish into English.")
-_LORA_ROW_HELP = N_("Which checkpoint of the training; a later one is more alike, an earlier one more free.")
+_LORA_ROW_HELP = N_("Which checkpoint: the one that the exam chose, or one by eye; an earlier one is less alike and more free.")
 _WEIGHT_ROW_HELP = N_("How strongly the LoRA counts; 0 paints without it; several with commas make a grid.")
 _COUNT_ROW_HELP = N_("Pictures of each prompt, with new seeds: other pictures each time.")
 _SEED_ROW_HELP = N_("With commas. The same request with the same seeds is answered from disk, nothing is painted again.")
@@ -131,10 +131,13 @@ def _styles(job: Job[GenerateRequest]) -> list[tuple[str, str]]:
 
 
 def _checkpoints(job: Job[GenerateRequest]) -> list[tuple[str, str]]:
-    """The newest first; and all of them, side by side."""
-    names = [checkpoint.path.stem for checkpoint in list_checkpoints(job.who) if checkpoint.whole]
-    all_of_them = [(ALL_LORAS, _("all of them, side by side"))] if len(names) > 1 else []
-    return [("", _("the newest finished one")), *((name, name) for name in reversed(names)), *all_of_them]
+    """The exam's choice first, or else the newest finished one; then each, the newest first; and all of them, side by side."""
+    choice, whole = exam_choice(job.who), [one for one in list_checkpoints(job.who) if one.whole]
+    first = choice.words if choice else _("the newest finished one")
+    told = _("step {step}: {name}")
+    each = [(one.path.stem, told.format(step=one.step, name=one.path.stem)) for one in reversed(whole)]
+    all_of_them = [(ALL_LORAS, _("all of them, side by side"))] if len(whole) > 1 else []
+    return [("", first), *each, *all_of_them]
 
 
 def _upscalers(job: Job[GenerateRequest]) -> list[tuple[str, str]]:
@@ -258,10 +261,10 @@ class GenerateRequest(ClientRequest):
 
 def _usual(job: Job[GenerateRequest]) -> dict[str, str]:
     """What is taken where a row is left empty."""
-    recipe = _recipe(job)
+    recipe, choice = _recipe(job), None if any(job.request.lora) else exam_choice(job.who)
     return {
-        "weight": f"{DEFAULT_WEIGHT:g}", "seed": _("new ones each time"), "steps": str(recipe.steps), "cfg": f"{recipe.guidance:g}",
-        "side": str(_base(job).native_px), "detail": "0",
+        "weight": f"{choice.weight if choice else DEFAULT_WEIGHT:g}", "seed": _("new ones each time"),
+        "steps": str(recipe.steps), "cfg": f"{recipe.guidance:g}", "side": str(_base(job).native_px), "detail": "0",
     }  # fmt: skip
 
 
@@ -309,7 +312,7 @@ def plan_portraits(job: Job[GenerateRequest]) -> PortraitPlan:
         loras = tuple(checkpoint.path.name for checkpoint in list_checkpoints(job.who) if checkpoint.whole)
     return generation.plan_portraits(
         job.who, job.settings, prompt_options=prompt_options, seeds=_seeds_of(request), loras=loras,
-        weights=request.weight or (DEFAULT_WEIGHT,),
+        weights=request.weight,
         choice=RecipeChoice(request.recipe, request.steps, request.cfg, request.sampler or "", request.base),
         image_options=generation.ImageOptions(request.aspect, request.side, request.detail, request.upscale),
     )  # fmt: skip
@@ -343,6 +346,7 @@ class PortraitPlanAnswer(Answer):
     height: int
     prompts: tuple[MagicPrompt, ...]
     practice: bool
+    chosen_by_exam: bool  # the LoRA, for none was named
 
     @classmethod
     def of(cls, plan: PortraitPlan) -> Self:
@@ -351,6 +355,7 @@ class PortraitPlanAnswer(Answer):
             base=plan.base, lora=plan.lora, total=plan.total, missing=plan.missing,
             recipe=RecipeAnswer(**asdict(plan.recipe), unet=plan.setup.files.unet),
             width=plan.size[0], height=plan.size[1], prompts=plan.prompts, practice=plan.practice,
+            chosen_by_exam=plan.exam_choice is not None,
         )  # fmt: skip
 
 
@@ -373,6 +378,7 @@ class GenerateAnswer(Answer):
     enlarged: tuple[Path, ...]
     trigger_added: int  # prompts that did not name the client, and got the trigger word in front
     practice: bool
+    chosen_by_exam: bool  # the LoRA, for none was named
 
 
 # --- what may follow ---------------------------------------------------------------------------------------------------

@@ -56,11 +56,6 @@ ROWS = (
         "actions.training", "terminal.view_training",
     ),
     Row(
-        "exam", N_("Examine the checkpoints"),
-        N_("Says which checkpoint looks most like the client in photos that training never saw, how sure that is, or none."),
-        "actions.exam", "terminal.view_exam", extra=True,
-    ),
-    Row(
         "tune", N_("Search for the best settings"),
         N_("Tries settings by training and examining, for as many hours as you say; what is clearly better counts from then on."),
         "actions.tune", "terminal.view_tune", more=True,
@@ -111,6 +106,16 @@ ROWS = (
         "actions.checkpoints", "terminal.view_training", extra=True,
     ),
     Row(
+        "exam", N_("Examine the checkpoints"),
+        N_("Says which checkpoint looks most like the client in photos that training never saw, how sure that is, or none."),
+        "actions.exam", "terminal.view_exam", more=True,
+    ),
+    Row(
+        "blind", N_("Test the exam blind, by eye"),
+        N_("Shows pairs of portraits beside a real photo, not who painted them, and says how often you and the exam agree."),
+        "actions.blind", "terminal.view_blind", more=True,
+    ),
+    Row(
         "tensorboard", N_("Training curves (TensorBoard)"),
         N_("Opens the loss and learning rate of the training as curves in the browser."),
         "actions.training", "terminal.view_training", more=True,
@@ -157,8 +162,8 @@ ROWS = (
     ),
     Row(
         "queue", N_("Train several clients, one after another"),
-        N_("For a night: the clients that are ticked are trained in turn; one that fails does not stop the others."),
-        "actions.training", "terminal.view_training", tool=True,
+        N_("For a night: the clients that are ticked are trained and examined in turn; one that fails does not stop the others."),
+        "actions.queue", "terminal.view_training", tool=True,
     ),
     Row(
         "models", N_("Models: show, download, free those of the menu"),

@@ -1,48 +1,38 @@
-"""The actions of training: plan, run, queue, curves."""
+"""The actions of training: plan, run, curves."""
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
-from actions.action import Action, Answer, Background, Retry, Rounded2, Rounded3, Shown, Stage
-from actions.journey import how_far
+from actions.action import Action, Answer, Background, FollowUp, Retry, Rounded2, Rounded3, Shown, Stage
+from actions.exam import ExamRequest
 from actions.machine import MissingModel
-from actions.request import Ask, BackgroundRequest, ClientRequest, Job, Menu
-from actions.train_request import PRESET_NAMES, TrainRequest, plan_training, train_form
-from client_folder.client import last_used_first, open_client, queue_run_file
+from actions.request import Ask, ClientRequest, Job, Menu
+from actions.train_request import TrainRequest, plan_training, train_form
 from client_folder.consent import What, has_consent, record_consent
 from dataset import doctor as dataset_doctor
 from dataset.findings import Readiness
+from dataset.held_back import recorded
 from locales.language import N_, _
 from lora_trainer import PreparedTraining, TrainingReport
 from machine.background import Place
 from training import tensorboard_server
-from training.cost import Cure, MemoryPart, PlanRefusal, duration, estimate
+from training.cost import Cure, MemoryPart, PlanRefusal, estimate
 from training.monitor import MemoryFull, TrainerFailed
 from training.plan import Fit, TrainingPlan
-from training.queue import Outcome, QueueReport, QueueRow
 from utils import Notice, PipelineError
 
 # What the menu calls the choices.
 _CURVE_LABELS = {"start": N_("start it"), "stop": N_("stop it"), "show": N_("show it")}
 SMALLER = N_("Train again with {smaller}?")
 NO_CONSENT = N_('No consent of {client} is on record; say who agreed, how and when with --consent "...".')
-_QUEUE_HELP = N_("Clients, in this order (none: the last table):")
 AGAIN = N_("Train again, from the last checkpoint?")
 ANYWAY = N_("Train all the same?")
+EXAMINE = N_("Examine the checkpoints: which one looks most like the client?")
 OF_CLIENT = N_("The training of {client}")
-OF_QUEUE = N_("The queue")
-
-
-class QueueFailed(PipelineError):
-    """Facts: failed, total."""
-
-    message = N_("{failed} of {total} trainings failed.")
-    hint = N_("The table says why; the same queue again goes on with those only.")
 
 
 class DatasetRefused(PipelineError):
@@ -62,24 +52,6 @@ class TensorboardRequest(ClientRequest):
     verb: Annotated[
         Literal["start", "stop", "show"], Ask(N_("TensorBoard:"), menu=Menu.CHOICE, labels=_CURVE_LABELS)
     ] = "start"  # fmt: skip
-
-
-def _queue_rows(job: Job[QueueRequest]) -> list[tuple[str, str]]:
-    """Every client, how far it is and, where there is a dataset, how long a training takes; the last used first."""
-    rows = []
-    for client in last_used_first(job.home):
-        label = f"{client.title:<28} {how_far(client)}"
-        with suppress(PipelineError):  # of one that cannot be trained yet there is no time to tell
-            label += ", " + duration(lora_trainer.plan_training(client, job.settings, preset=job.request.preset).estimate.seconds)
-        rows.append((client.id, label))
-    return rows
-
-
-class QueueRequest(BackgroundRequest):
-    """Which clients to train, in this order; none: the table of the last queue is shown."""
-
-    names: Annotated[tuple[str, ...], Ask(_QUEUE_HELP, metavar="ID", menu=Menu.TICKS, offer=_queue_rows)] = ()
-    preset: Annotated[str | None, Ask(N_("how long to train each"), "--preset", choices=PRESET_NAMES)] = None
 
 
 # --- plan and run -----------------------------------------------------------------------------------------------------
@@ -192,35 +164,7 @@ class TrainAnswer(Answer):
     practice: bool
 
 
-# --- several clients, and the curves ----------------------------------------------------------------------------------
-def queue(job: Job[QueueRequest]) -> Stage:
-    """Train several clients in turn."""
-    return lora_trainer.run_queue(job.home, job.settings, job.request.names, job.request.preset)
-
-
-class QueueAnswer(Answer):
-    """The table of the last queue."""
-
-    clients: tuple[QueueRow, ...]
-
-    @classmethod
-    def of(cls, report: QueueReport) -> Self:
-        """Its rows."""
-        return cls(clients=report.rows)
-
-
-def models_of_queue(job: Job[QueueRequest]) -> tuple[str, ...]:
-    """What the clients of a queue need and is not here: asked in the evening, not found missing in the morning."""
-    downloads = (lora_trainer.download_for(open_client(job.home, name), job.settings) for name in job.request.names)
-    return tuple(dict.fromkeys(name for download in downloads if download for name in download.names))
-
-
-def queue_complaint(report: QueueReport) -> PipelineError | None:
-    """That something failed, for the exit code of a night; the table says what."""
-    failed = [row for row in report.rows if row.outcome is Outcome.FAILED]
-    return QueueFailed(failed=len(failed), total=len(report.rows)) if failed else None
-
-
+# --- the curves ----------------------------------------------------------------------------------
 def curves(job: Job[TensorboardRequest]) -> Stage:
     """Start, stop or find TensorBoard."""
     if job.request.verb == "start":
@@ -241,13 +185,15 @@ def _train_elsewhere(job: Job[TrainRequest]) -> tuple[str, ...]:
     return ("colab",) if PlanRefusal.NO_GPU in job.plan.estimate.refusals else ()
 
 
+def _examine_next(job: Job[TrainRequest], _report: TrainingReport) -> tuple[FollowUp, ...]:
+    """The exam, where photos were held back to examine the LoRA with."""
+    held_back = recorded(job.who).scenes
+    return (FollowUp(_(EXAMINE), "exam", ExamRequest(client=job.who.id)),) if held_back else ()
+
+
 # --- the actions ------------------------------------------------------------------------------------------------------
 def _training_place(job: Job[TrainRequest]) -> Place:
     return Place(job.who.background_file, _(OF_CLIENT).format(client=job.who.display_name), f"train --client {job.who.id} --attach")
-
-
-def _queue_place(job: Job[QueueRequest]) -> Place:
-    return Place(queue_run_file(job.home), _(OF_QUEUE), "queue --attach")
 
 
 TRAIN = Action(
@@ -256,12 +202,7 @@ TRAIN = Action(
     objection=no_go,
     made=lambda _job, report: tuple(filter(None, (report.samples, report.lora))),
     shown=lambda _job, report: (Shown(report.samples),) if report.samples else (),
-    background=Background(_training_place, TrainingReport),
+    background=Background(_training_place, TrainingReport), offers=_examine_next,
 )  # fmt: skip
 TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
-QUEUE = Action(
-    "queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, needs=models_of_queue, verdict=queue_complaint,
-    background=Background(_queue_place, QueueReport),
-)  # fmt: skip
-
-ACTIONS = (TRAIN, TENSORBOARD, QUEUE)
+ACTIONS = (TRAIN, TENSORBOARD)

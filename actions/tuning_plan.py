@@ -75,7 +75,7 @@ def plan_tuning(client: Client, settings: Settings, hours: float) -> TuningPlan:
     Raises OptunaMissing, NoHeldBackPhotos, NotReady where the dataset doctor says no-go, and what a plan of a training raises.
     """
     require_optuna()
-    held_photos(client)
+    held_photos(client, settings)
     examined = doctor.examine(client, settings)
     if examined.verdict is Readiness.NO_GO and examined.reason:
         raise NotReady(step=_(SEARCH), reason=examined.reason.sentence)

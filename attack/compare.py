@@ -11,7 +11,8 @@ from typing import Any
 
 # Not what people see: words of libraries, locks, and the records of single runs, which are as many as there were runs.
 _PASSED_OVER = re.compile(
-    r"(^|/)(logs/|training/runs/|training/train\.log$|training/logs/|training/control/|thumbnails/)|(^|/)\.lock$|\.json\.lock$|\.worker$"
+    r"(^|/)(logs/|training/runs/|training/train\.log$|training/logs/|training/control/|thumbnails/)|(^|/)\.(lora\.)?lock$"
+    r"|\.json\.lock$|\.worker$"
 )
 # When and by which run something was made: legitimately another in another run.
 _TIMES = frozenset(("created", "when", "started", "finished", "seconds", "time", "date", "at", "pid", "asked", "begun", "modified"))

@@ -85,6 +85,11 @@ class ClientPaths:
         return self.exam / "portraits"
 
     @property
+    def exam_rows(self) -> Path:
+        """What was measured of pictures for an exam, by their hashes; safe to delete."""
+        return self.exam / "rows.npz"
+
+    @property
     def exam_report(self) -> Path:
         """What the last exam found, with all that is needed to compute it again."""
         return self.exam / "report.json"
@@ -98,6 +103,21 @@ class ClientPaths:
     def exam_plot(self) -> Path:
         """Likeness over steps."""
         return self.exam / "likeness.png"
+
+    @property
+    def exam_swaps(self) -> Path:
+        """The base's portraits with the client's face swapped in: what can be had without training."""
+        return self.exam / "swaps"
+
+    @property
+    def blind_record(self) -> Path:
+        """What a person answered in the blind test of the last exam."""
+        return self.exam / "blind.json"
+
+    @property
+    def blind_pairs(self) -> Path:
+        """The pairs that were shown in it, as pictures that do not tell who painted them."""
+        return self.exam / "blind"
 
     @property
     def tuning(self) -> Path:

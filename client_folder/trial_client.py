@@ -48,6 +48,11 @@ class TrialClient(Client):
         """One folder for all trials: what the base paints is the same for each."""
         return self.of.tuning_portraits
 
+    @property
+    def exam_rows(self) -> Path:
+        """One file for all trials: a picture is measured once."""
+        return self.of.tuning / "rows.npz"
+
     def state(self) -> ClientState:
         """The client's, without what an earlier search found: a trial says itself what it trains with."""
         return self.of.state().model_copy(update={"tuned": None})

@@ -21,7 +21,7 @@ from config import Settings, client_limits
 from dataset.captions import FACE_WORDS
 from dataset.files import pictures_of, read_caption
 from dataset.findings import FEW_PICTURES, SHARE_WARNING, FindingCode, Readiness
-from dataset.held_back import alike, recorded
+from dataset.held_back import alike, leaks
 from dataset.identities import MANY, find_others
 from dataset.kohya_folders import TooFewPictures, dataset_is_current, select_pictures, with_tuned
 from dataset.signs import Level, Sign, Symptom
@@ -204,15 +204,10 @@ def _share_real(samples: Iterable[_Sample]) -> float:
 
 def _exam_leaks(client: Client, samples: list[_Sample], settings: Settings) -> Iterator[Symptom]:
     """Pictures that are, or nearly repeat, a photo held back."""
-    held = {stem for scene in recorded(client).scenes for stem in scene}
-    examined = [face for face in client.faces() if face.crop and Path(face.crop).stem in held]
     bits = settings.distribution.near_duplicate_bits
-    leaks: list[str] = []
-    for sample in samples:
-        if sample.stem in held or (sample.face and any(alike(sample.face, face, bits) for face in examined)):
-            leaks.append(sample.stem)
-    if leaks:
-        yield Symptom(Sign.EXAM_LEAK, Level.NO_GO, tuple(leaks), len(leaks), cure_by_removing=tuple(leaks))
+    found = tuple(dict.fromkeys(stem for stem, _photo in leaks(client, (sample.stem for sample in samples), bits)))
+    if found:
+        yield Symptom(Sign.EXAM_LEAK, Level.NO_GO, found, len(found), cure_by_removing=found)
 
 
 # --- who --------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The errors of an exam that several modules raise."""
+"""The error of an exam that several modules raise."""
 
 from __future__ import annotations
 

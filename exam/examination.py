@@ -1,8 +1,9 @@
 """The exam of a client's checkpoints: painted portraits measured against photos that training never saw.
 
 Painted are sixteen scenes with two seeds, by the recipe of `generate`: by the base alone as the client and as strangers, then by
-each checkpoint. What is on disk is not painted again. Whether a LoRA leaks is looked at for the one that would be chosen, for that
-takes a set of portraits more; where it does, the next one is chosen and looked at.
+each checkpoint. What is on disk is not painted again, what was measured is not measured again. The checkpoint that would be chosen
+is painted at lighter weights too, and looked at more closely: whether it leaks takes a set of strangers painted with it. Where
+that changes the choice, the next one is weighed and looked at.
 """
 
 from __future__ import annotations
@@ -10,132 +11,122 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from client_folder.client import Client
 from config import Settings
-from dataset.held_back import recorded
+from dataset.held_back import copies_in_training, recorded
+from exam.candidates import WEIGHTS, WeightedCheckpoint, candidates_of, spread_out
 from exam.errors import NoHeldBackPhotos
-from exam.prompts import SEEDS, exam_prompts, stranger_prompts
-from exam.records import ExamVerdict
+from exam.painting import ExamPainter
+from exam.prompts import SCENES, exam_prompts, stranger_prompts
+from exam.records import ExamReason
 from exam.report import ExamReport
+from exam.swap_baseline import beside_swap, examine_swap
+from locales.language import N_
 from machine.model_process import ModelProcess
-from portraits.painter import paint_missing
-from portraits.portrait import Portrait, PortraitRequest, PromptText, portrait_jobs
-from portraits.recipes import DEFAULT_WEIGHT, PipelineSetup, setup_of
-from training.checkpoints import Checkpoint, choose_lora, list_checkpoints
-from utils import Event, whole_png
+from portraits.recipes import setup_of
+from utils import Event, PipelineError, whole_png
 
 if TYPE_CHECKING:
-    from exam.judging import Evidence
+    from exam.judging import Evidence, Painted
+    from exam.records import ExamVerdict
 
-STAGE = "exam"
+Photos = tuple[tuple[Path, int], ...]  # each with the number of its scene
+_LATER_SETS = len(WEIGHTS)  # painted once a checkpoint is chosen: its other weights, and strangers with it
 
 
-@dataclass(slots=True)
-class _Painting:
-    """How portraits of this exam are painted, and how long a set took; `until` is when time is up, None: never."""
+class OnlyNearCopies(PipelineError):
+    """Facts: client, id."""
 
-    client: Client
-    setup: PipelineSetup
-    model_process: ModelProcess
-    until: float | None
-    longest: float = 0.0  # seconds of one set
-
-    @property
-    def time_is_up(self) -> bool:
-        """Whether another set would go beyond the budget."""
-        return self.until is not None and time.monotonic() + self.longest > self.until
-
-    def paint(self, prompts: Sequence[str], lora: Path | None, weight: float) -> Generator[Event, None, tuple[Portrait, ...]]:
-        """A set: every prompt with every seed."""
-        began = time.monotonic()
-        request = PortraitRequest(tuple(map(PromptText, prompts)), SEEDS, lora, weight)
-        folder = self.client.exam_portraits
-        painted = yield from paint_missing(folder, portrait_jobs(folder, self.setup, request), STAGE, self.model_process)
-        self.longest = max(self.longest, time.monotonic() - began)
-        return painted
+    message = N_("Training has near copies of every photo of {client} that is held back: they cannot examine what learned them.")
+    hint = N_("Build the dataset again, which leaves near copies out, and train again: dataset --client {id}.")
 
 
 def examine(
-    client: Client, settings: Settings, minutes: float | None = None, model_process: ModelProcess | None = None
+    client: Client,
+    settings: Settings,
+    minutes: float | None = None,
+    model_process: ModelProcess | None = None,
+    scenes: int = SCENES,
 ) -> Generator[Event, None, ExamReport]:
     """Paint, measure, decide, write report, sheet and plot. `minutes` is the budget of painting; None: none.
 
-    Raises NoHeldBackPhotos, NotReady without a LoRA, NoCheckpoint, TornCheckpoint, ModelMissing, BrokenFile.
+    Raises NoHeldBackPhotos, OnlyNearCopies, NotReady without a LoRA, NoCheckpoint, TornCheckpoint, ModelMissing, BrokenFile.
     """
-    photos = held_photos(client)
-    setup, checkpoints = setup_of(client, settings), candidates_of(client)
-    from exam.judging import Evidence  # here, not above: it brings numpy, which the menu need not wait for
+    photos, copies = held_photos(client, settings)
+    setup, candidates = setup_of(client, settings), candidates_of(client)
+    from exam.judging import Painted  # here, not above: it brings numpy, which the menu need not wait for
     from exam.writing import write_exam
 
     word, practice = client.state().class_word, setup.base.practice
-    own, others = exam_prompts(client.id, word, practice=practice), stranger_prompts(word, practice=practice)
+    own = exam_prompts(client.id, word, practice=practice)[:scenes]
+    others = stranger_prompts(word, practice=practice)[:scenes]
     with contextlib.ExitStack() as owned:
         process = model_process or owned.enter_context(ModelProcess())
-        painting = _Painting(client, setup, process, None if minutes is None else time.monotonic() + 60 * minutes)
-        alone = yield from painting.paint(own, None, 0.0)
-        strangers = yield from painting.paint(others, None, 0.0)
-        sets, left_out = yield from _paint_candidates(painting, own, checkpoints)
-        evidence = Evidence.gather(client, photos, alone, strangers, sets, practice=practice)
-        evidence, verdict = yield from _settle(painting, evidence, others)
-    return write_exam(client, setup.base, evidence, verdict, own, others, tuple(one.path.name for one in left_out))
+        painter = ExamPainter(client, setup, process, None if minutes is None else time.monotonic() + 60 * minutes)
+        sets = [painter.jobs(own), painter.jobs(others), *(painter.jobs(own, one) for one in candidates)]
+        painter.expect(sets, more=_LATER_SETS * len(sets[0]))
+        alone = yield from painter.paint(sets[0])
+        painted = Painted(alone, (yield from painter.paint(sets[1])))
+        yield from _paint_candidates(painter, painted, own, candidates)
+        evidence, verdict = yield from _settle(painter, painted, photos, own, others)
+        swap = yield from examine_swap(client, settings, alone, evidence, verdict, process)
+    verdict = beside_swap(verdict, swap)
+    reasons = (*verdict.reasons, *((ExamReason.NEAR_COPIES,) if copies else ()))
+    left_out = tuple(one.checkpoint.path.name for one in candidates if one not in painted.sets)
+    return write_exam(client, setup.base, evidence, verdict.because(reasons), own, others, left_out, swap)
 
 
-def held_photos(client: Client) -> tuple[tuple[Path, int], ...]:
-    """The held-back photos with the number of the scene of each; raises NoHeldBackPhotos."""
+def held_photos(client: Client, settings: Settings) -> tuple[Photos, tuple[str, ...]]:
+    """The held-back photos, and the stems of those left out because training has a near copy of them.
+
+    Raises NoHeldBackPhotos, and OnlyNearCopies where none is left.
+    """
+    copies = copies_in_training(client, settings.distribution.near_duplicate_bits)
     found = [(client.exam / f"{stem}.png", number) for number, scene in enumerate(recorded(client).scenes) for stem in scene]
     found = [(file, number) for file, number in found if whole_png(file)]
     if not found:
         raise NoHeldBackPhotos(client=client.display_name)
-    return tuple(found)
-
-
-def candidates_of(client: Client) -> tuple[Checkpoint, ...]:
-    """The whole checkpoints of the newest LoRA, the earliest first, one a step."""
-    newest = choose_lora(client)
-    steps = {
-        one.step: one for one in list_checkpoints(client) if one.whole and one.version == newest.version
-    }  # the finished one comes last and takes the place of the checkpoint of its step
-    return tuple(steps[step] for step in sorted(steps)) or (newest,)
+    kept = tuple((file, number) for file, number in found if file.stem not in copies)
+    if not kept:
+        raise OnlyNearCopies(client=client.display_name, id=client.id)
+    return kept, copies
 
 
 def _paint_candidates(
-    painting: _Painting, prompts: Sequence[str], checkpoints: Sequence[Checkpoint]
-) -> Generator[Event, None, tuple[dict[Checkpoint, tuple[Portrait, ...]], list[Checkpoint]]]:
-    """The sets by checkpoint, the earliest first, and those for which there was no time; one is painted in any case."""
-    sets: dict[Checkpoint, tuple[Portrait, ...]] = {}
-    for one in spread_out(checkpoints):
-        if sets and painting.time_is_up:
+    painter: ExamPainter, painted: Painted, prompts: Sequence[str], candidates: Sequence[WeightedCheckpoint]
+) -> Generator[Event, None, None]:
+    """The sets of the checkpoints for which there is time, and for a closer look at one of them; one is painted in any case."""
+    for one in spread_out(candidates):
+        if painted.sets and not painter.is_time_for(2):
             break
-        sets[one] = yield from painting.paint(prompts, one.path, DEFAULT_WEIGHT)
-    return {one: sets[one] for one in checkpoints if one in sets}, [one for one in checkpoints if one not in sets]
+        painted.sets[one] = yield from painter.paint(painter.jobs(prompts, one))
 
 
-def spread_out(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
-    """The order in which they are painted, so that time that runs out leaves some from all over: last, first, then halves."""
-    order: list[int] = []
-    gaps = [(0, len(checkpoints) - 1)]
-    for at in (len(checkpoints) - 1, 0):
-        if at >= 0 and at not in order:
-            order.append(at)
-    while gaps:
-        low, high = gaps.pop(0)
-        middle = (low + high) // 2
-        if high - low > 1:
-            order.append(middle)
-            gaps += [(low, middle), (middle, high)]
-    return [checkpoints[at] for at in order]
+def _settle(
+    painter: ExamPainter, painted: Painted, photos: Photos, own: Sequence[str], others: Sequence[str]
+) -> Generator[Event, None, tuple[Evidence, ExamVerdict]]:
+    """Decide; weigh what was chosen and look at it more closely; decide anew until that stays chosen."""
+    from exam.judging import gather
 
-
-def _settle(painting: _Painting, evidence: Evidence, others: Sequence[str]) -> Generator[Event, None, tuple[Evidence, ExamVerdict]]:
-    """Decide; look closer at what was chosen; decide anew until what was looked at stays chosen."""
+    untried = False  # whether a weight could not be painted for lack of time
     while True:
+        evidence = yield from gather(painter.client, photos, painted, practice=painter.setup.base.practice)
         verdict = evidence.decide()
-        if verdict.chosen is None or verdict.chosen in evidence.looked_at:
+        if verdict.chosen is None:
             return evidence, verdict
-        one = evidence.checkpoints[verdict.chosen]
-        dressed = yield from painting.paint(others, one.path, DEFAULT_WEIGHT)
-        evidence = evidence.look_closer(verdict.chosen, dressed)
+        chosen = evidence.candidates[verdict.chosen]
+        lacking = [one for weight in WEIGHTS if (one := WeightedCheckpoint(chosen.checkpoint, weight)) not in painted.sets]
+        if lacking and not untried:
+            painter.expect([*(painter.jobs(own, one) for one in lacking), painter.jobs(others, chosen)])
+            for one in lacking:
+                if painter.is_time_for(2):
+                    painted.sets[one] = yield from painter.paint(painter.jobs(own, one))
+            untried = any(one not in painted.sets for one in lacking)
+        elif chosen not in painted.dressed:
+            painter.expect([painter.jobs(others, chosen)])
+            painted.dressed[chosen] = yield from painter.paint(painter.jobs(others, chosen))
+        else:
+            return evidence, verdict.because((*verdict.reasons, ExamReason.UNTRIED_WEIGHTS)) if untried else verdict

@@ -6,122 +6,147 @@ of the face do. A portrait in which no face is found counts as far from the clie
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from client_folder.client import Client
+from exam.candidates import WeightedCheckpoint
 from exam.errors import NoHeldBackPhotos
 from exam.flags import Signs, leak_share, measure_signs
 from exam.gates import Gate, auc_gate, embedding_gate
+from exam.measuring import RowStore
 from exam.prompts import SEEDS
 from exam.records import Examinee, ExamReason, ExamVerdict, Standing
-from exam.rulers import Backdrop, BoxEmbedding, FaceEmbedding, LabMap, Ruler, apart, read_files
+from exam.rulers import Backdrop, BoxEmbedding, FaceEmbedding, LabMap, Ruler, apart
 from exam.verdict import Array, decide
 from faces.detector import MtcnnDetector
 from faces.identity import FaceRecogniser
 from portraits.portrait import Portrait
-from portraits.recipes import DEFAULT_WEIGHT
-from training.checkpoints import Checkpoint
-from utils import ModelMissing
+from utils import Event, ModelMissing
+
+MAKERS: Mapping[str, Callable[[], Ruler]] = {
+    LabMap.name: LabMap,
+    Backdrop.name: Backdrop,
+    BoxEmbedding.name: lambda: BoxEmbedding(FaceRecogniser().describe),
+    FaceEmbedding.name: lambda: FaceEmbedding(FaceRecogniser().describe, MtcnnDetector().find),
+}
+
+
+@dataclass(slots=True)
+class Painted:
+    """The sets of portraits of an exam, all of the same prompts and seeds; `dressed` are strangers painted with a candidate."""
+
+    base: tuple[Portrait, ...]
+    strangers: tuple[Portrait, ...]
+    sets: dict[WeightedCheckpoint, tuple[Portrait, ...]] = field(default_factory=dict)
+    dressed: dict[WeightedCheckpoint, tuple[Portrait, ...]] = field(default_factory=dict)
+
+    @property
+    def candidates(self) -> tuple[WeightedCheckpoint, ...]:
+        """Those painted, in the order of preference."""
+        return tuple(sorted(self.sets, key=lambda one: one.rank))
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was measured: rows of each set of portraits and of the held-back photos, and what follows from them.
+    """What was measured, and what follows from it; `distances` is [candidate, portrait, photo]."""
 
-    `distances` is [candidate, portrait, photo]. `looked_at` are the places of candidates that were looked at more closely.
-    """
-
-    practice: bool
-    ruler: Ruler
+    ruler: str
     photos: tuple[Path, ...]
     scenes: tuple[int, ...]
-    base: tuple[Portrait, ...]
-    strangers: tuple[Portrait, ...]
-    checkpoints: tuple[Checkpoint, ...]
-    painted: tuple[tuple[Portrait, ...], ...]
-    held: Array
+    painted: Painted
+    candidates: tuple[WeightedCheckpoint, ...]
     distances: Array
     base_distances: Array
     stranger_distances: Array
     gates: tuple[Gate, ...]
     signs: tuple[Signs, ...]
-    looked_at: frozenset[int] = frozenset()
-
-    @property
-    def prompts(self) -> list[int]:
-        """The number of each portrait's prompt."""
-        return prompt_numbers(len(self.base))
-
-    @classmethod
-    def gather(
-        cls,
-        client: Client,
-        photos: Sequence[tuple[Path, int]],
-        base: tuple[Portrait, ...],
-        strangers: tuple[Portrait, ...],
-        sets: dict[Checkpoint, tuple[Portrait, ...]],
-        *,
-        practice: bool,
-    ) -> Evidence:
-        """Measure every picture once; raises NoHeldBackPhotos where no photo shows a face."""
-        ruler: Ruler = LabMap() if practice else FaceEmbedding(FaceRecogniser().describe, MtcnnDetector().find)
-        held = read_files(ruler, [file for file, _scene in photos])
-        known = _with_face(held)  # a photo in which the face was not found again says nothing
-        if not any(known):
-            raise NoHeldBackPhotos(client=client.display_name)
-        kept = [one for one, use in zip(photos, known, strict=True) if use]
-        held, files, scenes = held[known], tuple(file for file, _scene in kept), tuple(scene for _file, scene in kept)
-        rows = {name: read_files(ruler, _files(some)) for name, some in [("base", base), ("strangers", strangers)]}
-        own = [read_files(ruler, _files(some)) for some in sets.values()]
-        far = _filled(apart(rows["strangers"], held), np.float64(0))
-        distances = np.stack([_filled(apart(each, held), far) for each in own])
-        prompts = prompt_numbers(len(base))
-        gates = [
-            auc_gate(some, far, prompts, scenes) if practice else _face_gate(each, rows["strangers"], held, scenes, prompts)
-            for each, some in zip(own, distances, strict=True)
-        ]
-        return cls(
-            practice, ruler, files, scenes, base, strangers, tuple(sets), tuple(sets.values()), held, distances,
-            _filled(apart(rows["base"], held), far), far, tuple(gates),
-            _signs(client, files, base, tuple(sets.values()), rows["base"], own),
-        )  # fmt: skip
-
-    def candidates(self) -> tuple[Examinee, ...]:
-        """The checkpoints as the verdict takes them."""
-        return tuple(
-            Examinee(one.step, DEFAULT_WEIGHT, one.path.name, gate.standing, signs.flags)
-            for one, gate, signs in zip(self.checkpoints, self.gates, self.signs, strict=True)
-        )
 
     def decide(self) -> ExamVerdict:
         """The verdict on what is known so far."""
-        found = decide(self.candidates(), self.distances, self.base_distances, self.prompts, self.scenes)
-        provisional = (ExamReason.PROVISIONAL,) if any(gate.provisional for gate in self.gates) else ()
-        return replace(found, reasons=(*found.reasons, *provisional))
-
-    def look_closer(self, at: int, dressed: Sequence[Portrait]) -> Evidence:
-        """The same with what strangers painted with that checkpoint show of it, and a second ruler of who it is."""
-        moved = _filled(apart(read_files(self.ruler, _files(dressed)), self.held), self.stranger_distances)
-        signs = replace(
-            self.signs[at],
-            leak=leak_share(self.stranger_distances, moved, self.distances[at]),
-            identity_unsure=self.practice and self._second_ruler_doubts(at),
+        examined = tuple(
+            Examinee(one.checkpoint.step, one.weight, one.checkpoint.path.name, gate.standing, signs.flags)
+            for one, gate, signs in zip(self.candidates, self.gates, self.signs, strict=True)
         )
-        return replace(self, signs=(*self.signs[:at], signs, *self.signs[at + 1 :]), looked_at=self.looked_at | {at})
+        prompts = prompt_numbers(len(self.base_distances))
+        found = decide(examined, self.distances, self.base_distances, prompts, self.scenes)
+        provisional = (ExamReason.PROVISIONAL,) if any(gate.provisional for gate in self.gates) else ()
+        return found.because((*found.reasons, *provisional))
 
-    def _second_ruler_doubts(self, at: int) -> bool:
-        """Whether dlib finds the portraits no nearer to the client than the strangers are; without its files nobody doubts."""
-        try:
-            ruler = BoxEmbedding(FaceRecogniser().describe)
-        except (ModelMissing, ImportError):
-            return False
-        held = read_files(ruler, self.photos)
-        own, others = (apart(read_files(ruler, _files(some)), held).mean() for some in (self.painted[at], self.strangers))
-        return bool(own >= others)
+
+def gather(
+    client: Client, photos: Sequence[tuple[Path, int]], painted: Painted, *, practice: bool
+) -> Generator[Event, None, Evidence]:
+    """Measure every picture that was not measured before, then compute; raises NoHeldBackPhotos where no photo shows a face."""
+    store = RowStore(client.exam_rows, MAKERS)
+    ruler = LabMap.name if practice else FaceEmbedding.name
+    taught = sorted(path for folder in client.dataset_folders() for path in folder.glob("*.png"))
+    held_files = [file for file, _scene in photos]
+    portraits = _files(painted.base, *painted.sets.values())
+    dressed = _files(painted.strangers, *painted.dressed.values())
+    yield from store.measure([(ruler, [*held_files, *portraits, *dressed]), (Backdrop.name, [*held_files, *taught, *portraits])])
+    known = _with_face(store.rows(ruler, held_files))  # a photo in which the face was not found again says nothing
+    kept = [one for one, use in zip(photos, known, strict=True) if use]
+    if not kept:
+        raise NoHeldBackPhotos(client=client.display_name)
+    files, scenes = tuple(file for file, _scene in kept), tuple(scene for _file, scene in kept)
+    evidence = _compute(store, ruler, files, scenes, painted)
+    signs = _signs(store, evidence, taught)
+    unsure = (yield from _doubted(store, evidence)) if practice else frozenset()
+    return replace(evidence, signs=tuple(replace(one, identity_unsure=at in unsure) for at, one in enumerate(signs)))
+
+
+def _compute(store: RowStore, ruler: str, files: tuple[Path, ...], scenes: tuple[int, ...], painted: Painted) -> Evidence:
+    """Distances and gates; signs are not known yet."""
+    held, others = store.rows(ruler, files), store.rows(ruler, _files(painted.strangers))
+    far = _filled(apart(others, held), np.float64(0))
+    own = [store.rows(ruler, _files(painted.sets[one])) for one in painted.candidates]
+    distances = np.stack([_filled(apart(each, held), far) for each in own])
+    prompts = prompt_numbers(len(painted.base))
+    gates = tuple(
+        _face_gate(each, others, held, scenes, prompts) if ruler == FaceEmbedding.name else auc_gate(some, far, prompts, scenes)
+        for each, some in zip(own, distances, strict=True)
+    )
+    base = _filled(apart(store.rows(ruler, _files(painted.base)), held), far)
+    return Evidence(ruler, files, scenes, painted, painted.candidates, distances, base, far, gates, ())
+
+
+def _doubted(store: RowStore, evidence: Evidence) -> Generator[Event, None, frozenset[int]]:
+    """The places of candidates looked at closely that dlib finds no nearer to the client than strangers; without its files none."""
+    painted, places = evidence.painted, [at for at, one in enumerate(evidence.candidates) if one in evidence.painted.dressed]
+    sets = [painted.sets[evidence.candidates[at]] for at in places]
+    name = BoxEmbedding.name
+    if not places:
+        return frozenset()
+    try:
+        yield from store.measure([(name, [*evidence.photos, *_files(painted.strangers, *sets)])])
+    except (ModelMissing, ImportError):
+        return frozenset()
+    held = store.rows(name, evidence.photos)
+    others, *own = (float(apart(store.rows(name, _files(some)), held).mean()) for some in (painted.strangers, *sets))
+    return frozenset(at for at, distance in zip(places, own, strict=True) if distance >= others)
+
+
+def _signs(store: RowStore, evidence: Evidence, taught: Sequence[Path]) -> tuple[Signs, ...]:
+    """What else can be told of each candidate; whether it leaks only of those looked at closely."""
+    painted, prompts, name = evidence.painted, prompt_numbers(len(evidence.painted.base)), Backdrop.name
+    alone, photos = store.rows(name, _files(painted.base)), store.rows(name, evidence.photos)
+    training = store.rows(name, taught) if taught else None
+    with_face = float(np.mean(_with_face(store.rows(evidence.ruler, _files(painted.base)))))
+    held = store.rows(evidence.ruler, evidence.photos)
+    signs = []
+    for at, one in enumerate(evidence.candidates):
+        files = _files(painted.sets[one])
+        faces = float(np.mean(_with_face(store.rows(evidence.ruler, files)))) / with_face if with_face else None
+        leak = None
+        if one in painted.dressed:
+            moved = apart(store.rows(evidence.ruler, _files(painted.dressed[one])), held)
+            leak = leak_share(evidence.stranger_distances, _filled(moved, evidence.stranger_distances), evidence.distances[at])
+        signs.append(measure_signs(store.rows(name, files), alone, prompts, training, photos, leak, faces))
+    return tuple(signs)
 
 
 def prompt_numbers(portraits: int) -> list[int]:
@@ -129,8 +154,8 @@ def prompt_numbers(portraits: int) -> list[int]:
     return [at // len(SEEDS) for at in range(portraits)]
 
 
-def _files(portraits: Sequence[Portrait]) -> list[Path]:
-    return [portrait.file for portrait in portraits]
+def _files(*sets: Sequence[Portrait]) -> list[Path]:
+    return [portrait.file for portraits in sets for portrait in portraits]
 
 
 def _filled(distances: Array, far: Array | np.float64) -> Array:
@@ -157,24 +182,3 @@ def _face_gate(own: Array, strangers: Array, held: Array, scenes: Sequence[int],
     names = np.asarray(scenes)
     by_scene = np.stack([held[names == scene].mean(axis=0) for scene in dict.fromkeys(scenes)])
     return embedding_gate(own[both], strangers[both], by_scene, [prompt for prompt, use in zip(prompts, both, strict=True) if use])
-
-
-def _signs(
-    client: Client,
-    photos: Sequence[Path],
-    base: Sequence[Portrait],
-    sets: Sequence[Sequence[Portrait]],
-    base_rows: Array,
-    own: Sequence[Array],
-) -> tuple[Signs, ...]:
-    """What can be told of each candidate from its portraits alone."""
-    ruler, prompts = Backdrop(), prompt_numbers(len(base))
-    alone, held = read_files(ruler, _files(base)), read_files(ruler, photos) if photos else None
-    taught = sorted(path for folder in client.dataset_folders() for path in folder.glob("*.png"))
-    training = read_files(ruler, taught) if taught else None
-    with_face = float(np.mean(_with_face(base_rows)))
-    signs = []
-    for some, rows in zip(sets, own, strict=True):
-        faces = float(np.mean(_with_face(rows))) / with_face if with_face else None
-        signs.append(measure_signs(read_files(ruler, _files(some)), alone, prompts, training, held, faces=faces))
-    return tuple(signs)

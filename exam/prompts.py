@@ -7,6 +7,7 @@ averaged, smooth face, which is near to average-looking clients.
 from __future__ import annotations
 
 SEEDS = (11, 12)  # two a prompt: sixteen prompts with two seeds say more than four with eight
+SCENES = 16
 
 _PRACTICE_SCENES = tuple(
     f"{expression}, wearing a {clothes} shirt, {background} background, {light}"

@@ -5,7 +5,7 @@ They need no numpy, so that screens and answers can be made of them at once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from locales.language import N_, Labelled
@@ -53,6 +53,12 @@ class ExamReason(Labelled):
     UNSURE = "likeness_unsure", N_("the likeness lies between good and not good")
     ONLY_BEST = "only_best", N_("the portraits do not show that an earlier step is as good")
     FEW_SCENES = "few_scenes", N_("the held-back photos are of one scene: what other photos would say is not known")
+    NEAR_COPIES = "near_copies", N_("held-back photos that training has a near copy of were left out")
+    UNTRIED_WEIGHTS = "untried_weights", N_("no time was left to compare other weights")
+    NO_BETTER_THAN_SWAP = (
+        "no_better_than_swap",
+        N_("no checkpoint is clearly nearer to the client than a face swap without training"),
+    )
     PROVISIONAL = "provisional", N_("the limit for real photos is provisional: it was not yet measured on SDXL portraits")
 
 
@@ -107,3 +113,7 @@ class ExamVerdict:
     tied: tuple[int, ...] = ()  # places of all that are as good as the best, the chosen one among them
     reasons: tuple[ExamReason, ...] = ()
     critical: float = 0.0  # the max-T value
+
+    def because(self, reasons: tuple[ExamReason, ...]) -> ExamVerdict:
+        """The same with these reasons."""
+        return replace(self, reasons=reasons)

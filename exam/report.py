@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import ConfigDict, Field
 
+from exam.agreement import Agreement
 from exam.records import ExamReason, ExamVerdict, Flag, Standing, Word
 from utils import Record
 
@@ -33,6 +34,27 @@ class ExaminedCandidate(Record):
     gate_bound: float | None
     flags: tuple[Flag, ...]
     signs: dict[str, float | None]
+    distances: tuple[tuple[float, ...], ...]
+    portraits: tuple[str, ...] = ()  # file names in exam/portraits, in the order of the distances
+
+
+class ExaminedSwap(Record):
+    """What can be had without training: the client's best photo swapped onto the base's portraits, of which `replaced` took it.
+
+    `score` and its bounds are on the scale of the candidates; null where no candidate is nearer than the base. `beaten_by` are the
+    LoRAs that are clearly nearer to the client.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    source: str  # name of the crop in processed/
+    sha256: str
+    portraits: tuple[str, ...]  # file names in exam/swaps
+    replaced: int
+    score: float | None
+    low: float | None
+    high: float | None
+    beaten_by: tuple[str, ...]
     distances: tuple[tuple[float, ...], ...]
 
 
@@ -64,6 +86,8 @@ class ExamFile(Record):
     candidates: tuple[ExaminedCandidate, ...]
     tied: tuple[str, ...]  # file names
     left_out: tuple[str, ...]  # checkpoints for which there was no time
+    base_portraits: tuple[str, ...] = ()  # file names, as those of the candidates
+    swap: ExaminedSwap | None = None  # where InsightFace's models may be used and are here, and the client agreed to a swap
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +100,4 @@ class ExamReport:
     sheet: Path
     plot: Path
     practice: bool
+    agreement: Agreement | None = None  # of a person who took the blind test of this very exam

@@ -104,15 +104,17 @@ class FaceEmbedding:
         return np.array(self._describe(image, found[0].box)) if found else np.full(self.numbers, np.nan)
 
 
-def read_files(ruler: Ruler, files: Sequence[Path]) -> Array:
-    """The rows of picture files, in their order."""
+def read_file(ruler: Ruler, file: Path) -> Array:
+    """The row of a picture file."""
     from PIL import Image
 
-    rows = []
-    for file in files:
-        with Image.open(file) as opened:
-            rows.append(ruler.read(opened.convert("RGB")))
-    return np.stack(rows)
+    with Image.open(file) as opened:
+        return ruler.read(opened.convert("RGB"))
+
+
+def read_files(ruler: Ruler, files: Sequence[Path]) -> Array:
+    """The rows of picture files, in their order."""
+    return np.stack([read_file(ruler, file) for file in files])
 
 
 def apart(one: Array, other: Array) -> Array:

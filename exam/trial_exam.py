@@ -6,21 +6,24 @@ be chosen alone, for that takes a set of portraits more.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from client_folder.client import Client
 from config import Settings
-from exam.examination import STAGE, held_photos
-from exam.prompts import SEEDS, exam_prompts, stranger_prompts
+from exam.candidates import WeightedCheckpoint
+from exam.examination import held_photos
+from exam.painting import ExamPainter
+from exam.prompts import exam_prompts, stranger_prompts
 from exam.records import Flag, Standing
 from machine.model_process import ModelProcess
-from portraits.painter import paint_missing
-from portraits.portrait import Portrait, PortraitRequest, PromptText, portrait_jobs
-from portraits.recipes import DEFAULT_WEIGHT, PipelineSetup, setup_of
+from portraits.recipes import setup_of
 from training.checkpoints import Checkpoint
 from utils import Event
+
+if TYPE_CHECKING:
+    from exam.judging import Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +40,15 @@ class ExaminedCheckpoint:
 def examine_checkpoint(
     client: Client, settings: Settings, checkpoint: Checkpoint, model_process: ModelProcess
 ) -> Generator[Event, None, ExaminedCheckpoint]:
-    """Paint what is missing and measure it; raises NoHeldBackPhotos, ModelMissing, BrokenFile."""
-    from exam.judging import Evidence, prompt_numbers
+    """Paint what is missing and measure it; raises NoHeldBackPhotos, OnlyNearCopies, ModelMissing, BrokenFile."""
+    from exam.judging import prompt_numbers
     from exam.verdict import by_scene
 
-    photos, setup = held_photos(client), setup_of(client, settings)
-    own, others = _prompts(client, setup)
-    alone = yield from _paint(client, setup, own, None, model_process)
-    strangers = yield from _paint(client, setup, others, None, model_process)
-    painted = yield from _paint(client, setup, own, checkpoint.path, model_process)
-    evidence = Evidence.gather(client, photos, alone, strangers, {checkpoint: painted}, practice=setup.base.practice)
+    evidence = yield from _evidence(client, settings, checkpoint, model_process, closer=False)
     distances, base = (by_scene(each, evidence.scenes) for each in (evidence.distances[0], evidence.base_distances))
     return ExaminedCheckpoint(
         tuple(map(tuple, distances.round(5).tolist())), tuple(map(tuple, base.round(5).tolist())),
-        tuple(prompt_numbers(len(painted))), evidence.gates[0].standing, tuple(sorted(evidence.signs[0].flags)),
+        tuple(prompt_numbers(len(base))), evidence.gates[0].standing, tuple(sorted(evidence.signs[0].flags)),
     )  # fmt: skip
 
 
@@ -58,28 +56,27 @@ def examine_leak(
     client: Client, settings: Settings, checkpoint: Checkpoint, model_process: ModelProcess
 ) -> Generator[Event, None, bool]:
     """Whether a LoRA gives other people the client's looks; raises as `examine_checkpoint`."""
-    from exam.judging import Evidence
-
-    photos, setup = held_photos(client), setup_of(client, settings)
-    own, others = _prompts(client, setup)
-    alone = yield from _paint(client, setup, own, None, model_process)
-    strangers = yield from _paint(client, setup, others, None, model_process)
-    painted = yield from _paint(client, setup, own, checkpoint.path, model_process)
-    dressed = yield from _paint(client, setup, others, checkpoint.path, model_process)
-    evidence = Evidence.gather(client, photos, alone, strangers, {checkpoint: painted}, practice=setup.base.practice)
-    return Flag.LEAKS in evidence.look_closer(0, dressed).signs[0].flags
+    evidence = yield from _evidence(client, settings, checkpoint, model_process, closer=True)
+    return Flag.LEAKS in evidence.signs[0].flags
 
 
-def _prompts(client: Client, setup: PipelineSetup) -> tuple[Sequence[str], Sequence[str]]:
-    """Those of the client, and those of strangers at the same scenes."""
-    word, practice = client.state().class_word, setup.base.practice
-    return exam_prompts(client.id, word, practice=practice), stranger_prompts(word, practice=practice)
+def _evidence(
+    client: Client, settings: Settings, checkpoint: Checkpoint, model_process: ModelProcess, *, closer: bool
+) -> Generator[Event, None, Evidence]:
+    """What the portraits of one checkpoint show; `closer`: those of strangers painted with it too."""
+    from exam.judging import Painted, gather
 
-
-def _paint(
-    client: Client, setup: PipelineSetup, prompts: Sequence[str], lora: Path | None, model_process: ModelProcess
-) -> Generator[Event, None, tuple[Portrait, ...]]:
-    """A set: every prompt with every seed."""
-    request = PortraitRequest(tuple(map(PromptText, prompts)), SEEDS, lora, DEFAULT_WEIGHT if lora else 0.0)
-    folder = client.exam_portraits
-    return (yield from paint_missing(folder, portrait_jobs(folder, setup, request), STAGE, model_process))
+    photos, _copies = held_photos(client, settings)
+    setup, word = setup_of(client, settings), client.state().class_word
+    own = exam_prompts(client.id, word, practice=setup.base.practice)
+    others = stranger_prompts(word, practice=setup.base.practice)
+    candidate, painter = WeightedCheckpoint(checkpoint), ExamPainter(client, setup, model_process)
+    sets = [painter.jobs(own), painter.jobs(others), painter.jobs(own, candidate)]
+    sets += [painter.jobs(others, candidate)] if closer else []
+    painter.expect(sets)
+    alone = yield from painter.paint(sets[0])
+    painted = Painted(alone, (yield from painter.paint(sets[1])))
+    painted.sets[candidate] = yield from painter.paint(sets[2])
+    if closer:
+        painted.dressed[candidate] = yield from painter.paint(sets[3])
+    return (yield from gather(client, photos, painted, practice=setup.base.practice))

@@ -182,12 +182,16 @@ def _small(picture: Path | Image.Image | None, side: int, thumbnails: Path | Non
         return fitting(opened, side)
 
 
-def _fitted(text: str, font: Font, width: int) -> str:
-    """The text, its middle left out where it is wider than `width`: both ends of a file name tell pictures apart."""
-    # In the letters the font has; any other shows as a question mark.
+def plain_letters(text: str) -> str:
+    """The text in the letters that Pillow's own font has: without accents; any other shows as a question mark."""
     decomposed = unicodedata.normalize("NFKD", text)
     letters = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
-    text = letters.encode("ascii", "replace").decode("ascii")
+    return letters.encode("ascii", "replace").decode("ascii")
+
+
+def _fitted(text: str, font: Font, width: int) -> str:
+    """The text, its middle left out where it is wider than `width`: both ends of a file name tell pictures apart."""
+    text = plain_letters(text)
     if font.getlength(text) <= width:
         return text
     keep = len(text)

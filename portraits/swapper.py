@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from client_folder.client import Client
+from client_folder.records import Source, Verdict
 from machine.gpu import find_gpus
 from machine.vram import ModelCache
 from machine.worker_tasks import TaskReporter
@@ -80,6 +82,16 @@ class SwapRecord(Record):
     replaced: tuple[int, ...]
     enlarged: float
     device: str
+
+
+def best_crops(client: Client) -> tuple[Path, ...]:
+    """The accepted crops, the best first: photos before MidJourney images, then what was enlarged least, then what is sharpest."""
+
+    def rank(face: Verdict) -> tuple[bool, float, float, str]:
+        upscale, sharpness = face.measures.get("upscale", 1.0), face.measures.get("sharpness", 0.0)
+        return (face.source is not Source.REAL, max(1.0, upscale), -sharpness, face.crop)
+
+    return tuple(client.processed / face.crop for face in sorted(client.crops(), key=rank))
 
 
 # --- the models -------------------------------------------------------------------------------------------------------

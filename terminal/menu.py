@@ -212,7 +212,7 @@ def _import_client(program: Program) -> int:
 
 
 def client_menu(name: str, program: Program) -> int:
-    """The guided screen of a client: its eight steps, read from disk, the next one preselected."""
+    """The guided screen of a client: its steps, read from disk, the next one preselected."""
     home, console = program.home, program.console
     client = open_client(home, name)
     client.mark_used()
@@ -241,12 +241,18 @@ def client_menu(name: str, program: Program) -> int:
 def _more_menu(question: str, client: Client, program: Program) -> None:
     """The list behind "more": the user stays in it, the pointer where it was, until going back."""
     chosen = None
-    while True:
+    while chosen != BACK:
         rows = [Option(row.name, _(row.label), waits_for(client, row.name), _(row.about)) for row in ROWS if row.more]
         chosen = choose(question, [*rows, Option(BACK, text("back"))], chosen)
-        if chosen == BACK:
-            return
-        guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)  # noqa: B023 - called at once
+        if chosen != BACK:
+            guarded(lambda: _from_menu(action_named(chosen), program, client), program.console, program.home, in_menu=True)  # noqa: B023 - called at once
+
+
+def ask_in_turn(action: Action[Any], program: Program, job: Job[Any]) -> int:
+    """Ask one question after another from the command line too, as the menu does; what its words say already is not asked."""
+    fields = type(job.request).model_fields
+    said = tuple(name for name, field in fields.items() if getattr(job.request, name) != field.default)
+    return _from_menu(action, program, job.client, FollowUp("", action.name, job.request, said))
 
 
 def _ask_for(

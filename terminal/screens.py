@@ -59,7 +59,9 @@ STAGES = {
     "train": N_("Training the LoRA"),
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
-    "exam": N_("Examining the checkpoints"),
+    "exam": N_("Painting for the exam"),
+    "exam-measure": N_("Measuring the portraits"),
+    "blind": N_("Laying out pairs"),
     "tune": N_("Searching for settings"),
     "upscale": N_("Enlarging portraits"),
     "deliver": N_("Packing portraits"),
@@ -158,9 +160,14 @@ class _Remaining(TimeRemainingColumn):
         seconds = task.fields.get("seconds")
         if not seconds or task.total is None or task.finished:
             return super().render(task)
-        minutes, rest = divmod(round(seconds * (task.total - task.completed)), 60)
-        hours, minutes = divmod(minutes, 60)
-        return Text(f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}", style="progress.remaining")
+        return Text(_clock(seconds * (task.total - task.completed)), style="progress.remaining")
+
+
+def _clock(seconds: float) -> str:
+    """Hours, minutes and seconds as rich shows them beside a bar."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
 
 
 class _Rate(ProgressColumn):
@@ -288,11 +295,12 @@ def plain_line(state: BarState, seconds: float) -> Text:
     """Where a stage is, for a log: how much of it, at what rate, and how long it will take."""
     counted = f"{state.done}/{state.total}" if state.total else str(state.done or "...")
     parts = [f"{state.label}: {counted}"]
-    if state.done and seconds > 0:
-        rate = state.done / seconds
-        parts.append(_("{rate:.1f} a second").format(rate=rate))
+    each = state.seconds or (seconds / state.done if state.done else 0.0)
+    if each:
+        slow, quick = _("{seconds:.1f} s each"), _("{rate:.1f} a second")
+        parts.append(slow.format(seconds=each) if each > 1 else quick.format(rate=1 / each))
         if state.total > state.done:
-            parts.append(_("{seconds:.0f} s left").format(seconds=(state.total - state.done) / rate))
+            parts.append(_("{clock} left").format(clock=_clock(each * (state.total - state.done))))
     return Text(", ".join([*parts, state.note] if state.note else parts))
 
 
@@ -358,7 +366,7 @@ def step_row(step: Step) -> str:
 
 
 def guided(client: Client, steps: tuple[Step, ...]) -> RenderableType:
-    """A client's eight steps with their state."""
+    """A client's steps with their state."""
     rows = table(Text.assemble((client.title, "bold"), "  ", (str(client.root), "dim")))
     for number, step in enumerate(steps, 1):
         sign, style = _STATE_LOOKS[step.state]

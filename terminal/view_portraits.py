@@ -24,6 +24,7 @@ ROWS = 8  # prompts or pictures named one by one; each may take several lines
 def _portrait_plan(plan: PortraitPlan) -> RenderableType:
     missing, done = plan.missing, plan.total - plan.missing
     loras = ", ".join(lora.name for lora in plan.loras) or "-"
+    loras += f" ({plan.exam_choice.words})" if plan.exam_choice else ""
     counted = ngettext("{count} portrait to paint", "{count} portraits to paint", missing).format(count=missing)
     if done:
         counted += ", " + ngettext("{count} is on disk", "{count} are on disk", done).format(count=done)
@@ -82,7 +83,8 @@ def _portraits(report: PortraitReport) -> RenderableType:
         counted += ", " + ngettext("{count} was there", "{count} were there", done).format(count=done)
     counted += "."
     enlarged = [Text(ngettext("{count} enlarged", "{count} enlarged", larger).format(count=larger))] if larger else []
-    return Group(Text(counted), *_named(report.trigger_added), *enlarged, *practice_lines(report.practice))
+    choice = [Text(_("LoRA: {lora}").format(lora=report.exam_choice.words))] if report.exam_choice else []
+    return Group(Text(counted), *choice, *_named(report.trigger_added), *enlarged, *practice_lines(report.practice))
 
 
 def _gallery(report: Gallery) -> RenderableType:

@@ -17,7 +17,7 @@ from training.cost import Estimate, at_peak, duration, estimate, explain, find_r
 from training.exports import TITLES, App, Exported
 from training.lora_files import LoraFiles, Stripped
 from training.plan import TrainingPlan
-from training.queue import QueueReport
+from training.queue import Examined, QueueReport
 from training.tensorboard_server import Curves
 
 _PLAN_LABELS = {**PRESET_LABELS, TUNED: TUNED_LABEL}
@@ -117,10 +117,11 @@ def _training(report: TrainingReport) -> RenderableType:
 def _lora_files(report: LoraFiles) -> RenderableType:
     if not report.files:
         return Text(_("Nothing was trained yet."))
-    rows = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), "")
+    rows, choice = table("", _("file"), _("step"), _("loss"), _("size"), "SHA-256", _("samples"), ""), report.exam_choice
     for file in report.files:
         checkpoint = file.checkpoint
-        states = ("" if checkpoint.whole else _("torn: do not use"), _("practice model") if checkpoint.practice else "")
+        by = choice.words if choice and choice.lora == checkpoint.path else ""
+        states = (by, "" if checkpoint.whole else _("torn: do not use"), _("practice model") if checkpoint.practice else "")
         state = ", ".join(filter(None, (*states, _("holds captions") if file.captions else "")))
         loss = "" if file.loss is None else f"{file.loss:.3f}"
         size = f"{checkpoint.size / 1e6:.1f} MB"
@@ -146,6 +147,8 @@ def _exported(report: Exported) -> RenderableType:
     if report.left_out:
         apps = ", ".join(TITLES[app] for app in report.left_out)
         notes.append(Text(_("Left out: {apps}. A LoRA of the practice base fits no SDXL model.").format(apps=apps)))
+    if report.exam_choice:
+        notes.append(Text(_("LoRA: {lora}").format(lora=report.exam_choice.words)))
     return Group(rows, *practice_lines(report.practice), *notes, Text(sentence, style="bold"))
 
 
@@ -156,12 +159,14 @@ def _curves(report: Curves) -> RenderableType:
 def _queue(report: QueueReport) -> RenderableType:
     if not report.rows:
         return Text(_("There was no queue yet."))
-    rows = table(_("The queue"), _("client"), "", _("steps"), _("loss"), _("time"), _("what came out"))
+    rows = table(_("The queue"), _("client"), "", _("steps"), _("loss"), _("time"), _("exam"), _("what came out"))
     for row in report.rows:
         came = row.lora or row.error
+        exam = row.exam.label.format(step=row.exam_step) if row.exam is not Examined.NO else ""
+        exam += f": {row.exam_error}" if row.exam_error else ""
         came += f" ({'; '.join(row.changes)})" if row.changes else ""
         loss = "" if row.loss is None else f"{row.loss:.3f}"
-        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, duration(row.seconds), came)
+        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, duration(row.seconds), exam, came)
     return rows
 
 

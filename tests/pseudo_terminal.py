@@ -100,6 +100,17 @@ class Terminal:
                 break
         raise AssertionError(f"never on the screen: {texts}\n{self.screen()}")
 
+    def wait_behind(self, mark, *texts, seconds=60):
+        """Wait until all texts stand behind the last `mark` on the screen, where the same texts may stand before it too."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            behind = self.screen().rpartition(mark)[2]
+            if all(text in behind for text in texts):
+                return behind
+            if not self._read(0.2):
+                break
+        raise AssertionError(f"never behind {mark!r}: {texts}\n{self.screen()}")
+
     def settle(self, seconds=0.3):
         """Read until the screen has been still for a moment."""
         before = None

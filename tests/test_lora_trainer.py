@@ -15,9 +15,10 @@ from PIL import Image
 from safetensors.numpy import load_file
 from stages import run
 
+from actions.queue import run_queue
 from client_folder.client import create_client, open_client
 from config import EMBEDDED_FOLDER, Settings, save_settings
-from lora_trainer import BEGINS_ANEW, plan_training, run_queue, train, trained_lora
+from lora_trainer import BEGINS_ANEW, plan_training, train, trained_lora
 from machine.base_models import BaseKind
 from machine.models import NotDownloaded, model_named
 from training.checkpoints import find_resume, is_whole, list_checkpoints, read_plan

@@ -128,9 +128,11 @@ def test_what_the_files_do_not_tell_is_filled_in_on_one_screen_and_asked_once(ho
         for folder in (pictures, pictures):
             terminal.wait_for(NEXT)
             terminal.press("3", "enter")
-            terminal.wait_for("Folder of the pictures")
-            terminal.press(str(folder), "enter")
-            terminal.wait_for("pictures,", "Go ahead?") if client.user_notes_file.exists() else terminal.wait_for("Go ahead?")
+            terminal.wait_behind(NEXT, "Folder of the pictures")
+            terminal.press(str(folder))
+            terminal.settle(1.0)
+            terminal.press("enter")
+            terminal.wait_behind("Folder of the pictures", "Go ahead?")
             terminal.press("enter")
             if client.user_notes_file.exists():
                 break
@@ -445,10 +447,10 @@ def test_the_more_list_stays_until_one_goes_back(home):
         terminal.wait_for(NEXT)
         terminal.press("9", "enter")
         terminal.wait_for("> 1) Look at what was rejected")
-        terminal.press("8", "enter")
+        terminal.press("prompts", "enter")
         terminal.wait_for("Why this is asked")
         terminal.press("escape")
-        terminal.wait_for("> 8) Prompts: the master")
+        terminal.wait_for(">10) Prompts: the master")
         terminal.press("escape")
         terminal.wait_for(NEXT, "> 3) → Import")
 
@@ -477,4 +479,27 @@ def test_the_doctor_offers_a_client_and_the_queue_is_ticked(home):
         terminal.press("2", " ", "1", " ")
         terminal.wait_for("[x] Ana Ñ (ana)", "[x] berta")
         terminal.press("enter")
+        terminal.wait_for("Examine each LoRA after its training?", "> 1) yes")
+        terminal.press("enter")
         terminal.wait_for("berta", "failed", MAIN)
+
+
+def test_sizes_of_whisper_carry_whispers_names(home, tmp_path):
+    """One of them is called base, and was once shown as SDXL."""
+    create_client(home, "ana")
+    recording = tmp_path / "a.wav"
+    recording.write_bytes(b"RIFF")
+    with Terminal(home) as terminal:
+        terminal.wait_for(MAIN)
+        terminal.press("enter")
+        terminal.wait_for(NEXT)
+        terminal.press("transcribe", "enter")
+        terminal.wait_for("Audio or video file")
+        terminal.press(str(recording), "enter")
+        screen = terminal.wait_for("Model (larger hears better", "large-v3: hears best")
+        sizes = [
+            line.split(") ")[1].split(":")[0]
+            for line in screen.splitlines()
+            if ": " in line and ") " in line and "Model" not in line
+        ]
+        assert sizes == ["tiny", "base", "small", "medium", "large-v3"] and "SDXL" not in screen.partition("Model (larger")[2]

@@ -11,13 +11,14 @@ import os
 import re
 import shutil
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from client_folder.client import Client
 from locales.language import N_, _
 from machine.base_models import BaseKind
+from training.exam_choice import ExamChoice, LastExam, choice_of, last_exam
 from training.plan import Resume, TrainingPlan, run_name
 from training.runs import read_runs
 from utils import NotReady, PipelineError, read_record
@@ -87,13 +88,16 @@ def list_checkpoints(client: Client) -> tuple[Checkpoint, ...]:
 
 
 def choose_lora(client: Client, name: str = "") -> Checkpoint:
-    """The whole LoRA of that file name, with or without its ending, or of that step; by default the newest finished one, else the
-    newest step. Only files of the client's own folder of models are looked at: no name leads out of it.
+    """The whole LoRA of that file name, with or without its ending, or of that step; by default the one that the exam chose, else
+    the newest finished one, else the newest step.
 
-    A step is that of the newest version which has it. Raises NotReady where none was trained, NoCheckpoint for a name that is not
-    there, TornCheckpoint where what is meant is cut off.
+    Only files of the client's own folder of models are looked at: no name leads out of it. A step is that of the newest version
+    which has it. Raises NotReady where none was trained, NoCheckpoint for a name that is not there, TornCheckpoint where what is
+    meant is cut off, BrokenFile for a broken report of the exam.
     """
     trained = list_checkpoints(client)
+    if not name and (choice := exam_choice(client)):
+        return next(one for one in trained if one.path == choice.lora)
     meant = [one for one in trained if not name or name in (one.path.name, one.path.stem, str(one.step))]
     if name and not meant:
         # A LoRA that somebody laid into `models/` under a name of their own: it is used where it is named, and never by default.
@@ -102,13 +106,36 @@ def choose_lora(client: Client, name: str = "") -> Checkpoint:
     whole = [one for one in meant if one.whole]
     if whole:
         # The finished LoRA has the step of the last checkpoint: of two that fit a step, it is the one meant.
-        return max(whole, key=lambda one: (one.version, one.final, one.step) if name else (one.final, one.version, one.step))
+        return max(whole, key=lambda one: (one.version, one.final, one.step)) if name else _newest(whole)
     if not (trained or meant):
         raise NotReady(step=_(_WHAT_WAITS), reason=_(_TRAIN_FIRST))
     known = ", ".join(one.path.stem for one in trained if one.whole) or "-"
     if meant:
         raise TornCheckpoint(name=name or meant[-1].path.stem, known=known)
     raise NoCheckpoint(name=name, known=known)
+
+
+def current_exam(client: Client) -> LastExam | None:
+    """What the last exam says, as long as it was one of the newest LoRA; raises BrokenFile."""
+    exam = last_exam(client)
+    whole = [one for one in list_checkpoints(client) if one.whole] if exam else []
+    newest = {one.path.name for one in whole if one.version == _newest(whole).version}
+    return exam if exam and any(one.lora in newest for one in exam.candidates) else None
+
+
+def exam_choice(client: Client) -> ExamChoice | None:
+    """The checkpoint that an exam of the newest LoRA chose, where it is whole and still the file that was examined, else None.
+
+    Raises BrokenFile.
+    """
+    exam = current_exam(client)
+    choice = choice_of(client, exam) if exam else None
+    return choice if choice and is_whole(choice.lora) else None
+
+
+def _newest(whole: Sequence[Checkpoint]) -> Checkpoint:
+    """The newest finished LoRA, else the newest step."""
+    return max(whole, key=lambda one: (one.final, one.version, one.step))
 
 
 def _look_at(path: Path, name: _Named, ended: Mapping[int, int]) -> Checkpoint:

@@ -19,7 +19,8 @@ from client_folder.recommended_prompts import default_prompts
 from config import Settings
 from locales.language import N_
 from machine.base_models import BaseKind
-from training.checkpoints import Checkpoint, choose_lora
+from training.checkpoints import Checkpoint, choose_lora, exam_choice
+from training.exam_choice import ExamChoice
 from training.lora_files import copy_lora, read_metadata
 from training.samples import samples_of
 from utils import PART, Event, FolderMissing, PipelineError, Progress, locked, replacing, sha256_file, write_text
@@ -77,11 +78,17 @@ class Exported:
     installed: tuple[Path, ...]  # in programs that are on this machine
     base_kind: BaseKind = BaseKind.SDXL
     left_out: tuple[App, ...] = ()
+    exam_choice: ExamChoice | None = None  # that the exam chose the LoRA, for nobody named one
 
     @property
     def practice(self) -> bool:
         """Whether it was trained on a practice model, and fits no SDXL."""
         return self.base_kind is BaseKind.EMBEDDED
+
+    @property
+    def chosen_by_exam(self) -> bool:
+        """Whether the LoRA is the one that the exam chose, for nobody named one."""
+        return self.exam_choice is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ class _Lora:
     checkpoint: Checkpoint
     preview: Path | None
     keep_captions: bool
+    weight: float  # that other programs are told to begin with
 
     @property
     def name(self) -> str:
@@ -114,8 +122,9 @@ def export_lora(
     all programs are asked for. Raises as `choose_lora`, FolderMissing, ExportRefused, and NoSDXL where only SDXL will do.
     """
     installed = _installed(settings, to)
-    chosen = choose_lora(client, name)
-    lora = _Lora(client, chosen, find_preview(client, chosen), keep_captions)
+    chosen, best = choose_lora(client, name), exam_choice(client)
+    weight = best.weight if best and best.lora == chosen.path else WEIGHT
+    lora = _Lora(client, chosen, find_preview(client, chosen), keep_captions, weight)
     left_out: tuple[App, ...] = ()
     if lora.embedded:
         asked = dict.fromkeys((*apps, *(app for app, _folder in installed)))
@@ -132,7 +141,7 @@ def export_lora(
     files = {app.value: file for (app, _folder), file in zip(jobs[: len(apps)], written, strict=False)}
     return Exported(
         chosen.path, client.id, WEIGHTS, lora.preview, sha256_file(written[0]), files, tuple(written[len(apps) :]),
-        chosen.base_kind or BaseKind.SDXL, left_out,
+        chosen.base_kind or BaseKind.SDXL, left_out, None if name else best,
     )  # fmt: skip
 
 
@@ -185,7 +194,7 @@ def _write(lora: _Lora, app: App, folder: Path) -> Path:
         # What A1111's card of a LoRA shows and fills in: its own keys.
         card = {
             "description": f"{lora.name}, SDXL LoRA", "sd version": "SDXL", "activation text": lora.client.id,
-            "preferred weight": WEIGHT, "negative text": "", "notes": _notes(lora),
+            "preferred weight": lora.weight, "negative text": "", "notes": _notes(lora),
         }  # fmt: skip
         write_text(file.with_suffix(".json"), json.dumps(card, indent=2, ensure_ascii=False) + "\n")
     else:
@@ -217,7 +226,7 @@ def _write_diffusers(lora: _Lora, folder: Path) -> Path:
         f"---\nlibrary_name: diffusers\ntags: [lora, {family}text-to-image]\n"
         f"instance_prompt: {lora.client.id}\n---\n# {lora.name}\n{fits}{picture}\n"
         f'```python\npipeline.load_lora_weights("{folder.name}", adapter_name="{lora.client.id}")\n'
-        f'pipeline.set_adapters("{lora.client.id}", {WEIGHT})\n```\n\n```\n{_notes(lora)}```\n'
+        f'pipeline.set_adapters("{lora.client.id}", {lora.weight:g})\n```\n\n```\n{_notes(lora)}```\n'
     )
     write_text(folder / "README.md", card)
     return file

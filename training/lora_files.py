@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from client_folder.client import Client
-from training.checkpoints import Checkpoint, choose_lora, list_checkpoints
+from training.checkpoints import Checkpoint, choose_lora, exam_choice, list_checkpoints
+from training.exam_choice import ExamChoice
 from training.runs import losses_of, read_runs
 from training.samples import samples_of, write_sample_sheet
 from utils import Event, Progress, replacing, sha256_file
@@ -39,10 +40,14 @@ class LoraFile:
 
 @dataclass(frozen=True, slots=True)
 class LoraFiles:
-    """Every LoRA of a client, oldest first, and for each version that has samples the sheet that shows them side by side."""
+    """Every LoRA of a client, oldest first, and for each version that has samples the sheet that shows them side by side.
+
+    `exam_choice` is the one that the exam chose, which is taken wherever none is named.
+    """
 
     files: tuple[LoraFile, ...]
     sheets: tuple[Path, ...] = ()
+    exam_choice: ExamChoice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def look_closely(client: Client) -> Generator[Event, None, LoraFiles]:
     bases = {one.version: one.base_kind for one in checkpoints if one.base_kind is not None}
     versions = sorted({one.version for one in checkpoints})
     sheets = [write_sample_sheet(client, version, bases.get(version)) for version in versions]
-    return LoraFiles(tuple(found), tuple(sheet for sheet in sheets if sheet))
+    return LoraFiles(tuple(found), tuple(sheet for sheet in sheets if sheet), exam_choice(client))
 
 
 def strip_captions(client: Client, name: str = "") -> Generator[Event, None, Stripped]:

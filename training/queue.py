@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from locales.language import N_, Labelled
+from training.exam_choice import NONE_CHOSEN, STEP_CHOSEN
 from utils import Record, locked, read_record, write_record
 
 
@@ -25,8 +26,21 @@ class Outcome(Labelled):
     STOPPED = "stopped", N_("stopped")
 
 
+class Examined(Labelled):
+    """What the exam after a training said; {step} is the step that it chose."""
+
+    NO = "no", N_("not asked for, or not yet")
+    RUNNING = "running", N_("being examined, or cut off there")
+    STEP = "step", STEP_CHOSEN
+    TIED = "tied", N_("step {step} chosen, others as good")
+    NONE = "none", NONE_CHOSEN
+    NO_PHOTOS = "no_photos", N_("no photo held back")
+    FAILED = "failed", N_("not examined")
+    STOPPED = "stopped", N_("stopped")
+
+
 class QueueRow(Record):
-    """One client's night: how far it came and, where it failed, why and what to do."""
+    """One client's night: how far it came and, where it failed, why and what to do; then the word of the exam, and its step."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -39,6 +53,9 @@ class QueueRow(Record):
     changes: tuple[str, ...] = ()
     error: str = ""
     hint: str = ""
+    exam: Examined = Examined.NO
+    exam_step: int | None = None
+    exam_error: str = ""
 
 
 class QueueRecord(Record):

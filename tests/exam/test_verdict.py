@@ -33,13 +33,18 @@ def test_photos_of_one_scene_count_as_one():
         by_scene(distances, [1])
 
 
-def test_the_bootstrap_is_as_wide_as_the_standard_error_of_the_mean():
-    """Of independent draws the spread has to be the unbiased s / sqrt(n), which the widening factor is for: n-1 divides."""
+# 95 % points of Student's t by its degrees of freedom, from a printed table, and of the normal.
+T, NORMAL = {1: 6.3138, 2: 2.9200, 3: 2.3534, 15: 1.7531}, 1.6449
+
+
+def test_the_bootstrap_is_as_wide_as_students_interval_of_the_mean():
+    """The spread has to be the unbiased s / sqrt(n), and wider as Student's t is, for s itself is known from n values alone."""
     rng = np.random.default_rng(1)
     portraits = rng.normal(0, 1, (1, 16)).repeat(2, axis=1)  # two seeds that say the same: 16 prompts, not 32 portraits
     photos = rng.normal(0, 2, 4)
     distances = portraits[:, :, None] + photos
-    expected = np.sqrt(portraits[0, ::2].var(ddof=1) / 16 + photos.var(ddof=1) / 4)
+    widths = T[15] * portraits[0, ::2].std(ddof=1) / 4, T[3] * photos.std(ddof=1) / 2
+    expected = np.hypot(*widths) / NORMAL
     assert deviations(distances, PROMPTS, draws=20_000).std() == pytest.approx(expected, rel=0.03)
 
 
@@ -48,7 +53,18 @@ def test_with_few_prompts_seeds_are_drawn_within_each():
     distances = np.array([[[0.0], [0.0], [10.0], [10.0]]])
     assert not deviations(distances, [0, 0, 1, 1]).any()
     distances = np.array([[[0.0], [2.0], [10.0], [12.0]]])  # s = sqrt(2) in each: of the mean of 4, sqrt(2) / 2
-    assert deviations(distances, [0, 0, 1, 1], draws=20_000).std() == pytest.approx(np.sqrt(2) / 2, rel=0.03)
+    assert deviations(distances, [0, 0, 1, 1], draws=20_000).std() == pytest.approx(T[2] / NORMAL * np.sqrt(2) / 2, rel=0.03)
+
+
+@pytest.mark.parametrize("photos", [2, 3])
+def test_intervals_with_two_or_three_photos_hold_the_truth_about_nine_times_in_ten(photos):
+    """Drawn with replacement and not widened, they hold it far less often: two photos give three outcomes."""
+    held = 0
+    for seed in range(400):
+        distances = np.random.default_rng(seed).normal(0.5, 0.1, photos) * np.ones((1, 32, 1))
+        low, high = np.quantile(deviations(distances, PROMPTS, seed=seed), [0.05, 0.95])
+        held += low <= distances.mean() - 0.5 <= high
+    assert 0.86 <= held / 400 <= 0.94
 
 
 def test_the_critical_value_of_one_pair_is_that_of_a_normal_and_grows_with_pairs():

@@ -86,7 +86,7 @@ def test_without_a_desktop_there_is_no_row_that_opens_and_favourites_are_deliver
         screen = terminal.wait_for("And now?", "2) Mark favourites", "3) Deliver the chosen ones")
         assert "Open the" not in screen
         terminal.press("2", "enter")
-        terminal.wait_for("Which portraits:")
+        terminal.wait_for("Which portraits?")
         terminal.press("1 2", "enter")
         terminal.wait_for("2 favourites")
         terminal.settle(1.5)  # what is asked next is asked once the pictures are drawn

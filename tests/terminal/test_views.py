@@ -14,7 +14,7 @@ import pytest
 from actions.demo import STEPS
 from actions.table import ROWS
 from locales.language import DOMAIN, LOCALES
-from terminal.screens import STAGES
+from terminal.screens import STAGES, BarState, plain_line
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
@@ -102,3 +102,17 @@ def test_an_answer_for_people_waits_for_no_more_than_its_view(tmp_path, words):
     assert shown - answered == {view}
     if words[0] in ("settings", "client"):
         assert not shown & (HEAVY | FRONTS | {"portraits.sdxl", "portraits.recipes", "actions.demo"})
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds", "line"),
+    [
+        (BarState("process", "Faces", 0, 0, ""), 0.0, "Faces: ..."),
+        (BarState("process", "Faces", 30, 120, ""), 10.0, "Faces: 30/120, 3.0 a second, 00:30 left"),
+        (BarState("generate", "Painting", 9, 16, ""), 300.0, "Painting: 9/16, 33.3 s each, 03:53 left"),
+        (BarState("train", "Training", 900, 2000, "loss 0.1", 3.3), 20.0, "Training: 900/2000, 3.3 s each, 1:00:30 left, loss 0.1"),
+    ],
+)  # fmt: skip
+def test_a_line_of_a_log_tells_rate_and_time_left_of_quick_and_of_slow_work(state, seconds, line):
+    """A training that went on from step 880 knows its own speed: 900 steps in twenty seconds would be another one."""
+    assert str(plain_line(state, seconds)) == line

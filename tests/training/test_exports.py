@@ -18,9 +18,9 @@ from test_lora_trainer import SHORT, client, play, prepare, settings, train_now
 
 from actions.action import dump
 from actions.checkpoints import answer
+from actions.queue import run_queue
 from client_folder.client import ClientMissing, create_client
 from config import EMBEDDED_BASE, EMBEDDED_FOLDER
-from lora_trainer import run_queue
 from pictures.contact_sheet import GAP
 from terminal.view_training import VIEWS
 from training.checkpoints import NoCheckpoint, TornCheckpoint, choose_lora, list_checkpoints
