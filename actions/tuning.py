@@ -215,12 +215,13 @@ class _Search:
                     return
             self._clear(self.study.trial(trial.number))
 
-    def _place(self, number: int) -> TrialClient:
+    def place(self, number: int) -> TrialClient:
+        """Where a trial works."""
         return TrialClient(self.client.trial_folder(number), of=self.client)
 
     def _try(self, trial: Trial) -> Generator[Event, None, bool]:
         """Train and examine a trial to its end, or until it is clearly behind; False where time is up."""
-        place = self._place(trial.number)
+        place = self.place(trial.number)
         changed = self.settings.distribution.model_copy(update=trial.settings.distribution)
         settings = self.settings.model_copy(update={"distribution": changed})
         _furnish(place)
@@ -302,7 +303,7 @@ class _Search:
             if compared and (one.acceptable or at == compared.verdict.best)
         }
         for one in self.study.trials():
-            place, best = self._place(one.number), one.best
+            place, best = self.place(one.number), one.best
             if one.ended is TrialEnd.RUNNING or not place.root.is_dir():
                 continue
             if one.number not in hopeful or best is None:
@@ -322,9 +323,12 @@ class _Search:
             chosen = compared.chosen if compared else None
             if chosen is None or chosen.leaks is not None or chosen.best is None:
                 return compared
-            place = self._place(chosen.number)
+            place = self.place(chosen.number)
             found = [one for one in list_checkpoints(place) if one.path.name == chosen.best.lora]
-            leaks = bool(found) and (yield from self._timed(examine_leak(place, self.settings, found[0], self._process)))
+            if found:
+                leaks = yield from self._timed(examine_leak(place, self.settings, found[0], self._process))
+            else:  # a search that ended removed it, and this one goes on: what cannot be looked at is not recommended
+                leaks = chosen.number > 0
             self.study.note_leak(chosen.number, leaks)
 
 
@@ -381,7 +385,7 @@ def _take(client: Client, plan: TrainingPlan, search: _Search, compared: Compari
         if won:
             row = KnownSettings(base_digest=plan.base_digest, card=plan.gpu.name, settings=won.settings)
             remember_settings(client.home, row)
-        for folder in (*client.tuning.glob("trial_*"), client.tuning_portraits):
+        for folder in (*client.tuning.glob("trial_*"), client.tuning_portraits, search.place(0).regularisation):
             shutil.rmtree(folder, ignore_errors=True)
     return _report(search, compared, plan.practice)
 

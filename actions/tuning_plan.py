@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from dataset.findings import Readiness
 from dataset.held_back import recorded
 from dataset.kohya_folders import select_pictures
 from exam.examination import held_photos
-from exam.study import TuningStudy, require_optuna
+from exam.prompts import SEEDS, exam_prompts
+from exam.study import StudyBroken, TuningStudy, require_optuna
 from exam.trials import CHECKPOINTS, Comparison, Pace, Trial, TrialEnd, save_every, search_space
 from locales.language import N_, _
 from lora_trainer import PreparedTraining, plan_training
@@ -72,7 +74,7 @@ def preset_settings(prepared: PreparedTraining, client: Client, settings: Settin
 def plan_tuning(client: Client, settings: Settings, hours: float) -> TuningPlan:
     """What a search of so many hours would do; nothing is written.
 
-    Raises OptunaMissing, NoHeldBackPhotos, NotReady where the dataset doctor says no-go, and what a plan of a training raises.
+    Raises PackagesMissing, NoHeldBackPhotos, NotReady where the dataset doctor says no-go, and what a plan of a training raises.
     """
     require_optuna()
     held_photos(client, settings)
@@ -109,18 +111,33 @@ def read_tuning(client: Client) -> TuningRecord | None:
 
 
 def key_of(client: Client, settings: Settings, plan: TrainingPlan, preset: TunedSettings) -> str:
-    """What makes trials comparable: crops, held-back photos, base, card, and the preset that all is searched about."""
+    """What makes trials comparable: crops, held-back photos, base, card, the preset that all is searched about, and the exam."""
+    from exam.measuring import VERSION  # here, not above: it brings numpy, which a list of actions need not wait for
+
+    exam = (VERSION, CHECKPOINTS, SEEDS, exam_prompts(client.id, client.state().class_word, practice=plan.practice))
     crops = sorted((face.sha256, face.crop, face.square, face.angle) for face in client.crops())
     facts = [
         crops, recorded(client).scenes, plan.base_digest, plan.gpu.name, preset.model_dump(), settings.caption,
-        settings.caption_order, client.state().class_word,
+        settings.caption_order, client.state().class_word, exam,
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(facts, default=str).encode()).hexdigest()[:16]
 
 
 def open_study(client: Client, record: TuningRecord, first: Sequence[TunedSettings]) -> TuningStudy:
-    """The trials of the client, made with what is tried `first` where there are none; raises OptunaMissing."""
-    return TuningStudy(client.tuning_study, search_space(record.preset, record.most_dim), first)
+    """The trials of the client, made with what is tried `first` where there are none.
+
+    Raises PackagesMissing, and StudyBroken too where they were examined otherwise than the record says: they cannot be compared.
+    """
+    study = TuningStudy(client.tuning_study, search_space(record.preset, record.most_dim), first)
+    with contextlib.ExitStack() as on_failure:
+        on_failure.push(study)
+        measured = [tuple(map(len, mark.distances)) for trial in study.trials() for mark in trial.marks]
+        expected = tuple(map(len, record.base))
+        if any(each != expected for each in measured) or len(record.prompts) != len(expected):
+            reason = _("{file} is of another search").format(file=client.tuning_file.name)
+            raise StudyBroken(path=client.tuning_study, reason=reason, folder=client.tuning)
+        on_failure.pop_all()
+    return study
 
 
 def most_dim(plan: TrainingPlan, preset: TunedSettings) -> int:
@@ -146,7 +163,11 @@ def best_so_far(compared: Comparison | None) -> str:
     if compared is None or best is None:
         return _("none is good so far")
     if best.number == 0:
-        return _("the recommended settings are as good as any")
+        score = compared.verdict.judged[0].score
+        words = _(
+            "the recommended settings are as good as any ({score:.0%} of the way that the best goes, {low:.0%} to {high:.0%})"
+        )
+        return words.format(score=score.value, low=score.low, high=score.high)
     if compared.trials[0].number:
         return _("best: trial {trial}").format(trial=best.number + 1)
     lacks = compared.verdict.judged[0].lacks

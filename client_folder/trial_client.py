@@ -49,6 +49,11 @@ class TrialClient(Client):
         return self.of.tuning_portraits
 
     @property
+    def regularisation(self) -> Path:
+        """One folder for all trials: pictures of other people are the same for each, and what a trainer computes of them."""
+        return self.of.tuning / "regularisation"
+
+    @property
     def exam_rows(self) -> Path:
         """One file for all trials: a picture is measured once."""
         return self.of.tuning / "rows.npz"

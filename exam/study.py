@@ -7,6 +7,7 @@ search goes on as if it never had been. Optuna is imported here only, and only w
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING
 from client_folder.tuned import TunedSettings
 from exam.trials import Mark, Range, Trial, TrialEnd, params_of, settings_of
 from locales.language import N_
-from utils import PipelineError, replacing
+from machine.packages import PackagesMissing, is_installed
+from utils import BrokenFile, replacing
 
 if TYPE_CHECKING:
     import optuna
 
-REQUIREMENTS = "requirements-tune.txt"
+PACKAGE, REQUIREMENTS = "optuna", "requirements-tune.txt"
 NAME = "tune"
 SEED = 4711  # of the draws; each trial adds its number
 RANDOM_TRIALS = 4  # the preset among them, before TPE draws: a night has no time for Optuna's ten
@@ -29,19 +31,29 @@ _PORTRAITS = 1000  # pairs of the test: number of the checkpoint times this, and
 _MARK, _ENDED, _LEAKS = "checkpoint_{number}", "ended", "leaks"
 
 
-class OptunaMissing(PipelineError):
-    """Facts: requirements."""
+class StudyBroken(BrokenFile):
+    """Facts: path, reason, folder."""
 
-    message = N_("Searching for settings needs the package optuna, which is not installed.")
-    hint = N_("Install it: pip install -r {requirements}")
+    message = N_("{path} cannot be read as the trials of a search: {reason}")
+    hint = N_("Delete the folder {folder}, and the search begins anew. The client's own dataset and LoRAs do not lie there.")
 
 
 def require_optuna() -> None:
-    """Raise OptunaMissing where it is not installed; nothing is imported."""
-    import importlib.util
+    """Raise PackagesMissing where it is not installed; nothing is imported."""
+    if not is_installed(PACKAGE):
+        raise PackagesMissing(package=PACKAGE, requirements=REQUIREMENTS)
 
-    if importlib.util.find_spec("optuna") is None:
-        raise OptunaMissing(requirements=REQUIREMENTS)
+
+@contextlib.contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """StudyBroken for all that a file says which another program, another version or a bad disk wrote."""
+    import optuna
+
+    try:
+        yield
+    except (ValueError, LookupError, RuntimeError, sqlite3.Error, optuna.exceptions.OptunaError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise StudyBroken(path=file, reason=reason, folder=file.parent) from error
 
 
 @contextlib.contextmanager
@@ -59,15 +71,16 @@ class TuningStudy:
     """The trials in a file; use it as a context, for Windows deletes no file that is open. Not for several programs at once."""
 
     def __init__(self, file: Path, space: Mapping[str, Range], first: Sequence[TunedSettings]) -> None:
-        """Open the file, or make it with what is tried `first`; raises OptunaMissing."""
+        """Open the file, or make it with what is tried `first`; raises PackagesMissing or StudyBroken."""
         require_optuna()
-        with _quietly():
+        if not file.is_file():
+            with _quietly(), replacing(file) as part:  # whole or not at all: making the tables takes a while
+                _make(part, first)
+        self._file, self._space = file, space
+        with _quietly(), _readable(file):
             import optuna
 
-            if not file.is_file():
-                with replacing(file) as part:  # whole or not at all: making the tables takes a while
-                    _make(part, first)
-            self._space = space
+            _check(file)
             self._storage = optuna.storages.RDBStorage(_address(file))
             self._study = optuna.load_study(
                 study_name=NAME, storage=self._storage, pruner=optuna.pruners.WilcoxonPruner(p_threshold=GIVE_UP)
@@ -80,11 +93,12 @@ class TuningStudy:
         self._storage.engine.dispose()
 
     def trials(self) -> tuple[Trial, ...]:
-        """Every trial that was begun, by number."""
+        """Every trial that was begun, by number; raises StudyBroken."""
         import optuna
 
-        found = self._study.get_trials(deepcopy=False)
-        return tuple(_trial_of(one) for one in found if one.state is not optuna.trial.TrialState.WAITING)
+        with _readable(self._file):
+            found = self._study.get_trials(deepcopy=False)
+            return tuple(_trial_of(one) for one in found if one.state is not optuna.trial.TrialState.WAITING)
 
     def peek(self) -> Trial:
         """The next trial without beginning it: the one that was cut off, else the one that waits, which is drawn if need be."""
@@ -187,6 +201,15 @@ def _make(file: Path, first: Sequence[TunedSettings]) -> None:
     for settings in first:
         study.enqueue_trial(params_of(settings), skip_if_exists=True)
     storage.engine.dispose()
+
+
+def _check(file: Path) -> None:
+    """Raise sqlite3.DatabaseError where the file is no whole database; in an empty one Optuna would make a study anew."""
+    with contextlib.closing(sqlite3.connect(file)) as opened:
+        opened.execute("SELECT study_name FROM studies")
+        found = opened.execute("PRAGMA quick_check").fetchone()
+    if found != ("ok",):
+        raise sqlite3.DatabaseError(str(found[0]))
 
 
 def _address(file: Path) -> str:

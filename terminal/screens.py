@@ -63,6 +63,7 @@ STAGES = {
     "exam-measure": N_("Measuring the portraits"),
     "blind": N_("Laying out pairs"),
     "tune": N_("Searching for settings"),
+    "packages": N_("Installing packages"),
     "upscale": N_("Enlarging portraits"),
     "deliver": N_("Packing portraits"),
     "swap": N_("Swapping faces"),

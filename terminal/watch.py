@@ -6,6 +6,7 @@ Events are drawn on the console that the program hands over; what they look like
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -31,6 +32,7 @@ from utils import Event, Stopped, TrainingTick
 Report = TypeVar("Report")
 STARTING = "start"  # the stage of a run that has said nothing yet; its bar goes when another comes
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
+STANDING_SECONDS = 60.0  # how often a search for settings says there how it stands
 SAMPLE_COLUMNS = 24  # of the last sample of a training
 STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
 STOPS = N_("Ctrl-C or Esc: stop; what is finished is kept")
@@ -150,6 +152,7 @@ class Watch:
         self._live = Live(Group(self._standing, self._bars, self._training, self), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
+        self._standing_printed = -math.inf
         self._last_state: screens.BarState | None = None
 
     def __enter__(self) -> Watch:
@@ -203,8 +206,9 @@ class Watch:
         if self._quiet:
             return
         if self._standing.take(event):
-            if not self._console.is_terminal:
-                self._print_line(event)
+            if not self._console.is_terminal and time.monotonic() - self._standing_printed >= STANDING_SECONDS:
+                self._standing_printed = time.monotonic()
+                self._console.print(self._standing)
         elif headline := screens.heading(event):
             self._console.print(headline)
         elif self._console.is_terminal:

@@ -3,6 +3,7 @@ it can be killed: all that is searched, trained, painted and measured is real, t
 
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -14,8 +15,10 @@ def make_small():
     import exam.prompts
     import exam.trials
     import training.plan
+    from embedded.drawing import regularisation
     from portraits import recipes
 
+    regularisation.draw_regularisation = partial(regularisation.draw_regularisation, count=4)
     exam.prompts._PRACTICE_SCENES = exam.prompts._PRACTICE_SCENES[:2]
     exam.trials.CHECKPOINTS = 2
     training.plan.EMBEDDED = replace(

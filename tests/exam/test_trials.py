@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 from itertools import pairwise
@@ -14,7 +16,7 @@ import pytest
 
 from client_folder.tuned import TunedSettings
 from exam.records import Flag, Standing, Word
-from exam.study import TuningStudy
+from exam.study import StudyBroken, TuningStudy
 from exam.trials import (
     CHECKPOINTS,
     Mark,
@@ -181,3 +183,32 @@ def test_killed_anywhere_in_its_own_writing_the_study_ends_the_same(tmp_path: Pa
             child.wait()
     searched(tmp_path / "killed", 3)
     assert told(tmp_path / "killed") == told(tmp_path / "whole")
+
+
+def damage(file: Path, kind: str) -> None:
+    """Leave a study as a bad disk, another program or another version of ours would."""
+    whole = file.read_bytes()
+    if kind == "cut":
+        file.write_bytes(whole[: len(whole) // 2])
+    elif kind == "text":
+        file.write_text("no database\n" * 200)
+    elif kind == "emptied":
+        file.write_bytes(b"")
+    else:
+        with contextlib.closing(sqlite3.connect(file)) as opened, opened:
+            if kind == "another name":
+                opened.execute("UPDATE studies SET study_name = 'other'")
+            else:
+                opened.execute("UPDATE trial_user_attributes SET value_json = '{\"number\": 1}' WHERE key = 'checkpoint_1'")
+
+
+@pytest.mark.parametrize("kind", ["cut", "text", "emptied", "another name", "mark of another version"])
+def test_a_study_that_cannot_be_read_is_told_and_stays_as_it_is(tmp_path: Path, kind: str) -> None:
+    searched(tmp_path, 1)
+    file = tmp_path / "study.db"
+    damage(file, kind)
+    left = file.read_bytes()
+    with pytest.raises(StudyBroken) as told, TuningStudy(file, search_space(PRESET, 32), []) as study:
+        study.trials()
+    assert told.value.facts["path"] == file and told.value.facts["reason"]
+    assert file.read_bytes() == left
