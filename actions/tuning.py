@@ -224,7 +224,7 @@ class _Search:
         place = self.place(trial.number)
         changed = self.settings.distribution.model_copy(update=trial.settings.distribution)
         settings = self.settings.model_copy(update={"distribution": changed})
-        _furnish(place)
+        furnish(place)
         yield self._standing(trial.number, len(trial.marks) + 1)
         yield from self._timed(prepare_dataset(place, settings))
         wanted = trial.settings
@@ -359,7 +359,7 @@ def _is_saved(place: Client, plan: TrainingPlan, step: int, event: Event) -> boo
     return state is not None and state.step >= step and _checkpoint(place, step) is not None
 
 
-def _furnish(place: TrialClient) -> None:
+def furnish(place: TrialClient) -> None:
     """Give a trial what it does not make itself: which photos are held back, and pictures of other people that the user brought."""
     place.root.mkdir(parents=True, exist_ok=True)
     if not place.exam_file.exists():

@@ -16,15 +16,7 @@ CROP_PX = 192
 
 def draw_client(home: Path, name: str, person: int, *, pictures: int = 10, photos: int = 8) -> Client:
     """A woman of her own by her number, in so many pictures of MidJourney's kind and photos, all of different scenes."""
-    from embedded.drawing.palette import EYES, HAIR, HAIR_STYLES, SKIN
-    from embedded.drawing.portraits import random_face
-
-    rng = random.Random(f"person {person}")
-    look = {
-        "gender": "woman", "hair": rng.choice(list(HAIR)), "skin": rng.choice(list(SKIN)), "eyes": rng.choice(list(EYES)),
-        "hair_style": rng.choice([style for style in HAIR_STYLES if style != "bald"]), "glasses": False, "beard": False,
-        "face": random_face(rng),
-    }  # fmt: skip
+    look = look_of(person)
     client = create_client(home, name, "woman")
     known = [_draw(client, look, Source.MIDJOURNEY, number) for number in range(pictures)]
     known += [_draw(client, look, Source.REAL, number) for number in range(photos)]
@@ -32,6 +24,19 @@ def draw_client(home: Path, name: str, person: int, *, pictures: int = 10, photo
     write_record(client.faces_file, Faces(faces=tuple(face for _picture, face, _caption in known)))
     write_record(client.captions_file, EditedCaptions(captions={face.stem: caption for _picture, face, caption in known}))
     return client
+
+
+def look_of(person: int) -> dict[str, Any]:
+    """What never changes of a woman, by her number: hair, skin, eyes and the numbers of her face."""
+    from embedded.drawing.palette import EYES, HAIR, HAIR_STYLES, SKIN
+    from embedded.drawing.portraits import random_face
+
+    rng = random.Random(f"person {person}")
+    return {
+        "gender": "woman", "hair": rng.choice(list(HAIR)), "skin": rng.choice(list(SKIN)), "eyes": rng.choice(list(EYES)),
+        "hair_style": rng.choice([style for style in HAIR_STYLES if style != "bald"]), "glasses": False, "beard": False,
+        "face": random_face(rng),
+    }  # fmt: skip
 
 
 def _draw(client: Client, look: dict[str, Any], source: Source, number: int) -> tuple[Picture, Verdict, str]:
@@ -59,3 +64,16 @@ def _draw(client: Client, look: dict[str, Any], source: Source, number: int) -> 
     # What is the person's own (hair, skin, eyes) is left out, so that it goes with the name.
     kept = [word for word in words if not any(part in word for part in (" hair", " skin", " eyes"))]
     return Picture(file=original.name, original=original.name, source=source, sha256=sha256), face, ", ".join(kept)
+
+
+def redraw_held(client: Client, look: dict[str, Any]) -> None:
+    """Other photos in the place of those held back, of somebody of that look, each in a scene of its own."""
+    from PIL import Image
+
+    from embedded.drawing.painting import draw
+    from embedded.drawing.portraits import random_portrait
+
+    for number, photo in enumerate(sorted(client.exam.glob("*.png"))):
+        portrait = random_portrait(random.Random(f"held back {number} {look['hair']}"), **look)
+        photo.unlink()  # it may be one file with the crop
+        Image.fromarray(draw([portrait], CROP_PX, CROP_PX)[0]).save(photo)

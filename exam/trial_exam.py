@@ -16,7 +16,7 @@ from exam.candidates import WeightedCheckpoint
 from exam.examination import held_photos
 from exam.painting import ExamPainter
 from exam.prompts import exam_prompts, stranger_prompts
-from exam.records import Flag, Standing
+from exam.records import VETOES, Flag, Standing
 from machine.model_process import ModelProcess
 from portraits.recipes import setup_of
 from training.checkpoints import Checkpoint
@@ -35,6 +35,11 @@ class ExaminedCheckpoint:
     prompts: tuple[int, ...]
     gate: Standing
     flags: tuple[Flag, ...]
+
+    @property
+    def vetoed(self) -> bool:
+        """Whether it may not be chosen, however like its portraits are."""
+        return bool(VETOES & set(self.flags))
 
 
 def examine_checkpoint(

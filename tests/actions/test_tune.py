@@ -37,8 +37,8 @@ ANSWER = {
     "preset_lacks": ["number"], "reasons": [], "practice": "bool", "taken_back": "NoneType",
 }  # fmt: skip
 PLAN = {
-    "preset": SETTINGS, "known": "NoneType", "hours": "number", "spent_hours": "number", "trials": "number", "trial_seconds": "number",
-    "disk_gb": "number", "free_gb": "number", "practice": "bool",
+    "preset": SETTINGS, "known": "NoneType", "hours": "number", "spent_hours": "number", "trials": "number",
+    "trial_seconds": "number", "disk_gb": "number", "free_gb": "number", "practice": "bool",
 }  # fmt: skip
 FOUND = TunedSettings(learning_rate=2e-3, dim=8, alpha=4, steps=90, share_real=0.4, max_repeats=12)
 
