@@ -1,17 +1,18 @@
 """Does `tune` find what a full grid finds, and does a kill change its end? Drawn clients on the practice base, by the real program.
 
 `python -m benchmarks.tune grid --folder F [--clients 10]`: for each client every learning rate with every rank is trained, each
-once, with all other settings as recommended, and examined at several of its checkpoints; then the program searches with as many
-trials as trainings of the preset's length make its share of the grid's steps. Told are the steps that both trained, and the regret: how much farther from the client the portraits of
-what `tune` recommends are than those of the grid's best checkpoint, as a share of the way from the base to the latter.
+once, with all other settings as recommended, and examined at several of its checkpoints; then the program searches, with as many
+trials as trainings of the preset's length make its share of the grid's steps. Told are the steps that both trained, and the regret:
+how much farther from the client the portraits of what `tune` recommends are than those of the grid's best checkpoint, as a share of
+the way from the base to the latter.
 
 - One training is read at several checkpoints, so the grid is charged no step twice; a grid that trains each anew takes more.
 - Both are measured by the same exam (same prompts, seeds and held-back photos), from which both pick their best: regret is by
   that measure, not by new photos. The grid picks among more checkpoints, which makes its best look better than it is.
 
-`python -m benchmarks.tune kills --folder F [--kills 20]`: a search, and the same one killed (SIGKILL, the trainer with it) at random
-moments until there were so many kills; then whether both tried the same settings with the same distances and recommend the same.
-`--small` trains and paints little (`tests/small_search.py`), so that this takes minutes.
+`python -m benchmarks.tune kills --folder F [--kills 20]`: a search, and the same one killed (SIGKILL, the trainer with it) at
+random moments until there were so many kills; then whether both tried the same settings with the same distances and recommend the
+same. `--small` trains and paints little (`tests/small_search.py`), so that this takes minutes.
 
 Everything is kept in `--folder`; what is there is not trained or painted again.
 """
