@@ -56,11 +56,6 @@ ROWS = (
         "actions.training", "terminal.view_training",
     ),
     Row(
-        "tune", N_("Search for the best settings"),
-        N_("Tries settings by training and examining, for as many hours as you say; what is clearly better counts from then on."),
-        "actions.tune", "terminal.view_tune", more=True,
-    ),
-    Row(
         "generate", N_("Paint portraits"),
         N_("Paints the client with the trained LoRA: recommended prompts or your own words, with styles, sizes and new seeds."),
         "actions.portraits", "terminal.view_portraits",
@@ -114,6 +109,11 @@ ROWS = (
         "blind", N_("Test the exam blind, by eye"),
         N_("Shows pairs of portraits beside a real photo, not who painted them, and says how often you and the exam agree."),
         "actions.blind", "terminal.view_blind", more=True,
+    ),
+    Row(
+        "tune", N_("Search for the best settings"),
+        N_("Tries settings by training and examining, for as many hours as you say; what is clearly better counts from then on."),
+        "actions.tune", "terminal.view_tune", more=True,
     ),
     Row(
         "tensorboard", N_("Training curves (TensorBoard)"),

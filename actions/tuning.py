@@ -15,7 +15,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from actions.tuning_plan import TuningRecord, best_so_far, in_words, key_of, most_dim, open_study, preset_settings, read_tuning
+from actions.tuning_plan import (
+    TuningRecord,
+    best_so_far,
+    first_guess,
+    in_words,
+    key_of,
+    most_dim,
+    open_study,
+    preset_settings,
+    read_tuning,
+)
 from client_folder.client import Client
 from client_folder.trial_client import TrialClient
 from client_folder.tuned import ClientPlan, TunedSettings
@@ -44,7 +54,7 @@ from lora_trainer import plan_training, train
 from machine.model_process import ModelProcess
 from training.checkpoints import Checkpoint, find_resume, list_checkpoints
 from training.errors import PlanRefused
-from training.known_settings import KnownSettings, known_settings, remember_settings
+from training.known_settings import KnownSettings, remember_settings
 from training.monitor import TrainerFailed
 from training.plan import Overrides, TrainingPlan
 from utils import Event, Notice, PipelineError, Progress, Stopped, TrainingTick, replacing, sweep_parts, write_record
@@ -113,7 +123,7 @@ def tune(
         client.tuning.mkdir(parents=True)
         write_record(client.tuning_file, record)
     sweep_parts(client.tuning, below=True)
-    known = known_settings(client.home, prepared.plan.base_digest, prepared.plan.gpu.name)
+    known = first_guess(client, prepared.plan, preset)
     with open_study(client, record, [preset, *([known] if known else [])]) as study:
         search = _Search(client, settings, record, study, hours, most_trials or MOST_TRIALS, model_process)
         try:

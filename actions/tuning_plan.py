@@ -21,7 +21,7 @@ from dataset.kohya_folders import select_pictures
 from exam.examination import held_photos
 from exam.prompts import SEEDS, exam_prompts
 from exam.study import StudyBroken, TuningStudy, require_optuna
-from exam.trials import CHECKPOINTS, Comparison, Pace, Trial, TrialEnd, save_every, search_space
+from exam.trials import CHECKPOINTS, Comparison, Pace, Trial, TrialEnd, save_every, search_space, within
 from locales.language import N_, _
 from lora_trainer import PreparedTraining, plan_training
 from training.cost import estimate
@@ -93,7 +93,7 @@ def plan_tuning(client: Client, settings: Settings, hours: float) -> TuningPlan:
     # The trial that runs, with its states, and the best LoRA of each that may still win.
     disk_gb = cost.disk_gb + max(1, int(hours * 3600 / max(1.0, cost.seconds))) * cost.checkpoint_mb / 1000
     return TuningPlan(
-        preset, known_settings(client.home, prepared.plan.base_digest, prepared.plan.gpu.name), hours,
+        preset, first_guess(client, prepared.plan, preset), hours,
         current.seconds / 3600 if current else 0.0, len([one for one in trials if one.ended is not TrialEnd.RUNNING]),
         pace.trial(preset.steps) if pace else prepared.estimate.seconds, disk_gb, free_bytes(client.root) / 1e9,
         prepared.plan.practice, prepared.download.names if prepared.download else (),
@@ -138,6 +138,12 @@ def open_study(client: Client, record: TuningRecord, first: Sequence[TunedSettin
             raise StudyBroken(path=client.tuning_study, reason=reason, folder=client.tuning)
         on_failure.pop_all()
     return study
+
+
+def first_guess(client: Client, plan: TrainingPlan, preset: TunedSettings) -> TunedSettings | None:
+    """What won last in this home on the same base and card, as a trial of this client; None: nothing did. Raises BrokenFile."""
+    known = known_settings(client.home, plan.base_digest, plan.gpu.name)
+    return within(search_space(preset, most_dim(plan, preset)), known, preset) if known else None
 
 
 def most_dim(plan: TrainingPlan, preset: TunedSettings) -> int:

@@ -65,6 +65,12 @@ def settings_of(params: Mapping[str, float]) -> TunedSettings:
     )  # fmt: skip
 
 
+def within(space: Mapping[str, Range], wanted: TunedSettings, preset: TunedSettings) -> TunedSettings:
+    """Settings found elsewhere as a trial here: each brought into its range; what they do not have is the preset's."""
+    params = {**params_of(preset), **params_of(wanted)}
+    return settings_of({name: min(max(params[name], each.low), each.high) for name, each in space.items()})
+
+
 def checkpoint_steps(steps: int) -> tuple[int, ...]:
     """The steps at which a trial is examined, the last one among them."""
     every = save_every(steps)

@@ -29,6 +29,7 @@ from exam.trials import (
     params_of,
     search_space,
     settings_of,
+    within,
 )
 
 PRESET = TunedSettings(learning_rate=1.5e-3, dim=16, alpha=8, steps=220, share_real=0.15, max_repeats=40)
@@ -66,6 +67,18 @@ def test_the_preset_lies_within_what_is_searched_and_comes_back_as_it_was() -> N
     alone = PRESET.model_copy(update={"share_real": None})
     assert "share_real" not in search_space(alone, 32)
     assert settings_of(params_of(alone)) == alone
+
+
+def test_what_won_elsewhere_is_brought_within_what_is_searched_here() -> None:
+    space = search_space(PRESET, 32)
+    other = TunedSettings(learning_rate=0.5, dim=128, alpha=128, steps=9, share_real=None, max_repeats=900)
+    assert within(space, other, PRESET) == TunedSettings(
+        learning_rate=6e-3, dim=32, alpha=32, steps=110, share_real=0.15, max_repeats=80
+    )
+    near = PRESET.model_copy(update={"learning_rate": 2e-3, "share_real": 0.3})
+    assert within(space, near, PRESET) == near
+    alone = PRESET.model_copy(update={"share_real": None})
+    assert within(search_space(alone, 32), near, alone) == near.model_copy(update={"share_real": None})
 
 
 def test_a_trial_is_examined_at_equal_parts_and_at_its_end() -> None:
