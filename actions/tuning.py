@@ -224,6 +224,7 @@ class _Search:
                 if not whole:
                     return
             self._clear(self.study.trial(trial.number))
+            yield self._standing()
 
     def place(self, number: int) -> TrialClient:
         """Where a trial works."""
@@ -235,7 +236,7 @@ class _Search:
         changed = self.settings.distribution.model_copy(update=trial.settings.distribution)
         settings = self.settings.model_copy(update={"distribution": changed})
         furnish(place)
-        yield self._standing(trial.number, len(trial.marks) + 1)
+        yield self._at(trial.number, len(trial.marks) + 1)
         yield from self._timed(prepare_dataset(place, settings))
         wanted = trial.settings
         overrides = Overrides(
@@ -249,7 +250,7 @@ class _Search:
                 pace = Pace.of(self.study.trials())
                 if trial.number and pace and not self._fits(pace.checkpoint(step - before)):
                     return False
-                yield self._standing(trial.number, number)
+                yield self._at(trial.number, number)
                 self.study.note(trial.number, (yield from self._examined(place, settings, plan, number, step)))
                 before = step
             # Of the last one before a kill too: nobody had time to say whether it was behind.
@@ -295,13 +296,16 @@ class _Search:
         """All trials by the exam's rule, with what is known of leaks."""
         return compare(with_leaks(self.study), self.record.base, self.record.prompts)
 
-    def _standing(self, trial: int, checkpoint: int) -> Progress:
-        """How the search stands, with the best so far and what the preset lacks to it."""
+    def _standing(self, now: str = "") -> Progress:
+        """How the search stands: trials, what is done `now`, the best so far with what the preset lacks to it, and the hours."""
         self._done = sum(one.ended is not TrialEnd.RUNNING for one in self.study.trials())
-        now = _(NOW).format(trial=trial + 1, checkpoint=checkpoint, checkpoints=CHECKPOINTS)
         done = ngettext("{count} trial done", "{count} trials done", self._done).format(count=self._done)
-        self._words = "; ".join((done, now, best_so_far(self.compared())))
+        self._words = "; ".join(filter(None, (done, now, best_so_far(self.compared()))))
         return self._now()
+
+    def _at(self, trial: int, checkpoint: int) -> Progress:
+        """The same while a trial is at work."""
+        return self._standing(_(NOW).format(trial=trial + 1, checkpoint=checkpoint, checkpoints=CHECKPOINTS))
 
     def _clear(self, trial: Trial) -> None:
         """Leave of a trial the LoRA that it is judged by, as long as it may still be chosen."""
