@@ -446,4 +446,5 @@ class Preset:
 
 
 PRESETS = (Preset("quick", 1500, 1.2e-4), Preset("balanced", 2000, 1e-4), Preset("quality", 3000, 8e-5))
+TUNED, TUNED_LABEL = "tuned", N_("as found for this client")  # a plan by the settings that `tune` found for the client
 PRESET_LABELS = {"quick": N_("quick"), "balanced": N_("balanced"), "quality": N_("quality")}

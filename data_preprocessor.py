@@ -33,6 +33,7 @@ from dataset.kohya_folders import (
     record_folder,
     remove_strays,
     select_pictures,
+    with_tuned,
 )
 from dataset.photo_captions import describe
 from pictures.import_plan import ImportPlan, plan_import
@@ -162,6 +163,7 @@ class DatasetReport:
 def plan_dataset(client: Client, settings: Settings) -> DatasetPlan:
     """The folders, repeats and share of photos; raises TooFewPictures, and BrokenFile for a record that cannot be read."""
     client = client.snapshot()
+    settings = with_tuned(client, settings)
     return _plan_of(client, select_pictures(client, settings.distribution), settings)
 
 
@@ -176,6 +178,7 @@ def prepare_dataset(client: Client, settings: Settings) -> Generator[Event, None
 
     Nothing that exists is removed before what takes its place is complete, so a caption that somebody wrote is never lost.
     """
+    settings = with_tuned(client, settings)
     choice = select_pictures(client, settings.distribution)
     yield from describe(client, settings, choice.faces)
     entries = entries_of(client, choice, settings)

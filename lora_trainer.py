@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from client_folder.client import Client
-from config import PRESETS, Preset, Settings
+from client_folder.tuned import TunedSettings
+from config import PRESETS, TUNED, Preset, Settings
 from locales.language import N_, _
 from machine import gpu as hardware
 from machine.base_models import BaseKind, base_of
@@ -41,6 +42,7 @@ from training.inputs import (
 )
 from training.own_runs import measured_here
 from training.plan import (
+    BaseFacts,
     Overrides,
     TrainerKind,
     TrainingPlan,
@@ -102,14 +104,18 @@ def plan_training(
 ) -> PreparedTraining:
     """The plan for the dataset on disk; nothing is started or written. `overrides` holds more than `steps` can say.
 
-    `gpu` and `preset` are names of `config`, else what the settings say ("auto": what is here); `original` takes the values of the
-    original plan for that card, before the overrides. Raises NotReady without a dataset, PlanRefused for a wrong choice,
-    ModelMissing, TrainerMissing. A plan that cannot work comes back with the verdict that says so.
+    `gpu` and `preset` are names of `config`, else what the settings say ("auto": what is here), or for the preset what `tune` found
+    for this client on this base; `original` takes the values of the original plan for that card, before the overrides. Raises
+    NotReady without a dataset, PlanRefused for a wrong choice, ModelMissing, TrainerMissing. A plan that cannot work comes back
+    with the verdict that says so.
     """
     base = read_base(client, settings, base_model)
     facts = read_dataset(client, base.kind)
-    profile, chosen = _profile_named(gpu or settings.gpu), _preset_named(preset or settings.preset)
-    wanted = overrides or Overrides(steps=steps)
+    profile, wanted = _profile_named(gpu or settings.gpu), overrides or Overrides(steps=steps)
+    tuned = None if original or preset not in (None, TUNED) else tuned_for(client, base)
+    chosen = _preset_named(settings.preset if tuned else preset or settings.preset)
+    if tuned:
+        chosen, wanted = replace(chosen, name=TUNED), wanted.over(tuned)
     plan = make_plan(profile, chosen, facts, base, wanted, original=original)
     alternative = original_of(plan)
     if original and alternative is None:
@@ -121,6 +127,17 @@ def plan_training(
     measured = estimate(plan, measured_here(client.home, plan))
     download = download_for(client, settings, base_model)
     return PreparedTraining(plan, measured, argv, alternative, _first_step(client, plan), download)
+
+
+def tuned_for(client: Client, base: BaseFacts) -> TunedSettings | None:
+    """What `tune` found for a client on that base; None where it found nothing, or on another one. Raises BrokenFile."""
+    found = client.state().tuned
+    return found.settings if found and found.base_digest == base.digest else None
+
+
+def has_tuned(client: Client, settings: Settings, base_model: str = "") -> bool:
+    """Whether `tune` found settings for a client on the named base, else on its own; raises what a plan raises for the base."""
+    return tuned_for(client, read_base(client, settings, base_model)) is not None
 
 
 def _first_step(client: Client, plan: TrainingPlan) -> int:

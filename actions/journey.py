@@ -12,6 +12,7 @@ from client_folder.client import Client
 from client_folder.records import Source
 from config import Settings, settings_file
 from locales.language import N_, Labelled, _, ngettext
+from utils import PipelineError
 
 
 class State(Labelled):
@@ -127,7 +128,17 @@ def read_journey(home: Path, settings: Settings, client: Client) -> tuple[Step, 
 
 def waits_for(client: Client, action: str) -> str:
     """What an action beside the steps has to wait for, in the user's language; empty where it need not."""
-    return _("examine the checkpoints first") if action == "blind" and not client.exam_report.is_file() else ""
+    if action == "blind":
+        return "" if client.exam_report.is_file() else _("examine the checkpoints first")
+    if action != "tune":
+        return ""
+    from dataset.held_back import recorded  # here, not above: most screens show no such row
+
+    try:
+        held = bool(recorded(client).scenes)
+    except PipelineError:
+        return ""  # it says itself what is wrong with the record
+    return "" if held else _("no photo was held back: import six real photos or more, then build the dataset")
 
 
 def next_step(steps: tuple[Step, ...]) -> str:

@@ -111,6 +111,11 @@ ROWS = (
         "actions.blind", "terminal.view_blind", more=True,
     ),
     Row(
+        "tune", N_("Search for the best settings"),
+        N_("Tries settings by training and examining, for as many hours as you say; what is clearly better counts from then on."),
+        "actions.tune", "terminal.view_tune", more=True,
+    ),
+    Row(
         "tensorboard", N_("Training curves (TensorBoard)"),
         N_("Opens the loss and learning rate of the training as curves in the browser."),
         "actions.training", "terminal.view_training", more=True,

@@ -13,7 +13,7 @@ from actions.base_choice import BASE_HELP, BASE_ROW, offer_bases
 from actions.form import request_form
 from actions.request import Ask, BackgroundRequest, ClientRequest, Job
 from client_folder.consent import Consent, What, has_consent
-from config import PRESET_LABELS, PRESETS
+from config import PRESET_LABELS, PRESETS, TUNED, TUNED_LABEL
 from locales.language import N_, _, ngettext
 from lora_trainer import PreparedTraining
 from training.arguments import read_extra
@@ -59,10 +59,18 @@ def _try_plan(job: Job[TrainRequest], preset: str | None) -> PreparedTraining | 
     return None
 
 
+def _has_tuned(job: Job[TrainRequest]) -> bool:
+    """Whether `tune` found settings for the client on the base that is chosen."""
+    with contextlib.suppress(PipelineError):
+        return lora_trainer.has_tuned(job.who, job.settings, job.request.base)
+    return False
+
+
 def _presets(job: Job[TrainRequest]) -> list[tuple[str, str]]:
     """The presets, each with its time where that can be told."""
     rows = []
-    for name, label in PRESET_LABELS.items():
+    found = {TUNED: TUNED_LABEL} if _has_tuned(job) else {}
+    for name, label in {**found, **PRESET_LABELS}.items():
         prepared = _try_plan(job, name)
         rows.append((name, f"{_(label)}, {duration(prepared.estimate.seconds)}" if prepared else _(label)))
     return rows
@@ -95,8 +103,8 @@ class TrainRequest(ClientRequest, BackgroundRequest):
     preset: Annotated[
         str | None,
         Ask(
-            N_("How long to train:"), "--preset", row=N_("how long to train"), row_help=_PRESET_ROW_HELP, choices=PRESET_NAMES,
-            offer=_presets, suggest=lambda job: job.settings.preset,
+            N_("How long to train:"), "--preset", row=N_("how long to train"), row_help=_PRESET_ROW_HELP,
+            choices=(*PRESET_NAMES, TUNED), offer=_presets, suggest=lambda job: TUNED if _has_tuned(job) else job.settings.preset,
         ),
     ] = None  # fmt: skip
     values: Annotated[

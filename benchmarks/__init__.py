@@ -1,1 +1,1 @@
-"""Speed, measured as a ratio against the plain way or a rival in the same run."""
+"""Speed, measured as a ratio against the plain way or a rival in the same run. `drawn_client` draws whom they need."""

@@ -19,6 +19,7 @@ from client_folder.names import check_client_id, complaint_about, english_class_
 from client_folder.paths import ClientPaths
 from client_folder.private import private_folder
 from client_folder.records import Decisions, Faces, Picture, Pictures, Verdict
+from client_folder.tuned import ClientPlan
 from locales.language import N_
 from utils import PART, Kind, PipelineError, Record, read_record, sweep_parts, whole_png, write_record
 
@@ -67,6 +68,7 @@ class ClientState(Record):
     # Limits of quality control of its own, by their names below `quality` in the settings. Not written where there are none: the
     # file then reads as it always did.
     limits: dict[str, float] = Field(default={}, exclude_if=lambda limits: not limits)
+    tuned: ClientPlan | None = Field(default=None, exclude_if=lambda plan: plan is None)  # settings that `tune` found
 
 
 @dataclass(frozen=True, slots=True)

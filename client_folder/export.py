@@ -3,10 +3,12 @@
 Unpacked below `clients/` of another home, the client is there and works. Left out is what tells nothing of the client and would be
 of no use elsewhere:
 
-- `.lock`, `.*.lock`, `training/trainer.json`, `training/tensorboard.json`: they speak of programs that run on this machine;
+- `.lock`, `.*.lock`, `training/trainer.json`, `training/tensorboard.json`, `training/search.json`: they speak of programs that run
+  on this machine;
 - `.*.part`: what a killed run left half written, beside the whole file or to be written again;
 - `*.npz` beside the pictures of a dataset, or in quarantine with one: latents and texts that sd-scripts has computed, and computes
   again where they are not there;
+- `tuning/`: what trials of settings left, to be compared on this machine's card alone; what they found stands in `state.json`;
 - `thumbnails/`: small copies of pictures, drawn again for the next sheet.
 
 Links are not followed, for they may lead to anybody's files. They, and whatever else a .zip cannot hold, are named in the report.
@@ -144,8 +146,8 @@ def _check_room(client: Client, contents: _ExportContents, target: Path) -> None
 def _look(client: Client) -> _ExportContents:
     """Every file and empty folder, by name."""
     files, empty, left_out = [], [], []
-    of_this_machine = (client.trainer_pid, client.tensorboard_file)
-    for folder, inside in _walk(client.root):
+    of_this_machine = (client.trainer_pid, client.tensorboard_file, client.tuning_run)
+    for folder, inside in _walk(client.root, client.tuning):
         if not inside:
             empty.append(folder)
         for path in inside:
@@ -158,15 +160,15 @@ def _look(client: Client) -> _ExportContents:
     return _ExportContents(tuple(files), tuple(empty), tuple(left_out), sum(path.stat().st_size for path in files))
 
 
-def _walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """Every folder below, without those behind links, and what lies in each; an unreadable one raises."""
+def _walk(root: Path, without: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Every folder below but one, without those behind links, and what lies in each; an unreadable one raises."""
 
     def refuse(error: OSError) -> NoReturn:
         raise error
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         yield Path(folder), [Path(folder, name) for name in sorted((*folders, *files))]
-        folders[:] = sorted(name for name in folders if _is_text(name))
+        folders[:] = sorted(name for name in folders if _is_text(name) and Path(folder, name) != without)
 
 
 def _is_text(name: str) -> bool:

@@ -120,6 +120,36 @@ class ClientPaths:
         return self.exam / "blind"
 
     @property
+    def tuning(self) -> Path:
+        """Trials of settings: each with a dataset and a training of its own; safe to delete."""
+        return self.root / "tuning"
+
+    @property
+    def tuning_study(self) -> Path:
+        """What was tried and how it came out, as Optuna keeps it."""
+        return self.tuning / "study.db"
+
+    @property
+    def tuning_file(self) -> Path:
+        """What the trials are about, and how long they took so far."""
+        return self.tuning / "tuning.json"
+
+    @property
+    def tuning_portraits(self) -> Path:
+        """Portraits painted only to examine trials."""
+        return self.tuning / "portraits"
+
+    @property
+    def tuning_run(self) -> Path:
+        """Which process of ours tries settings in the background, until somebody was told of its end; a search that begins anew
+        empties `tuning/`, so it lies elsewhere."""
+        return self.training / "search.json"
+
+    def trial_folder(self, number: int) -> Path:
+        """Where one trial's dataset and LoRAs lie."""
+        return self.tuning / f"trial_{number:03d}"
+
+    @property
     def quarantine(self) -> Path:
         """Pictures taken out of training by a person, with all that is needed to put them back."""
         return self.root / "quarantine"

@@ -23,7 +23,7 @@ from dataset.files import pictures_of, read_caption
 from dataset.findings import FEW_PICTURES, SHARE_WARNING, FindingCode, Readiness
 from dataset.held_back import alike, leaks
 from dataset.identities import MANY, find_others
-from dataset.kohya_folders import TooFewPictures, dataset_is_current, select_pictures
+from dataset.kohya_folders import TooFewPictures, dataset_is_current, select_pictures, with_tuned
 from dataset.signs import Level, Sign, Symptom
 from utils import fold
 
@@ -81,7 +81,7 @@ class _Sample:
 def examine(client: Client, settings: Settings) -> Examination:
     """Examine the dataset as it lies on disk; raises BrokenFile."""
     client = client.snapshot()
-    samples = _samples(client)
+    settings, samples = with_tuned(client, settings), _samples(client)
     known = [sample for sample in samples if sample.face]
     groups = _duplicates(known, settings.distribution.near_duplicate_bits)
     effective = len(samples) - sum(len(group) - 1 for group in groups)

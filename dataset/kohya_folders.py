@@ -43,6 +43,14 @@ class TooFewPictures(PipelineError):
     hint = N_("Import more pictures of the client, or look at the rejected ones, and run process again.")
 
 
+def with_tuned(client: Client, settings: Settings) -> Settings:
+    """The settings with how the dataset is made up for this client, where `tune` found that; raises BrokenFile or ClientMissing."""
+    tuned = client.state().tuned
+    if tuned is None:
+        return settings
+    return settings.model_copy(update={"distribution": settings.distribution.model_copy(update=tuned.settings.distribution)})
+
+
 # --- the plan ---------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class DatasetFolder:
@@ -152,6 +160,7 @@ def dataset_is_current(client: Client, settings: Settings) -> bool:
     """Whether `prepare_dataset` would change nothing."""
     client = client.snapshot()
     try:
+        settings = with_tuned(client, settings)
         choice = select_pictures(client, settings.distribution)
         entries = entries_of(client, choice, settings)
         edited = edited_captions(client)

@@ -47,7 +47,7 @@ def place_of(action: Action[Any], job: Job[Any]) -> Place:
 def rows_of_runs(home: Path, clients: Sequence[Client], queue: bool) -> list[tuple[str, str]]:
     """The runs in the background, a name that `job_of_run` knows and a row of a menu each; those whose end was told are none."""
     session = Session(home, load_settings(home), ModelProcess(home / "logs" / "worker.log"))
-    names = [f"train:{client.id}" for client in clients] + (["queue:"] if queue else [])
+    names = [f"{action}:{client.id}" for client in clients for action in ("train", "tune")] + (["queue:"] if queue else [])
     rows = [(name, _row_of(place_of(*job_of_run(name, session)))) for name in names]
     return [(name, row) for name, row in rows if row]
 

@@ -151,7 +151,8 @@ def _enter(chosen: str, program: Program) -> int:
 
 def _rows_of_runs(home: Path, clients: Sequence[Client], queue: bool = False) -> list[Option]:
     """A row for each run in the background, of these clients and, where that is asked for too, of the queue."""
-    if not (any(client.background_file.is_file() for client in clients) or (queue and queue_run_file(home).is_file())):
+    begun = any(file.is_file() for client in clients for file in (client.background_file, client.tuning_run))
+    if not (begun or (queue and queue_run_file(home).is_file())):
         return []
     from terminal.detached import rows_of_runs
 

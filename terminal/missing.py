@@ -1,4 +1,5 @@
-"""What an action needs and is not here, asked for at the place where it is missed: models to download, the answer to a licence.
+"""What an action needs and is not here, asked for at the place where it is missed: models to download, packages to install, the
+answer to a licence.
 
 After a Yes the download runs, and the action goes on with all that was answered. What is refused is refused at once.
 """
@@ -18,6 +19,7 @@ from locales.language import N_, _
 from machine.downloads import HubUnreachable, ModelDamaged, PreloadPlan, plan_preload, preload
 from machine.licence import LICENCE_QUESTION, LicenceUnanswered, Use, check_licence, record_licence
 from machine.models import Allows, NotDownloaded, in_gb
+from machine.packages import PackagesMissing, install
 from terminal import screens
 from terminal.choice_list import BACK
 from terminal.questions import ask_yes, choose
@@ -29,6 +31,7 @@ TEXT = {
     "one": N_("{models} is not here. Download it now ({size}, {free} free)?"),
     "several": N_("{models} are not here. Download them now ({size}, {free} free)?"),
     "again": N_("Try the download again?"),
+    "install": N_("Install it now? pip does, from {requirements}, into the Python that this program runs on."),
     "back": N_("Back"),
 }
 
@@ -68,7 +71,20 @@ def settle(error: PipelineError, job: Job[Any], console: Console) -> Job[Any] | 
     if isinstance(error, NotDownloaded):
         names = str(error.facts["names"]).split()
         return job if fetch(names, job.session, console) else None
+    if isinstance(error, PackagesMissing):
+        return job if _install(error, job.session, console) else None
     raise error
+
+
+def _install(missed: PackagesMissing, session: Session, console: Console) -> bool:
+    """Ask whether to install what an action needs, and do it; raises InstallFailed."""
+    requirements = str(missed.facts["requirements"])
+    console.print(missed.text())
+    if not ask_yes(text("install").format(requirements=requirements)):
+        return False
+    with Watch(console, quiet=False) as watch:
+        drive(install(requirements, session.home / "logs" / "packages.log"), watch)
+    return True
 
 
 def fetch(names: Sequence[str], session: Session, console: Console) -> bool:

@@ -22,7 +22,7 @@ from locales.language import N_, _, ngettext
 from machine.gpu import GPUState
 from terminal.choice_list import Option
 from terminal.console import Rows, printable
-from utils import Event, Notice, PipelineError, StepFinished, StepStarted, TrainingTick, shortened
+from utils import Event, Notice, PipelineError, Progress, StepFinished, StepStarted, TrainingTick, shortened
 
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
@@ -61,6 +61,8 @@ STAGES = {
     "exam": N_("Painting for the exam"),
     "exam-measure": N_("Measuring the portraits"),
     "blind": N_("Laying out pairs"),
+    "tune": N_("Searching for settings"),
+    "packages": N_("Installing packages"),
     "upscale": N_("Enlarging portraits"),
     "deliver": N_("Packing portraits"),
     "swap": N_("Swapping faces"),
@@ -244,6 +246,23 @@ class TrainingView:
         # A path is there to be opened: whole, on as many lines as it needs.
         sample = [Text(_("sample {name}").format(name=self._sample), style="dim", overflow="fold")] if self._sample else []
         return Group(*shown, *sample)
+
+
+class StandingLine:
+    """Above the bars: how a search for settings stands, in its own words; nothing where none runs."""
+
+    def __init__(self) -> None:
+        self._words = ""
+
+    def take(self, event: Event) -> bool:
+        """Remember the words; whether the event had any of a search."""
+        searching = isinstance(event, Progress) and event.stage == "tune"
+        self._words = event.item if isinstance(event, Progress) and searching else self._words
+        return searching
+
+    def __rich__(self) -> RenderableType:
+        """The words, on as many lines as they need."""
+        return Text(self._words, style="bold") if self._words else Group()
 
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

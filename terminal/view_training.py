@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from config import PRESET_LABELS
+from config import PRESET_LABELS, TUNED, TUNED_LABEL
 from locales.language import _, ngettext
 from lora_trainer import PreparedTraining, TrainingReport
 from machine.downloads import PreloadPlan
@@ -19,6 +19,8 @@ from training.lora_files import LoraFiles, Stripped
 from training.plan import TrainingPlan
 from training.queue import Examined, QueueReport
 from training.tensorboard_server import Curves
+
+_PLAN_LABELS = {**PRESET_LABELS, TUNED: TUNED_LABEL}
 
 
 def _training_plan(prepared: PreparedTraining) -> RenderableType:
@@ -73,7 +75,7 @@ def _plan_column(plan: TrainingPlan, cost: Estimate) -> dict[str, str]:
     column = {
         _("GPU"): _("none, the processor (CPU)") if plan.gpu.architecture == "cpu" else plan.gpu.name,
         _("base model"): _("practice model (96 px)") if plan.practice else Path(plan.base).name,
-        _("steps"): f"{plan.steps} ({_(PRESET_LABELS.get(plan.preset, plan.preset))}), "
+        _("steps"): f"{plan.steps} ({_(_PLAN_LABELS.get(plan.preset, plan.preset))}), "
         + _("{epochs:.1f} epochs").format(epochs=cost.epochs),
         _("rank, alpha"): f"{plan.dim}, {plan.alpha:g}",
         _("resolution, batch"): f"{plan.resolution} px, {plan.batch} x {plan.accumulation}",

@@ -6,6 +6,7 @@ Events are drawn on the console that the program hands over; what they look like
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -31,6 +32,7 @@ from utils import Event, Stopped, TrainingTick
 Report = TypeVar("Report")
 STARTING = "start"  # the stage of a run that has said nothing yet; its bar goes when another comes
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
+STANDING_SECONDS = 60.0  # how often a search for settings says there how it stands
 SAMPLE_COLUMNS = 24  # of the last sample of a training
 STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
 STOPS = N_("Ctrl-C or Esc: stop; what is finished is kept")
@@ -143,13 +145,14 @@ class Watch:
         self._quiet = quiet
         self._goes_on, self._visiting = goes_on, visiting
         self._bars = Bars(*screens.progress_columns(), console=console, expand=True)
-        self._training = screens.TrainingView()
+        self._training, self._standing = screens.TrainingView(), screens.StandingLine()
         self._tick: TrainingTick | None = None
 
         self._keys, self._held = Keys(), contextlib.ExitStack()
-        self._live = Live(Group(self._bars, self._training, self), console=console, refresh_per_second=8)
+        self._live = Live(Group(self._standing, self._bars, self._training, self), console=console, refresh_per_second=8)
         self._tasks: dict[str, TaskID] = {}
         self._stage_started = self._line_printed = 0.0
+        self._standing_printed = -math.inf
         self._last_state: screens.BarState | None = None
 
     def __enter__(self) -> Watch:
@@ -202,7 +205,11 @@ class Watch:
         """Bring the screen up to date with an event."""
         if self._quiet:
             return
-        if headline := screens.heading(event):
+        if self._standing.take(event):
+            if not self._console.is_terminal and time.monotonic() - self._standing_printed >= STANDING_SECONDS:
+                self._standing_printed = time.monotonic()
+                self._console.print(self._standing)
+        elif headline := screens.heading(event):
             self._console.print(headline)
         elif self._console.is_terminal:
             self._move_bar(event)

@@ -42,7 +42,7 @@ HEAVY = (
 FIRST_SCREEN = {
     "avatar_pipeline", "config", "utils", "actions.action", "actions.journey", "actions.recent", "actions.request", "actions.table",
     "client_folder.client", "client_folder.erasing", "client_folder.names", "client_folder.paths", "client_folder.private",
-    "client_folder.reasons", "client_folder.records", "locales.language", "machine.cards", "machine.gpu",
+    "client_folder.reasons", "client_folder.records", "client_folder.tuned", "locales.language", "machine.cards", "machine.gpu",
     "machine.model_process", "machine.worker_tasks", "terminal.choice_list", "terminal.command_line", "terminal.console",
     "terminal.keys", "terminal.menu", "terminal.performing", "terminal.picture",
     "terminal.questions", "terminal.screens", "terminal.watch",

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
 from client_folder.client import Client
+from client_folder.tuned import TunedSettings
 from config import Preset
 from locales.language import N_, Labelled, _
 from machine.base_models import BaseKind
@@ -92,6 +93,12 @@ class Overrides:
     sample_every: int | None = None
     sample_px: int | None = None
     extra: tuple[str, ...] | None = None
+
+    def over(self, found: TunedSettings) -> Overrides:
+        """These wishes on top of what was found for the client; a rank of one's own takes its own alpha."""
+        values: dict[str, Any] = {"learning_rate": found.learning_rate, "steps": found.steps}
+        values |= {"dim": found.dim, "alpha": found.alpha} if self.dim is None else {}
+        return replace(self, **{name: value for name, value in values.items() if getattr(self, name) is None})
 
 
 # Plans of older versions hold secrets too; without them they teach the same.

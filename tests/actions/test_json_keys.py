@@ -72,6 +72,7 @@ def cases(home):
         "checkpoints export": ("checkpoints", "export", "--client", "demo", "--for", "comfyui"),
         "checkpoints strip": ("checkpoints", "strip", "--client", "demo"),
         "tensorboard": ("tensorboard", "show", "--client", "demo"),
+        "tune with nothing to take back": ("tune", "take-back", "--client", "demo"),
         "generate plan": ("generate", "--client", "demo", "--prompt", "portrait of demo", "--seed", "11", *PLAN),
         "generate": ("generate", "--client", "demo", "--prompt", "portrait of demo", "--seed", "11"),
         "portraits": ("portraits", "--client", "demo"),

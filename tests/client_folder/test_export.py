@@ -74,6 +74,7 @@ def test_what_is_of_this_machine_or_made_again_stays_here(ana, tmp_path):
     mine = ana.raw_real / "notes.npz"  # no cache, whatever its name
     caches = [ana.dataset_folder(10) / "a_0064x0064_sdxl.npz", ana.training / "regularisation" / "1_woman" / "b_te.npz"]
     local = [ana.trainer_pid, ana.tensorboard_file, ana.raw_mj / ".0.part", ana.metadata / ".faces.json.part"]
+    local += [ana.tuning_run, ana.tuning_study, ana.trial_folder(0) / "models" / "ana_avatar_v1.safetensors"]
     for path in (mine, *caches, *local):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from one_file import write_one_file
 from PIL import Image
 from pseudo_terminal import Terminal
 from rich.console import Console
+from stages import finish
 from standin_hub import content_of, serve
 from tiny_sdxl import make_base
 
@@ -22,6 +24,7 @@ from config import Settings, save_settings
 from machine.licence import LicenceRefused, LicenceUnanswered
 from machine.model_process import ModelProcess
 from machine.models import model_named
+from machine.packages import InstallFailed, install
 from terminal.missing import fetch
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pexpect has no pseudo-terminal on Windows")
@@ -190,8 +193,6 @@ def test_a_recording_is_listened_to_by_a_model_that_came_a_moment_ago(client, tm
 
 
 def test_where_nobody_can_be_asked_the_hint_is_one_command(client, tmp_path):
-    import subprocess
-
     for words, name in (
         (("generate", "--client", "ana", "--prompt", "ana", "--weight", "0"), "sdxl-base"),
         (("transcribe", "--client", "ana", str(client.state_file), "--model", "tiny"), "whisper-tiny"),
@@ -202,3 +203,49 @@ def test_where_nobody_can_be_asked_the_hint_is_one_command(client, tmp_path):
             text=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         assert json.loads(done.stdout)["hint"] == f"python avatar_pipeline.py models preload {name}"
+
+
+# The program where Optuna is not installed: Python's own search for packages does not find it until pip was run.
+WITHOUT_OPTUNA = """
+import sys
+from importlib.machinery import PathFinder
+from pathlib import Path
+
+root, home, *words = sys.argv[1:]
+sys.path.insert(0, root)
+
+class Shy:
+    def find_spec(self, name, path=None, target=None):
+        hidden = name == "optuna" and not Path(home, "logs", "packages.log").exists()
+        return None if hidden else PathFinder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Shy() if finder is PathFinder else finder for finder in sys.meta_path]
+from avatar_pipeline import main
+sys.exit(main(["--home", home, "--language", "en", *words]))
+"""
+
+
+def test_the_package_of_a_search_is_installed_where_it_is_missed_and_the_search_goes_on(client, tmp_path):
+    """pip finds it installed already; that the search went on is seen by what it lacks next: photos held back."""
+    words = (sys.executable, "-c", WITHOUT_OPTUNA, str(ROOT), str(tmp_path), "tune", "--client", "ana")
+    with Terminal(tmp_path, command=words) as shown:
+        shown.wait_for("This needs the package optuna", "Install it now?", "requirements-tune.txt")
+        shown.press("escape")
+        shown.wait_for("Nothing was done.")
+        assert shown.wait_for_end(30) == 130
+    assert not (tmp_path / "logs" / "packages.log").exists()
+    done = subprocess.run([*words, "--json"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 1 and json.loads(done.stdout)["hint"] == "Install it: pip install -r requirements-tune.txt"
+    with Terminal(tmp_path, command=words, PIP_NO_INDEX="1") as shown:
+        shown.wait_for("Install it now?")
+        shown.press("enter")
+        shown.wait_for_end(120)
+        assert "No photo of ana with a face was held back" in shown.everything()
+    assert "Requirement already satisfied: optuna" in (tmp_path / "logs" / "packages.log").read_text()
+
+
+def test_what_pip_could_not_install_is_told_with_its_own_words_and_the_command(tmp_path):
+    with pytest.raises(InstallFailed) as told:
+        finish(install("requirements-nowhere.txt", tmp_path / "log"))
+    assert "requirements-nowhere.txt" in told.value.text() and str(told.value.facts["evidence"]).startswith("ERROR: Could not open")
+    assert f"{sys.executable} -m pip install -r" in told.value.cure()
