@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from actions.action import Action, dump
+from actions.drive import drive
 from actions.request import Job, Session
 from client_folder.client import ClientMissing
 from client_folder.private import private_folder
@@ -28,7 +29,7 @@ from machine.model_process import ModelProcess
 from terminal import picture, screens
 from terminal.console import PlainConsole
 from terminal.questions import ask_word, ask_yes, show
-from terminal.watch import Left, Watch, drive
+from terminal.watch import Left, Watch
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the top floor down. Nobody imports upward, and nobody the neighbour on the same floor: they meet through records.
 FLOORS = (
     ("avatar_pipeline",),
-    ("terminal",),
+    ("terminal", "studio"),
     ("actions",),
     ("data_preprocessor", "image_processor", "lora_trainer", "generation", "exam", "media"),
     ("dataset", "portraits", "training", "faces"),
@@ -40,7 +40,7 @@ HEAVY = (
     "faster_whisper", "onnxruntime", "onnx", "dlib", "ncnn",
 )  # fmt: skip
 FIRST_SCREEN = {
-    "avatar_pipeline", "config", "utils", "actions.action", "actions.journey", "actions.recent", "actions.request", "actions.table",
+    "avatar_pipeline", "config", "utils", "actions.action", "actions.drive", "actions.journey", "actions.recent", "actions.request", "actions.table",
     "client_folder.client", "client_folder.erasing", "client_folder.names", "client_folder.paths", "client_folder.private",
     "client_folder.reasons", "client_folder.records", "locales.language", "machine.cards", "machine.gpu",
     "machine.model_process", "machine.worker_tasks", "terminal.choice_list", "terminal.command_line", "terminal.console",
