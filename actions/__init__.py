@@ -5,6 +5,6 @@ each, from top to bottom, what is asked (requests), what is planned and run, wha
 report, `recorded` runs an action in a process of its own; `reference` tells
 their schemas; `form` draws the form of a request, `settings_form` that of settings and limits, `base_choice` offers bases.
 `clients`, `imports`, `faces`, `who`, `dataset`, `training` (what it is asked: `train_request`), `checkpoints`, `exam`, `blind`,
-`portraits`, `gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup`, `settings` and `colab` are the actions; `demo`,
+`portraits`, `gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup`, `settings`, `colab` and `serve` are the actions; `demo`,
 `queue`, `journey`, `review` and `limits` lead over several stages; `recent` is what the menu remembers.
 """

@@ -87,6 +87,13 @@ def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool
     return report
 
 
+def stay(action: Action[Any], job: Job[Any], report: Any, console: Console, *, quiet: bool = False) -> None:
+    """What goes on once the report of an action was handed over, until it is stopped; raises Stopped then."""
+    if action.stays:
+        with Watch(console, quiet) as watch:
+            drive(action.stays(job, report), watch)
+
+
 def _perform_apart(action: Action[Any], job: Job[Any], console: Console) -> Any:
     from terminal.detached import run_and_watch  # here, not above: the first screen has no need of it
 
