@@ -25,7 +25,7 @@ from utils import Notice, PipelineError
 STATUS = {
     "ClientMissing": 404, "JobUnknown": 404, "AssetUnknown": 404, "KeyUnknown": 404, "FolderMissing": 404, "NothingRuns": 404,
     "BadClientId": 422, "SettingRefused": 422, "SettingUnknown": 422, "RecipeRefused": 422,
-    "DiskFull": 507, "NoRoomForModels": 507, "QueueFull": 429,
+    "FormStale": 403, "DiskFull": 507, "NoRoomForModels": 507, "QueueFull": 429,
 }  # fmt: skip
 _ABSOLUTE = re.compile(r"(?<![\w/.:])(?:/(?:[^\s/:'\"<>|]+/)+|[A-Za-z]:[\\/](?:[^\s\\/:'\"<>|]+[\\/])+)")
 

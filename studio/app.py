@@ -22,6 +22,7 @@ from config import VERSION
 from locales.language import N_, _
 from studio.answers import Problem, problem_of, status_of
 from studio.guard import Guard
+from studio.pages.router import page_router
 from studio.routes_actions import actions_router
 from studio.routes_assets import assets_router
 from studio.routes_common import Service
@@ -35,7 +36,7 @@ from utils import PipelineError, ProgramFault, as_pipeline_error, log
 
 STATIC = Path(__file__).resolve().parent / "static"
 ROUTERS: tuple[Callable[[], APIRouter], ...] = (
-    plan_router, actions_router, live_router, jobs_router, assets_router, keys_router, files_router, docs_router,
+    page_router, plan_router, actions_router, live_router, jobs_router, assets_router, keys_router, files_router, docs_router,
 )  # fmt: skip
 WRONG = N_("{where}: {what}")
 STATUS_TEXT = {

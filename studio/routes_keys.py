@@ -6,11 +6,11 @@ from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
-from fastapi.responses import RedirectResponse
+from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from client_folder.client import open_client
-from locales.language import N_
+from locales.language import N_, spoken
 from studio.answers import Problem
 from studio.guard import COOKIE, ENTER
 from studio.keys import SESSION_SECONDS, Key, KeyName, Role
@@ -95,19 +95,25 @@ def keys_router() -> APIRouter:
         """A link that opens the page once, with the rights of the key that asks."""
         return Link(link=f"{ENTER}?once={service.keyring.new_link(key.name)}")
 
-    @router.get(ENTER, status_code=303, response_class=RedirectResponse, responses={403: {"model": Problem}})
+    @router.get(ENTER, response_class=HTMLResponse, responses={403: {"model": Problem}})
     def enter(
         service: TheService,
         once: Annotated[str, Query(max_length=100)] = "",
         key: Annotated[str, Query(max_length=100, description="the token of a gallery's key")] = "",
-    ) -> RedirectResponse:
-        """Come in by a link."""
+    ) -> HTMLResponse:
+        """Come in by a link.
+
+        The page follows by itself, not by a redirect: who follows a link out of a mail is sent no strict cookie on the way of it.
+        """
         found = service.keyring.enter(once, key)
         if found is None:
             raise LinkSpent()
         known, session = found
         target = f"{PAGE}/gallery/{known.client}" if known.role is Role.GALLERY else PAGE
-        answer = RedirectResponse(target, status_code=303)
+        answer = HTMLResponse(
+            f'<!doctype html><html lang="{spoken()}"><title>Avatar Pipeline</title><meta http-equiv="refresh" content="0;url={target}">'
+            f'<a href="{target}">Avatar Pipeline</a></html>'
+        )
         answer.set_cookie(
             COOKIE, session, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict", secure=service.secure, path="/"
         )
