@@ -10,6 +10,7 @@ file that asks it to stop. So the screen that started it is one among many, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -173,9 +174,12 @@ def end_of(place: Place) -> dict[str, Any]:
     return next(_backward(place))
 
 
-def lines_after(place: Place, at: int) -> tuple[list[dict[str, Any]], int]:
-    """The events from a byte on as they were written down, and the byte where the next one begins; for other programs."""
-    return _lines(place, at)
+def lines_after(place: Place, at: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """The events from a byte on as they were written down, each with the byte where the next one begins; for other programs."""
+    with contextlib.suppress(FileNotFoundError), place.events.open("rb") as file:
+        file.seek(at)
+        while (line := file.readline()).endswith(b"\n"):
+            yield json.loads(line), file.tell()
 
 
 def ask_to_stop(place: Place, at_once: bool = False) -> None:

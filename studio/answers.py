@@ -23,9 +23,10 @@ from utils import Notice, PipelineError
 
 # By the class of the error, wherever it stands; 409 of all others: the request is sound, but not now.
 STATUS = {
+    "NotAllowed": 403, "LinkSpent": 403, "FormStale": 403,
     "ClientMissing": 404, "JobUnknown": 404, "AssetUnknown": 404, "KeyUnknown": 404, "FolderMissing": 404, "NothingRuns": 404,
-    "BadClientId": 422, "SettingRefused": 422, "SettingUnknown": 422, "RecipeRefused": 422,
-    "FormStale": 403, "DiskFull": 507, "NoRoomForModels": 507, "QueueFull": 429,
+    "BadClientId": 422, "SettingRefused": 422, "SettingUnknown": 422, "RecipeRefused": 422, "TextRefused": 422, "AssetRefused": 422,
+    "DiskFull": 507, "NoRoomForModels": 507, "NoRoomForAsset": 507, "QueueFull": 429,
 }  # fmt: skip
 _ABSOLUTE = re.compile(r"(?<![\w/.:])(?:/(?:[^\s/:'\"<>|]+/)+|[A-Za-z]:[\\/](?:[^\s\\/:'\"<>|]+[\\/])+)")
 

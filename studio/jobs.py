@@ -67,7 +67,8 @@ class JobQueue:
         self._jobs = {record.id: record for record in read_jobs(home)}
         self._secrets: dict[str, Mapping[str, str]] = {}  # by job; never on disk
         self._not_before: dict[str, float] = {}
-        self.changes = 0  # how often anything changed; who follows jobs looks at it
+        self.changes = 0  # how often anything changed
+        self._positions: tuple[int, dict[str, int]] = -1, {}
 
     # --- asked from outside -----------------------------------------------------------------------------------------
     def all_jobs(self) -> list[JobRecord]:
@@ -86,6 +87,13 @@ class JobQueue:
         """Those that wait, in the order in which they will be begun."""
         with self._lock:
             return sorted((job for job in self._jobs.values() if job.state is JobState.WAITING), key=lambda job: (job.turn, job.id))
+
+    def positions(self) -> dict[str, int]:
+        """Which turn each job has that waits, from 1."""
+        with self._lock:
+            if self._positions[0] != self.changes:
+                self._positions = self.changes, {job.id: number for number, job in enumerate(self.waiting(), 1)}
+            return self._positions[1]
 
     def add(self, action: Action[Any], request: Request, key: str) -> JobRecord:
         """A new job at the end. Raises QueueFull."""

@@ -70,10 +70,9 @@ class Move(BaseModel):
 
 def told(record: JobRecord, service: Service, *, whole: bool = True) -> JobAnswer:
     """A job for whoever asks; `whole`: with what was asked and answered."""
-    waiting = [job.id for job in service.jobs.waiting()] if record.state is JobState.WAITING else []
     return JobAnswer(
         **record.model_dump(include={"id", "action", "client", "state", "created", "started", "ended", "attempts", "waits_for"}),
-        position=waiting.index(record.id) + 1 if record.id in waiting else None,
+        position=service.jobs.positions().get(record.id),
         progress=progress_of(record, service) if record.state is JobState.RUNNING else None,
         request=hidden(record.request, service.home) if whole else {},
         answer=hidden(record.answer, service.home) if whole else None,

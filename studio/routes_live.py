@@ -86,11 +86,9 @@ def live_router() -> APIRouter:
 async def _events_of(job: str, service: Service, at: int) -> AsyncIterator[ServerSentEvent]:
     while True:
         over = service.jobs.find(job).state.over  # asked before reading: what came before the end is read then
-        lines, next_at = await asyncio.to_thread(background.lines_after, place_of_job(service.home, job), at)
-        for line in lines:
+        for line, at in await asyncio.to_thread(lambda: list(background.lines_after(place_of_job(service.home, job), at))):
             if "event" in line:
-                yield ServerSentEvent(event=line["event"], data=told_event(line, service.home), id=str(next_at))
-        at = next_at
+                yield ServerSentEvent(event=line["event"], data=told_event(line, service.home), id=str(at))
         if over:
             yield ServerSentEvent(event="end", data=_plain(told(service.jobs.find(job), service)), id=str(at))
             return
@@ -99,13 +97,14 @@ async def _events_of(job: str, service: Service, at: int) -> AsyncIterator[Serve
 
 async def _changes(service: Service) -> AsyncIterator[tuple[str, dict[str, Any]]]:
     """Jobs as they change, and the GPU."""
-    shown: dict[str, Any] = {}
+    shown: dict[str, JobAnswer] = {}
     gpu_at, loop = 0.0, asyncio.get_running_loop()
     while True:
-        for job in await asyncio.to_thread(_latest, service):
-            if shown.get(job.id) != job:
-                shown[job.id] = job
+        latest = {job.id: job for job in await asyncio.to_thread(_latest, service)}
+        for name, job in latest.items():
+            if shown.get(name) != job:
                 yield "job", _plain(job)
+        shown = latest
         if loop.time() >= gpu_at:
             gpu_at = loop.time() + GPU_SECONDS
             yield "gpu", gpu_facts(await asyncio.to_thread(find_gpus))
