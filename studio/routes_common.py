@@ -101,6 +101,7 @@ def needs(role: Role) -> Callable[[Key], Key]:
 
 
 TheService = Annotated[Service, Depends(service_of)]
+TheKey = Annotated[Key, Depends(key_of)]  # whatever it is for
 Looking = Annotated[Key, Depends(needs(Role.LOOK))]
 Working = Annotated[Key, Depends(needs(Role.WORK))]
 Administering = Annotated[Key, Depends(needs(Role.ADMIN))]

@@ -110,7 +110,7 @@ def keys_router() -> APIRouter:
             raise LinkSpent()
         known, session = found
         target = f"{PAGE}/gallery/{known.client}" if known.role is Role.GALLERY else PAGE
-        page = f'<!doctype html><html lang="{spoken()}"><title>Avatar Pipeline</title><a href="{target}">Avatar Pipeline</a></html>'
+        page = f'<!doctype html><html lang="{spoken()}"><title>Avatar Pipeline</title><link rel="icon" href="/static/icon.svg"><a href="{target}">Avatar Pipeline</a></html>'
         answer = HTMLResponse(page, headers={"refresh": f"0;url={target}"})
         answer.set_cookie(
             COOKIE, session, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict", secure=service.secure, path="/"

@@ -57,7 +57,14 @@ SAID = {
     Do.WHO: N_("All pictures are judged anew by this face: {name}"),
     Do.WHO_BACK: N_("All pictures are judged anew, as before."),
 }
-BACK_OF = {Do.ACCEPT: Do.REFUSE, Do.REFUSE: Do.ACCEPT, Do.OUT: Do.BACK, Do.BACK: Do.OUT, Do.CAPTION: Do.CAPTION, Do.WHO: Do.WHO_BACK}
+BACK_OF = {
+    Do.ACCEPT: Do.REFUSE,
+    Do.REFUSE: Do.ACCEPT,
+    Do.OUT: Do.BACK,
+    Do.BACK: Do.OUT,
+    Do.CAPTION: Do.CAPTION,
+    Do.WHO: Do.WHO_BACK,
+}
 
 
 class Undo(BaseModel):
@@ -66,6 +73,7 @@ class Undo(BaseModel):
     address: str
     do: str
     text: str = ""
+    pictures: str = ""
 
 
 def clients_router() -> APIRouter:

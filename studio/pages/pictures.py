@@ -61,7 +61,9 @@ def picture_cards(client: Client) -> dict[str, PictureCard]:
     found = {}
     for picture in client.pictures():
         row, stem = captions.get(picture.stem), picture.stem
-        card = _card(client, picture, verdicts.get(picture.sha256), stem in out, row.text if row else None, bool(row and row.edited))
+        card = _card(
+            client, picture, verdicts.get(picture.sha256), stem in out, row.text if row else None, bool(row and row.edited)
+        )
         found[card.stem] = card
     return dict(sorted(found.items(), key=lambda item: item[1].order))
 

@@ -40,11 +40,25 @@ async function send(form, button) {
   } catch (error) {
     say(`${document.body.dataset.lost} (${error.message})`);
   }
+  if (form.dataset.refresh || refreshes(form)) await refresh(form.dataset.refresh || refreshes(form));
   card?.removeAttribute("aria-busy");
   if (!card) return;
   const same = document.getElementById(card.id);
-  const stays = same && same.parentElement?.id === card.dataset.list;
+  const stays = same && (!card.dataset.list || same.parentElement?.id === card.dataset.list);
   focusCard(stays ? same : next && document.getElementById(next.id));
+}
+
+// Parts of a page that the server draws anew after each write; the undo of one stands outside of it.
+const refreshes = (form) => form.closest("#toast") && $("form[data-refresh]")?.dataset.refresh;
+async function refresh(id) {
+  const answer = await fetch(location.href);
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const now = page.getElementById(id), old = document.getElementById(id);
+  if (!now || !old || now.innerHTML === old.innerHTML) return;
+  const focused = current()?.id;
+  old.replaceWith(document.importNode(now, true));
+  if (focused) focusCard(document.getElementById(focused));
 }
 
 document.addEventListener("submit", (event) => {
