@@ -11,7 +11,7 @@ from client_folder.client import Client
 from client_folder.records import Picture, Source, Verdict
 from dataset.files import list_captions
 from dataset.quarantine import quarantined
-from locales.language import N_, _
+from locales.language import N_
 from studio.pages.thumbnails import large_url, small_url
 
 
@@ -85,7 +85,7 @@ def _card(
     small, large = _addresses(client, kind, file, original)
     return PictureCard(
         picture.stem, group, picture.original, place, picture.source, small, large,
-        why=f"{refused.reason.label}: {refused.sentence}" if refused else "", cure=refused.reason.cure if refused else "",
+        why=refused.sentence if refused else "", cure=refused.reason.cure if refused else "",
         by_hand=bool(verdict and verdict.by_hand), acceptable=bool(refused and verdict and verdict.square),
         faces=verdict.faces if verdict else 0, caption=caption, edited=edited,
     )  # fmt: skip
@@ -104,8 +104,3 @@ def counts(cards: Iterable[PictureCard]) -> dict[Group, int]:
     for card in cards:
         found[card.group] += 1
     return found
-
-
-def described(card: PictureCard) -> str:
-    """What a picture is, for who cannot see it."""
-    return _("{name}, {group}").format(name=card.name, group=_(card.group.title))

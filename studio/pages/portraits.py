@@ -15,10 +15,10 @@ from locales.language import _
 from portraits.history import PortraitHistory, read_history, there
 from portraits.portrait import PortraitRecord
 from studio.pages.thumbnails import large_url, small_url
-from training.checkpoints import list_checkpoints
 from training.samples import prompts_of, samples_by_step
 from utils import BrokenFile, read_record
 
+_VERSION = re.compile(r"_avatar_v(\d+)-step")
 PORTRAIT = re.compile(r"^portrait_[0-9]+_[0-9a-f]+\.png$")
 
 
@@ -108,7 +108,8 @@ def real_photo(client: Client) -> Shot | None:
 def seed_rows(client: Client, exam: ExamFile | None) -> list[SeedRow]:
     """The same prompt and seed over the checkpoints: what was painted while training, and what the exam painted."""
     rows, prompts = [], prompts_of(client)
-    for version in sorted({one.version for one in list_checkpoints(client)}, reverse=True):
+    named = (_VERSION.search(file.stem) for file in client.samples.glob("*.png"))
+    for version in sorted({int(name[1]) for name in named if name}, reverse=True):
         samples = samples_by_step(client, client.lora_name(version))
         for number in sorted({number for _step, number in samples}):
             shots = [
