@@ -1,6 +1,6 @@
 """A studio with one client as a page shows it: pictures, dataset, portraits, samples, an exam, none of it made by a model."""
 
-from blind_kit import write_exam
+from blind_kit import PHOTOS, write_exam
 from looked_at import looked_at
 from PIL import Image
 from stages import finish
@@ -26,6 +26,9 @@ def lay_studio(home):
     finish(prepare_dataset(client, Settings()))
     edit_caption(client, next(iter(list_captions(client))).picture, "ana woman with blue eyes")  # which the doctor objects to
     lay_portraits(client)
+    for photo in PHOTOS:
+        client.exam.mkdir(exist_ok=True)
+        Image.new("RGB", (48, 48), (250, 250, 250)).save(client.exam / photo)
     write_exam(client, {10: (3.0, 5.0, 4.0, 6.0), 20: (2.0, 6.0, 3.0, 7.0)})
     for step in (10, 20):
         picture = client.samples / f"ana_avatar_v1-step{step:08}-0.png"

@@ -49,7 +49,7 @@ async function send(form, button) {
 }
 
 // Parts of a page that the server draws anew after each write; the undo of one stands outside of it.
-const refreshes = (form) => form.closest("#toast") && $("form[data-refresh]")?.dataset.refresh;
+const refreshes = (form) => form.closest("#toast") && $("[data-drawn-anew]")?.id;
 async function refresh(id) {
   const answer = await fetch(location.href);
   if (!answer.ok) return;
