@@ -1,7 +1,7 @@
 """The process of the service: `python -m studio.server`.
 
-One line on stdin tells it where and how; it tells its address by one line on stdout once it answers. When stdin ends, so does it: it
-lives no longer than whoever started it. Jobs go on.
+One line on stdin tells it where and how; it tells its address by one line on stdout once it answers. When stdin ends, so does
+it: it lives no longer than whoever started it. Jobs go on.
 """
 
 from __future__ import annotations
