@@ -20,10 +20,9 @@ from studio.keys import Keyring
 
 ADDRESSES = [
     ("GET", "/"), ("GET", "/gpu-status"), ("GET", "/avatars"), ("GET", "/jobs"), ("GET", "/docs"), ("GET", "/openapi.json"),
-    ("GET", "/keys"),
-    ("GET", "/api/assets"), ("POST", "/api/assets"), ("POST", "/actions/client"), ("POST", "/generate-image"),
-    ("POST", "/links"), ("GET", "/files/anna_x/state.json"), ("GET", "/static/service.css"), ("GET", "/events"), ("GET", "/no-such"),
-    ("DELETE", "/keys/owner"), ("OPTIONS", "/jobs"),
+    ("GET", "/keys"), ("GET", "/api/assets"), ("POST", "/api/assets"), ("POST", "/actions/client"), ("POST", "/generate-image"),
+    ("POST", "/links"), ("GET", "/files/anna_x/state.json"), ("GET", "/static/service.css"), ("GET", "/events"),
+    ("GET", "/no-such"), ("DELETE", "/keys/owner"), ("OPTIONS", "/jobs"),
 ]  # fmt: skip
 
 
