@@ -1,8 +1,8 @@
 """The service asked while a training runs: `python benchmarks/service.py [REQUESTS] [TURNS]`.
 
-A training of the embedded trainer on one core, and the service in a process of its own. In turns nobody asks, and 20 callers at once
-ask as fast as they get answers, so that a busy machine slows both alike. Printed are the codes of the answers (no error but 429),
-seconds a step in both kinds of turns, and the memory of the service before and after.
+A training of the embedded trainer on one core, and the service in a process of its own. In turns nobody asks, and 20 callers at
+once ask as fast as they get answers, so that a busy machine slows both alike. Printed are the codes of the answers (no error but
+429), seconds a step in both kinds of turns, and the memory of the service before and after.
 """
 
 from __future__ import annotations
@@ -122,10 +122,8 @@ def main() -> None:
             program.wait()
     print(f"{sum(codes.values())} requests, {CALLERS} at once, {asking:.1f} s: {dict(sorted(codes.items()))}")
     print("memory of the service, MB:", ", ".join(f"{one:.1f}" for one in memory))
-    slower = statistics.median(busy) / statistics.median(quiet) - 1
-    print(
-        f"seconds a step: {statistics.median(quiet):.3f} ({len(quiet)} steps), asked {statistics.median(busy):.3f} ({len(busy)}): {slower:+.1%}"
-    )
+    alone, asked = statistics.median(quiet), statistics.median(busy)
+    print(f"seconds a step: {alone:.3f} ({len(quiet)} steps), asked {asked:.3f} ({len(busy)}): {asked / alone - 1:+.1%}")
 
 
 def steps_between(ended: list[float], first: int, last: int) -> list[float]:
