@@ -1,5 +1,6 @@
 """Whatever the OpenAPI allows is asked, and never answered with a fault of the program's (schemathesis)."""
 
+import os
 import time
 from collections import Counter
 
@@ -8,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from service_kit import Served
 
-EXAMPLES = 3  # of each address; a campaign by hand takes more
+EXAMPLES = int(os.environ.get("SERVICE_EXAMPLES", "3"))  # of each address; a campaign by hand takes more
 LEFT_OUT = ("/actions/setup", "/actions/demo", "/actions/models", "/actions/tensorboard")  # what downloads, and work of minutes
 PROMISED = {(501, "/render-video"), (501, "/render-multi-scene")}
 STREAMS = ("/events", "/jobs/{job}/events")
@@ -24,7 +25,7 @@ def fuzzed(tmp_path_factory):
     service.close()
 
 
-@pytest.mark.parametrize("role", ["work", "look", "admin"])
+@pytest.mark.parametrize("role", ["work", "admin"])
 def test_nothing_that_the_openapi_allows_is_a_fault(fuzzed, role):
     key = fuzzed.post("/keys", {"name": role, "role": role}).json()["token"]
     schema = schemathesis.openapi.from_dict(fuzzed.get("/openapi.json").json())
