@@ -101,7 +101,8 @@ def told_event(line: dict[str, Any], home: Path) -> dict[str, Any]:
     """An event as it was written down, for people elsewhere: notices in words, nothing of where files lie."""
     told = {name: hidden(fact, home) for name, fact in line.items() if name not in ("control", "report", "facts", "message")}
     if line.get("event") == Notice.__name__:
-        told["text"] = _without_paths(_(line["message"]).format(**line["facts"]), home)
+        message = line["message"]
+        told["text"] = _without_paths(_(message).format(**line["facts"]), home)
     return told
 
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import HTTPException
-from limits import RateLimitItem, parse
+from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
@@ -30,8 +30,10 @@ MOST_UPLOAD_BYTES = 4 << 30  # an archive of pictures, or a client's export
 UPLOADS = "/api/assets"
 # A page of 500 thumbnails asks for them as it scrolls; a program that asks for jobs has no need of so many answers.
 FILES = ("/files/", "/static/", "/thumbnails/")
-RATES = {"files": parse("300/second"), "look": parse("50/second"), "work": parse("20/second")}
-RATE_A_MINUTE = {"files": parse("6000/minute"), "look": parse("1500/minute"), "work": parse("600/minute")}
+RATES: Mapping[str, Sequence[RateLimitItem]] = {
+    "files": parse_many("300/second; 6000/minute"), "look": parse_many("50/second; 1500/minute"),
+    "work": parse_many("20/second; 600/minute"),
+}  # fmt: skip
 HEADERS = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -62,8 +64,11 @@ CURES = {
 class Guard:
     """The door: answers 403, 401, 429 or 413 itself, and hands on everything else with its key in `scope["state"]`."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring, hosts: Collection[str]) -> None:
-        """`hosts`: the names, without a port, that the service answers to."""
+    def __init__(
+        self, app: ASGIApp, keyring: Keyring, hosts: Collection[str], rates: Mapping[str, Sequence[RateLimitItem]] = RATES
+    ) -> None:  # fmt: skip
+        """`hosts`: the names, without a port, that the service answers to; `rates` are counted for each key."""
+        self._rates = rates
         self._app, self._keyring = app, keyring
         self._hosts = frozenset(host.lower() for host in hosts)
         self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
@@ -118,7 +123,7 @@ class Guard:
         """Seconds to wait; 0: come in."""
         path = scope["path"]
         kind = "files" if path.startswith(FILES) else "look" if scope.get("method", "GET") in SAFE else "work"
-        for rate in (RATES[kind], RATE_A_MINUTE[kind]):
+        for rate in self._rates[kind]:
             if not self._limiter.hit(rate, kind, key.name):
                 return max(1, round(self._seconds_left(rate, kind, key.name)))
         return 0
@@ -140,7 +145,7 @@ class Guard:
             message = await receive()
             taken += len(message.get("body", b"")) if message["type"] == "http.request" else 0
             if taken > most:
-                raise HTTPException(413, _(TEXT["too_large"]))
+                raise HTTPException(413, "too large")
             return message
 
         async def with_headers(message: Message) -> None:

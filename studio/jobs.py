@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,9 @@ class JobQueue:
         self._jobs = {record.id: record for record in read_jobs(home)}
         self._secrets: dict[str, Mapping[str, str]] = {}  # by job; never on disk
         self._not_before: dict[str, float] = {}
+        # A thread of its own begins jobs, there before the service makes itself the less important one: a child inherits that.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="queue")
+        self._thread.submit(int).result()
         self.changes = 0  # how often anything changed
         self._positions: tuple[int, dict[str, int]] = -1, {}
 
@@ -140,9 +144,10 @@ class JobQueue:
     # --- the loop ---------------------------------------------------------------------------------------------------
     async def work(self) -> None:
         """Begin what can begin and see what ended, until it is cancelled; whoever runs then goes on."""
+        loop = asyncio.get_running_loop()
         while True:
             try:
-                await asyncio.to_thread(self.look)
+                await loop.run_in_executor(self._thread, self.look)
             except Exception as error:  # noqa: BLE001 - a full disk, say: the queue must be there when it is gone
                 log.error("service: queue", exc_info=error)
             await asyncio.sleep(LOOK_SECONDS)

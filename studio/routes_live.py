@@ -84,15 +84,21 @@ def live_router() -> APIRouter:
 
 
 async def _events_of(job: str, service: Service, at: int) -> AsyncIterator[ServerSentEvent]:
+    place = place_of_job(service.home, job)
     while True:
         over = service.jobs.find(job).state.over  # asked before reading: what came before the end is read then
-        for line, at in await asyncio.to_thread(lambda: list(background.lines_after(place_of_job(service.home, job), at))):
+        for line, next_at in await asyncio.to_thread(_lines_after, place, at):
+            at = next_at
             if "event" in line:
                 yield ServerSentEvent(event=line["event"], data=told_event(line, service.home), id=str(at))
         if over:
             yield ServerSentEvent(event="end", data=_plain(told(service.jobs.find(job), service)), id=str(at))
             return
         await asyncio.sleep(LOOK_SECONDS)
+
+
+def _lines_after(place: background.Place, at: int) -> list[tuple[dict[str, Any], int]]:
+    return list(background.lines_after(place, at))
 
 
 async def _changes(service: Service) -> AsyncIterator[tuple[str, dict[str, Any]]]:

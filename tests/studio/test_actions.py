@@ -60,7 +60,7 @@ def test_a_long_action_is_a_job_with_its_events_and_its_answer(served, picture):
     taken = served.ask("POST", "/api/assets?name=photo.png", content=picture).json()
     job = served.finished(served.post("/actions/import-photos", {"client": "anna_x", "pictures": [taken["asset"]]}))
     assert job["state"] == "done"
-    assert job["answer"]["added"] == ["photo.png"]
+    assert job["answer"]["added"] == ["raw_real/photo.png"]
     with served.http.stream("GET", f"/jobs/{job['id']}/events", headers={"authorization": f"Bearer {served.token}"}) as stream:
         told = "".join(stream.iter_text())
     assert "event: Progress" in told
@@ -104,9 +104,11 @@ def test_no_answer_tells_where_anything_lies_on_this_machine(served):
         assert not [word for word in words if word in text], text[:300]
 
 
-def test_files_of_a_client_and_nothing_else(served):
-    original = next(iter((served.home / "clients" / "anna_x" / "raw_real").glob("*.png")))
-    got = served.get(f"/files/anna_x/raw_real/{original.name}")
+def test_files_of_a_client_and_nothing_else(served, picture):
+    original = served.home / "clients" / "anna_x" / "output" / "shown.png"
+    original.parent.mkdir(exist_ok=True)
+    original.write_bytes(picture)
+    got = served.get(f"/files/anna_x/output/{original.name}")
     assert got.content == original.read_bytes()
     assert got.headers["content-type"] == "image/png"
     for path in (
