@@ -4,4 +4,5 @@ and `report`. `verdict` chooses a checkpoint from distances and says how sure th
 whether its portraits are of the client at all, `flags` what else is wrong with them, `rulers` how far pictures lie apart; `errors`
 that several of them raise.
 `swap_baseline` is what can be had without training; `blind` lets a person judge without knowing what, and `agreement` says how
-often person and exam agree; `words` says all of it in sentences. `likeness` measures how far a LoRA moves portraits toward the client."""
+often person and exam agree; `words` says all of it in sentences. `likeness` measures how far a LoRA moves portraits toward the
+client."""

@@ -6,5 +6,6 @@ action, and `answers` how answers and errors leave, without a path of this machi
 `job_records` on disk, each run by `runner` in a process of its own; `assets` are uploaded files.
 
 Routers: `routes_actions`, `routes_jobs`, `routes_live` (events), `routes_assets`, `routes_keys`, `routes_files`, `routes_plan` (the
-addresses of the plan for a web product) and `routes_docs`; `routes_common` is what they share.
+addresses of the plan for a web product) and `routes_docs`; `routes_common` is what they share. `pages` are the page for people,
+its templates in `templates/` and its style and scripts in `static/`.
 """

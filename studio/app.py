@@ -13,7 +13,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
@@ -21,7 +21,7 @@ from starlette.types import ASGIApp
 from config import VERSION
 from locales.language import N_, _
 from studio.answers import Problem, problem_of, status_of
-from studio.guard import Guard
+from studio.guard import ENTER, Guard, plain_page
 from studio.pages.router import page_router
 from studio.routes_actions import actions_router
 from studio.routes_assets import assets_router
@@ -72,11 +72,13 @@ def make_app(service: Service, hosts: Sequence[str], routers: Sequence[Callable[
 def _answer_errors(app: FastAPI, home: Path) -> None:
     """Every refusal looks alike: see `Problem`."""
 
-    def told(error: PipelineError) -> JSONResponse:
+    def told(error: PipelineError) -> Response:
         return JSONResponse(problem_of(error, home), status_of(error))
 
     @app.exception_handler(PipelineError)
-    async def refused(_request: Request, error: PipelineError) -> JSONResponse:
+    async def refused(request: Request, error: PipelineError) -> Response:
+        if request.url.path == ENTER:  # a person stands there, with a link that opens nothing
+            return HTMLResponse(plain_page(error.text(), error.cure()), status_of(error))
         return told(error)
 
     @app.exception_handler(RequestValidationError)
@@ -92,7 +94,7 @@ def _answer_errors(app: FastAPI, home: Path) -> None:
         return JSONResponse(_problem(text, f"http_{error.status_code}"), error.status_code, headers=error.headers)
 
     @app.exception_handler(Exception)
-    async def fault(_request: Request, error: Exception) -> JSONResponse:
+    async def fault(_request: Request, error: Exception) -> Response:
         known = as_pipeline_error(error) if isinstance(error, OSError | ImportError) else None
         if known:
             return told(known)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Collection, Mapping, Sequence
+from html import escape
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,11 +20,12 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from locales.language import N_, _
+from locales.language import N_, _, spoken
 from studio.keys import Key, Keyring
 
 COOKIE = "avatar_pipeline"
 ENTER = "/enter"  # the one address that needs no key: it looks at the link itself
+PAGE = "/page"  # what people see in a browser
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MOST_BODY_BYTES = 32 << 20  # two pictures of 8 MB each in base64, and some room
 MOST_UPLOAD_BYTES = 4 << 30  # an archive of pictures, or a client's export
@@ -47,6 +49,7 @@ TEXT = {
     "host": N_("This service does not answer to that host name."),
     "origin": N_("A page of another origin may not call this service."),
     "no_key": N_("A key is wanted."),
+    "no_session": N_("This browser is not let in, or no longer."),
     "wrong_key": N_("This key opens nothing here."),
     "rate": N_("Too many requests."),
     "too_large": N_("That is more than this address takes."),
@@ -54,6 +57,7 @@ TEXT = {
 CURES = {
     "host": N_("Call it by the address that it told, or start it with --name and the name of the host."),
     "origin": N_("Open the page of the service itself."),
+    "no_session": N_("Open a new link: the program shows it while it serves, and each opens the page once."),
     "no_key": N_("Send it as: Authorization: Bearer TOKEN. The token is told when the service starts."),
     "wrong_key": N_("Take the token that the service told when it started, or have a new key made."),
     "rate": N_("Wait for as many seconds as Retry-After says."),
@@ -175,16 +179,29 @@ def _name_of(host: str) -> str:
         return ""
 
 
+def plain_page(text: str, cure: str) -> str:
+    """A page for whoever may not even see its style."""
+    return (
+        f'<!doctype html><html lang="{spoken()}"><meta name="viewport" content="width=device-width">'
+        f'<meta name="color-scheme" content="light dark"><title>Avatar Pipeline</title>'
+        f"<main><h1>{escape(text)}</h1><p>{escape(cure)}</p></main></html>"
+    )
+
+
 async def _refuse(
     scope: Scope, _receive: Receive, send: Send, status: int, why: str, more: dict[str, str] | None = None
 ) -> None:  # fmt: skip
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008})  # before it is accepted: the caller sees 403
         return
+    if status == 401 and scope["path"].startswith(PAGE):
+        why, kind = "no_session", "text/html; charset=utf-8"
+    else:
+        kind = "application/json"
     text, cure = _(TEXT[why]), _(CURES[why])
     told: dict[str, Any] = {"status": "error", "message": text, "error": text, "hint": cure, "code": why}
-    body = json.dumps(told, ensure_ascii=False).encode()
-    headers = {"content-type": "application/json", "content-length": str(len(body)), **HEADERS, **(more or {})}
+    body = (plain_page(text, cure) if why == "no_session" else json.dumps(told, ensure_ascii=False)).encode()
+    headers = {"content-type": kind, "content-length": str(len(body)), **HEADERS, **(more or {})}
     if status == 401:
         headers["www-authenticate"] = "Bearer"
     if status == 413:

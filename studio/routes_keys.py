@@ -12,12 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from client_folder.client import open_client
 from locales.language import N_, spoken
 from studio.answers import Problem
-from studio.guard import COOKIE, ENTER
+from studio.guard import COOKIE, ENTER, PAGE
 from studio.keys import SESSION_SECONDS, Key, KeyName, Role
 from studio.routes_common import Administering, TheService
 from utils import PipelineError
-
-PAGE = "/page"  # where a link leads to; a gallery's leads to its client
 
 
 class LinkSpent(PipelineError):
@@ -110,7 +108,10 @@ def keys_router() -> APIRouter:
             raise LinkSpent()
         known, session = found
         target = f"{PAGE}/gallery/{known.client}" if known.role is Role.GALLERY else PAGE
-        page = f'<!doctype html><html lang="{spoken()}"><title>Avatar Pipeline</title><link rel="icon" href="/static/icon.svg"><a href="{target}">Avatar Pipeline</a></html>'
+        page = (
+            f'<!doctype html><html lang="{spoken()}"><title>Avatar Pipeline</title><link rel="icon" href="/static/icon.svg">'
+            f'<a href="{target}">Avatar Pipeline</a></html>'
+        )
         answer = HTMLResponse(page, headers={"refresh": f"0;url={target}"})
         answer.set_cookie(
             COOKIE, session, max_age=int(SESSION_SECONDS), httponly=True, samesite="strict", secure=service.secure, path="/"

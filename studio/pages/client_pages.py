@@ -94,8 +94,8 @@ def clients_router() -> APIRouter:
         cards = picture_cards(who)
         steps = read_journey(service.home, service.session().settings, who)
         return page(
-            request, "client.html", client=who, tab="pictures", cards=cards.values(), groups=tuple(Group), counts=counts(cards.values()),
-            steps=steps, startable=STARTED, State=State,
+            request, "client.html", client=who, tab="pictures", cards=cards.values(), groups=tuple(Group),
+            counts=counts(cards.values()), steps=steps, startable=STARTED, State=State,
         )  # fmt: skip
 
     @router.post("/page/clients/{client}/begin", dependencies=[OurForm])
@@ -107,7 +107,7 @@ def clients_router() -> APIRouter:
             action = action_named(step)
             answer = ask(service, key, action, action.request(client=client), Response(), as_job=True)
             if wants_pieces(request):
-                return page(request, "_toast.html", said=row_named(step).label, facts={}, undo=None, job=answer.id, reload=True)
+                return page(request, "_toast.html", said=row_named(step).label, job=answer.id, reload=True)
         return back_to(f"/page/clients/{client}")
 
     @router.post("/page/clients/{client}/pictures/{stem}", dependencies=[OurForm])
@@ -128,7 +128,8 @@ def clients_router() -> APIRouter:
         undo = undo_of(who, before[stem], do)
         return page(
             request, "_decided.html", client=who, changed=changed, counts=counts(after.values()), said=SAID[do],
-            facts={"name": before[stem].name}, undo=undo, job=answer.id if isinstance(answer, JobAnswer) else "", reload=do in (Do.WHO, Do.WHO_BACK),
+            facts={"name": before[stem].name}, undo=undo, job=answer.id if isinstance(answer, JobAnswer) else "",
+            reload=do in (Do.WHO, Do.WHO_BACK),
         )  # fmt: skip
 
     _add_people(router)

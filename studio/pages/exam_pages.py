@@ -77,9 +77,7 @@ def exam_router() -> APIRouter:
         if not wants_pieces(request):
             return back_to(f"{address}/doctor")
         undo = Undo(address=f"{address}/quarantine", do="back" if do == "out" else "out", pictures=pictures)
-        return page(
-            request, "_toast.html", said=TAKEN if do == "out" else RETURNED, facts={"count": len(stems)}, undo=undo, job="", reload=False
-        )  # fmt: skip
+        return page(request, "_toast.html", said=TAKEN if do == "out" else RETURNED, facts={"count": len(stems)}, undo=undo)
 
     _add_blind(router)
     return router
@@ -101,7 +99,8 @@ def _add_blind(router: APIRouter) -> None:
         answered = len(read_record(who.blind_record, BlindRecord).answers) if begun else 0
         told = agreement_said(agreement_with(who.exam_report, who.blind_record)) if begun and pair is None else ()
         return page(
-            request, "blind.html", client=who, tab="exam", begun=begun, pair=pair, told=told, answered=answered, Nearer=tuple(Nearer)
+            request, "blind.html", client=who, tab="exam", begun=begun, pair=pair, told=told, answered=answered,
+            Nearer=tuple(Nearer),
         )  # fmt: skip
 
     @router.post("/page/clients/{client}/blind", dependencies=[OurForm])
@@ -121,7 +120,8 @@ def _add_blind(router: APIRouter) -> None:
 
     @router.get("/page/clients/{client}/blind/{number}/{side}.jpg", response_class=FileResponse)
     def blind_picture(
-        client: ClientName, number: int, side: Annotated[str, Path(pattern="^(photo|left|right)$")], service: TheService, _key: Looking
+        client: ClientName, number: int, side: Annotated[str, Path(pattern="^(photo|left|right)$")],
+        service: TheService, _key: Looking,
     ) -> FileResponse:  # fmt: skip
         """A picture of the pair, under an address that does not tell who painted it."""
         who = open_client(service.home, client)

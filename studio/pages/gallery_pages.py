@@ -1,4 +1,4 @@
-"""What a client is let see: their own portraits, to choose favourites, by a link that holds until a day; and who makes such links."""
+"""What a client is let see: their own portraits, to choose favourites, by a link that holds until a day; and where it is made."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def gallery_router() -> APIRouter:
         undo = Undo(address=f"{address}/{name}", do="not" if do == "favourite" else "favourite")
         return page(
             request, "_marked.html", client=who, card=card, favourites=len(read_history(who).favourites), address=address,
-            said=MARKED if card.favourite else UNMARKED, facts={"seed": card.seed}, undo=undo, job="", reload=False, only_choose=True,
+            said=MARKED if card.favourite else UNMARKED, facts={"seed": card.seed}, undo=undo, only_choose=True,
         )  # fmt: skip
 
     _add_sharing(router)

@@ -69,7 +69,7 @@ def jobs_page_router() -> APIRouter:
         if not wants_pieces(request):
             return back_to("/page/jobs")
         said = CANCELLED if do == "cancel" else MOVED
-        return page(request, "_toast.html", said=said, facts={"action": _label(record.action)}, undo=None, job="", reload=False)
+        return page(request, "_toast.html", said=said, facts={"action": _label(record.action)})
 
     @router.get("/page/clients/{client}/training")
     def training_page(request: Request, client: ClientName, service: TheService, _key: Looking) -> HTMLResponse:
@@ -79,7 +79,8 @@ def jobs_page_router() -> APIRouter:
 
     @router.post("/page/clients/{client}/training", dependencies=[OurForm])
     def ask_for(
-        request: Request, client: ClientName, service: TheService, _key: Working, do: Annotated[str, Form(pattern="^(save|sample)$")]
+        request: Request, client: ClientName, service: TheService, _key: Working,
+        do: Annotated[str, Form(pattern="^(save|sample)$")],
     ) -> Response:  # fmt: skip
         """Ask the trainer to save or to paint samples now, where it takes wishes."""
         from embedded.trainer.trainer_control import SAMPLE, SAVE, ask_trainer
@@ -89,7 +90,7 @@ def jobs_page_router() -> APIRouter:
         if isinstance(event, TrainingTick) and event.control and background.find(_place(who)) is RunState.RUNNING:
             ask_trainer(FilePath(event.control), SAVE if do == "save" else SAMPLE)
             if wants_pieces(request):
-                return page(request, "_toast.html", said=ASKED[do], facts={}, undo=None, job="", reload=False)
+                return page(request, "_toast.html", said=ASKED[do])
         return back_to(f"/page/clients/{client}/training")
 
     return router

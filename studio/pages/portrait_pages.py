@@ -58,7 +58,7 @@ def portraits_router() -> APIRouter:
         undo = Undo(address=f"{address}/{name}", do="not" if do == "favourite" else "favourite")
         return page(
             request, "_marked.html", client=who, card=card, favourites=len(read_history(who).favourites), address=address,
-            said=MARKED if card.favourite else UNMARKED, facts={"seed": card.seed}, undo=undo, job="", reload=False, only_choose=False,
+            said=MARKED if card.favourite else UNMARKED, facts={"seed": card.seed}, undo=undo, only_choose=False,
         )  # fmt: skip
 
     return router

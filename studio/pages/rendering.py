@@ -109,7 +109,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     known: Mapping[str, Any] = {
         "form": form_token(request), "language": spoken(), "key": key, "pieces": wants_pieces(request),
         "may_work": key.role.rank >= Role.WORK.rank, "may_admin": key.role.rank >= Role.ADMIN.rank,
-        "path": request.url.path,
+        "path": request.url.path, "facts": {}, "undo": None, "job": "", "reload": False,  # of the line that says what was done
     }  # fmt: skip
     html = templates().get_template(template).render({**known, **values})
     return HTMLResponse(html, status, {"referrer-policy": "same-origin"})  # without it a form does not say where it came from

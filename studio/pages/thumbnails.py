@@ -24,9 +24,9 @@ _making = threading.BoundedSemaphore(2)  # a photo of 50 megapixels takes 150 MB
 def folder_of(client: Client, kind: str) -> FilePath | None:
     """The folders of a client whose pictures are shown; nothing else can be asked for."""
     folders = {
-        "processed": client.processed, "rejected": client.rejected, "quarantine": client.quarantine, "raw_mj": client.raw_mj,
-        "raw_real": client.raw_real, "output": client.output, "sheets": client.sheets, "samples": client.samples, "exam": client.exam,
-        "exam_portraits": client.exam_portraits, "exam_swaps": client.exam_swaps,
+        "processed": client.processed, "rejected": client.rejected, "quarantine": client.quarantine, "output": client.output,
+        "raw_mj": client.raw_mj, "raw_real": client.raw_real, "samples": client.samples, "exam": client.exam,
+        "exam_portraits": client.exam_portraits,
     }  # fmt: skip
     return folders.get(kind)
 
@@ -75,7 +75,8 @@ def thumbnails_router() -> APIRouter:
     @router.get("/thumbnails/{client}/{kind}/{name}", response_class=FileResponse)
     def thumbnail(
         client: Annotated[str, Path(max_length=80)], kind: Annotated[str, Path(max_length=20)],
-        name: Annotated[str, Path(max_length=250)], service: TheService, _key: Looking, v: Annotated[str, Query(max_length=20)] = "",
+        name: Annotated[str, Path(max_length=250)], service: TheService, _key: Looking,
+        v: Annotated[str, Query(max_length=20, description="changes with the picture")] = "",
     ) -> FileResponse:  # fmt: skip
         """A small copy of a picture of a client's."""
         who = open_client(service.home, client)

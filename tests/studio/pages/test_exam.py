@@ -7,9 +7,7 @@ from utils import read_record
 
 def test_the_verdict_is_told_with_every_checkpoint(page):
     page.goto("/page/clients/ana/exam")
-    assert page.locator("h2").first.inner_text() == (
-        "Step 10 at weight 1 looks most like the client, of 2 checkpoints examined."
-    )
+    assert page.locator("h2").first.inner_text() == ("Step 10 at weight 1 looks most like the client, of 2 checkpoints examined.")
     rows = page.locator("tbody tr")
     assert rows.count() == 2
     assert "chosen" in rows.first.inner_text() and "50%" in rows.first.inner_text()

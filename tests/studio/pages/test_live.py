@@ -12,9 +12,7 @@ from utils import TrainingTick
 
 def queued(studio, count):
     """Jobs that wait: trainings of a client whose lock this test holds."""
-    return [
-        studio.post("/actions/process", {"client": "ana"}, params={"job": "true"}).json()["id"] for _number in range(count)
-    ]
+    return [studio.post("/actions/process", {"client": "ana"}, params={"job": "true"}).json()["id"] for _number in range(count)]
 
 
 def order(page):

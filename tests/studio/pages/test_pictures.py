@@ -150,5 +150,3 @@ def test_arrows_go_from_picture_to_picture_and_enter_shows_it_large(pictures):
 def test_keys_are_told_on_the_page(pictures):
     pictures.keyboard.press("?")
     assert "undo the last click" in pictures.locator("#help").inner_text()
-
-
