@@ -59,6 +59,7 @@ from terminal.performing import (
     perform_again,
     print_json,
     ready,
+    stay,
     text,
 )
 from terminal.questions import ask_request, show
@@ -176,7 +177,9 @@ def _run_job(action: Action[Any], job: Job[Any], console: Console, answering: bo
         report = perform_again(action, job, console, in_menu=False)
     else:
         report = perform(action, job, console, quiet=answering and not console.is_terminal, apart=can_ask)
-    return hand_over(action, report, console, action.answer(report) if answering else None, job)
+    code = hand_over(action, report, console, action.answer(report) if answering else None, job)
+    stay(action, job, report, console, quiet=answering)
+    return code
 
 
 def _run() -> int:

@@ -124,6 +124,8 @@ class Action(Generic[Asked]):
     harmless: Callable[[Job[Asked]], bool] = lambda _job: False  # whether what was planned needs no yes
     otherwise: Callable[[Job[Asked]], Job[Asked]] | None = None  # what is done after a no, and where nobody can be asked
     whole_gpu: bool = False  # whether everything else has to leave the GPU first
+    gpu: bool = False  # whether it may compute on the GPU beside others; what needs the whole of it does without saying so
+    lasts: Callable[[Asked], bool] = lambda _request: False  # whether it may take longer than a caller waits for an answer
     grave: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it cannot be undone
     typed: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # one of these words has to be typed instead of a yes
     careful: Callable[[Job[Asked]], bool] = lambda _job: False  # whether it is asked for, with No as the answer of a mere Enter
@@ -131,6 +133,8 @@ class Action(Generic[Asked]):
     verdict: Callable[[Any], PipelineError | None] = lambda _report: None
     needs: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()  # models of the table that are not here, though it was planned
     retry: Callable[[Asked, PipelineError], Retry | None] | None = None  # what a failure may be answered with
+    # What goes on once the report was handed over, until it is stopped; None: nothing does.
+    stays: Callable[[Job[Asked], Any], Stage] | None = None
     # Names of actions that the menu offers beside going ahead with the plan.
     instead: Callable[[Job[Asked]], Sequence[str]] = lambda _job: ()
     background: Background[Asked] | None = None  # whether it may outlive the terminal
@@ -167,6 +171,11 @@ class Row:
     tool: bool = False  # stands on the first screen
     extra: bool = False  # stands on a client's screen, below the eight steps
     more: bool = False  # stands one list further, so that the screen has room for what came out last
+
+
+def always(_request: Request) -> bool:
+    """Of an action that may always take long."""
+    return True
 
 
 def at_once(work: Callable[[Job[Asked]], Any]) -> Callable[[Job[Asked]], Stage]:

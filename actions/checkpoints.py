@@ -132,5 +132,7 @@ def _made(_job: Job[CheckpointsRequest], report: LoraFiles | Stripped | Exported
     return report.sheets if isinstance(report, LoraFiles) else ()
 
 
-CHECKPOINTS = Action("checkpoints", CheckpointsRequest, checkpoints, answer, changes=False, made=_made)
+CHECKPOINTS = Action(
+    "checkpoints", CheckpointsRequest, checkpoints, answer, changes=False, lasts=lambda request: request.verb != "list", made=_made
+)
 ACTIONS = (CHECKPOINTS,)

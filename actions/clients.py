@@ -309,6 +309,7 @@ def answer(report: Report) -> ClientsAnswer:
 CLIENT = Action(
     "client", ClientsRequest, manage, answer, changes=False,
     plan=plan_erase, plan_answer=ErasePlanAnswer.of, plans=lambda job: job.request.verb == "erase",
+    lasts=lambda request: request.verb in ("export", "import", "erase"),
     grave=lambda job: job.request.verb == "erase", typed=_names, retry=_all_the_same, made=_made,
 )  # fmt: skip
 ACTIONS = (CLIENT,)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from actions.action import Action, Answer
+from actions.action import Action, Answer, always
 from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.client import Client
 from client_folder.export import export_client, exports_folder
@@ -101,5 +101,5 @@ class ColabAnswer(Answer):
     bytes: int
 
 
-COLAB = Action("colab", ColabRequest, pack_for_colab, ColabAnswer.of, changes=False)
+COLAB = Action("colab", ColabRequest, pack_for_colab, ColabAnswer.of, changes=False, lasts=always)
 ACTIONS = (COLAB,)

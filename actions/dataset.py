@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 import data_preprocessor
 from actions import review
-from actions.action import Action, Answer, Rounded4, at_once
+from actions.action import Action, Answer, Rounded4, always, at_once
 from actions.doctor import what_helps
 from actions.request import Ask, ClientRequest, Job, Menu
 from dataset.findings import Finding, Readiness
@@ -123,7 +123,7 @@ class QuarantineAnswer(Answer):
 DATASET = Action(
     "dataset", ClientRequest, lambda job: data_preprocessor.prepare_dataset(job.who, job.settings), DatasetAnswer.of,
     plan=lambda job: data_preprocessor.plan_dataset(job.who, job.settings), plan_answer=DatasetPlanAnswer.of,
-    then=lambda _job, report: what_helps(report.examination),
+    lasts=always, then=lambda _job, report: what_helps(report.examination),
 )  # fmt: skip
 CAPTIONS = Action(
     "captions", CaptionsRequest, at_once(lambda job: review.captions(job.who, job.request.picture, job.request.text)),

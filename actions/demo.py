@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
 
-from actions.action import Action, Answer, Rounded2, Shown
+from actions.action import Action, Answer, Rounded2, Shown, always
 from actions.exam import ExamAnswer
 from actions.request import Request
 from client_folder.client import Client, create_client, list_clients, open_client
@@ -178,7 +178,7 @@ class DemoAnswer(Answer):
 
 
 DEMO = Action(
-    "demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True,
+    "demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True, lasts=always,
     made=lambda _job, report: (report.contact_sheet, report.exam.sheet), shown=lambda _job, report: (Shown(report.contact_sheet),),
 )  # fmt: skip
 ACTIONS = (DEMO,)

@@ -140,5 +140,5 @@ def _next(_job: Job[DoctorRequest], report: MachineReport | Examination) -> Sequ
     return () if isinstance(report, MachineReport) else what_helps(report)
 
 
-DOCTOR = Action("doctor", DoctorRequest, _examine, answer, changes=False, then=_next)
+DOCTOR = Action("doctor", DoctorRequest, _examine, answer, changes=False, lasts=lambda request: not request.client, then=_next)
 ACTIONS = (DOCTOR,)

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from actions.action import Action, Answer, Shown, Stage
+from actions.action import Action, Answer, Shown, Stage, always
 from actions.request import Ask, ClientRequest, Job, Menu
 from exam.agreement import Agreement
 from exam.examination import examine
@@ -62,7 +62,7 @@ def _examine(job: Job[ExamRequest]) -> Stage:
 
 
 EXAM = Action(
-    "exam", ExamRequest, _examine, ExamAnswer.of, whole_gpu=True,
+    "exam", ExamRequest, _examine, ExamAnswer.of, whole_gpu=True, lasts=always,
     made=lambda _job, report: (report.sheet, report.plot, report.report), shown=lambda _job, report: (Shown(report.plot),),
 )  # fmt: skip
 ACTIONS = (EXAM,)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 import image_processor
 from actions import limits, review
-from actions.action import Action, Answer, Shown, Stage, at_once
+from actions.action import Action, Answer, Shown, Stage, always, at_once
 from actions.limits import LimitsMove, LimitsPlan, LimitsReport, Scope
 from actions.request import Ask, ClientRequest, Job, Menu
 from actions.settings_form import limits_form
@@ -234,7 +234,7 @@ def crops_of(job: Job[Any], words: Sequence[str]) -> Sequence[Shown]:
 PROCESS = Action(
     "process", ProcessRequest, process, VerdictsAnswer.of,
     plan=lambda job: image_processor.plan_process(job.who, job.settings), plan_answer=ProcessPlanAnswer.of,
-    verdict=_nothing_accepted, then=_point_next, made=sheets_of,
+    verdict=_nothing_accepted, lasts=always, then=_point_next, made=sheets_of,
 )  # fmt: skip
 REJECTED = Action(
     "rejected", ClientRequest, at_once(lambda job: review.rejected(job.who)), RejectedAnswer.of, changes=False,

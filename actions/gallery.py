@@ -173,6 +173,15 @@ def _offers(job: Job[PortraitsRequest], report: Gallery | Delivered) -> tuple[Fo
 
 
 PORTRAITS = Action(
-    "portraits", PortraitsRequest, portraits, answer, changes=False, retry=_write_over, made=_made, shown=_shown, offers=_offers
+    "portraits",
+    PortraitsRequest,
+    portraits,
+    answer,
+    changes=False,
+    lasts=lambda request: request.verb == "deliver",
+    retry=_write_over,
+    made=_made,
+    shown=_shown,
+    offers=_offers,
 )
 ACTIONS = (PORTRAITS,)

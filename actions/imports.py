@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 import data_preprocessor
-from actions.action import Action, Answer, Form, FormRow, Stage, at_once
+from actions.action import Action, Answer, Form, FormRow, Stage, always, at_once
 from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.client import Client
 from client_folder.reasons import Reason
@@ -222,15 +222,15 @@ class PromptsAnswer(Answer):
 # --- the actions ------------------------------------------------------------------------------------------------------
 IMPORT_MJ = Action(
     "import-mj", ImportMJRequest, import_mj, ImportAnswer.of,
-    plan=plan, plan_answer=ImportPlanAnswer.of, verdict=nothing_imported, then=_what_is_open,
+    plan=plan, plan_answer=ImportPlanAnswer.of, verdict=nothing_imported, lasts=always, then=_what_is_open,
 )  # fmt: skip
 IMPORT_PHOTOS = Action(
     "import-photos", ImportPhotosRequest, import_photos, ImportAnswer.of,
-    plan=plan, plan_answer=ImportPlanAnswer.of, verdict=nothing_imported,
+    plan=plan, plan_answer=ImportPlanAnswer.of, verdict=nothing_imported, lasts=always,
 )  # fmt: skip
 GRIDS = Action(
     "grids", ClientRequest, lambda job: data_preprocessor.split_grids(job.who), ImportAnswer.of,
-    plan=lambda job: data_preprocessor.plan_grids(job.who), plan_answer=GridPlanAnswer.of,
+    plan=lambda job: data_preprocessor.plan_grids(job.who), plan_answer=GridPlanAnswer.of, lasts=always,
 )  # fmt: skip
 PROMPTS = Action("prompts", PromptsRequest, at_once(tell_prompts), PromptsAnswer.of, form=lambda job: prompts_form(job.who))
 

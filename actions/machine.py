@@ -225,6 +225,7 @@ class GPUsAnswer(Answer):
 MODELS = Action(
     "models", ModelsRequest, models, models_answer, changes=False,
     plan=plan_preload, plan_answer=PreloadPlanAnswer.of, plans=_preloads, long=True,
+    lasts=lambda request: request.verb == "preload",
 )  # fmt: skip
 GPU = Action("gpu", Request, at_once(find), GPUsAnswer.of, changes=False)
 

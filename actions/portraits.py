@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator
 
 import generation
-from actions.action import Action, Answer, FollowUp, Shown, Stage
+from actions.action import Action, Answer, FollowUp, Shown, Stage, always
 from actions.base_choice import BASE_HELP, BASE_ROW, offer_bases
 from actions.form import request_form
 from actions.gallery import after_painting
@@ -403,6 +403,6 @@ def _offers(job: Job[GenerateRequest], report: PortraitReport) -> tuple[FollowUp
 GENERATE = Action(
     "generate", GenerateRequest, generate, GenerateAnswer.of, plan=plan_portraits, plan_answer=PortraitPlanAnswer.of,
     form=lambda job: request_form("generate", job, _("Portraits of {client}").format(client=job.who.display_name), _go_on, _usual),
-    made=_made, shown=_shown, offers=_offers,
+    made=_made, shown=_shown, offers=_offers, gpu=True, lasts=always,
 )  # fmt: skip
 ACTIONS = (GENERATE,)

@@ -215,6 +215,6 @@ def _queue_place(job: Job[QueueRequest]) -> Place:
 
 QUEUE = Action(
     "queue", QueueRequest, queue, QueueAnswer.of, changes=False, whole_gpu=True, needs=models_of_queue, verdict=queue_complaint,
-    background=Background(_queue_place, QueueReport),
+    lasts=lambda request: bool(request.names), background=Background(_queue_place, QueueReport),
 )  # fmt: skip
 ACTIONS = (QUEUE,)

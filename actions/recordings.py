@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from actions.action import Action, Answer, Stage
+from actions.action import Action, Answer, Stage, always
 from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from locales.language import N_
 from machine.models import WHISPER_SIZES
@@ -96,6 +96,6 @@ class TranscribeAnswer(Answer):
 TRANSCRIBE = Action(
     "transcribe", TranscribeRequest, transcribe, TranscribeAnswer.of,
     plan=plan_transcripts, plan_answer=TranscriptPlanAnswer.of,
-    made=lambda _job, report: tuple(one.file for one in report.transcripts),
+    made=lambda _job, report: tuple(one.file for one in report.transcripts), gpu=True, lasts=always,
 )  # fmt: skip
 ACTIONS = (TRANSCRIBE,)

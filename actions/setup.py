@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from actions.action import Action, Answer, Stage
+from actions.action import Action, Answer, Stage, always
 from actions.request import Ask, Job, Menu, Request
 from config import EMBEDDED_BASE, SDXL_BASE
 from locales.language import N_, _
@@ -157,6 +157,6 @@ class SetupAnswer(Answer):
 
 SETUP = Action(
     "setup", SetupRequest, set_up, SetupAnswer.of, changes=False, plan=plan_setup, plan_answer=SetupPlanAnswer.of, long=True,
-    guided=True, harmless=lambda job: not job.plan.items, otherwise=_without_fetching,
+    lasts=always, guided=True, harmless=lambda job: not job.plan.items, otherwise=_without_fetching,
 )  # fmt: skip
 ACTIONS = (SETUP,)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import generation
-from actions.action import Action, Answer, Shown, Stage
+from actions.action import Action, Answer, Shown, Stage, always
 from actions.request import Ask, ClientRequest, Job, Menu, UserPath
 from client_folder.consent import What, has_consent, record_consent
 from client_folder.reasons import Reason
@@ -147,6 +147,7 @@ def _made(_job: Job[SwapRequest], report: SwapReport) -> tuple[Path, ...]:
 
 SWAP = Action(
     "swap", SwapRequest, swap, SwapAnswer.of, plan=plan_swap, plan_answer=SwapPlanAnswer.of, verdict=nothing_swapped,
+    gpu=True, lasts=always,
     made=_made, shown=lambda job, report: tuple(Shown(path) for path in _made(job, report)),
 )  # fmt: skip
 ACTIONS = (SWAP,)

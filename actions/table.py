@@ -166,6 +166,11 @@ ROWS = (
         "actions.queue", "terminal.view_training", tool=True,
     ),
     Row(
+        "serve", N_("Serve other programs and the browser"),
+        N_("Answers over HTTP, this machine alone unless told otherwise: every action, jobs with live events, pictures, keys."),
+        "actions.serve", "terminal.view_serve", tool=True,
+    ),
+    Row(
         "models", N_("Models: show, download, free those of the menu"),
         N_("Which models are here and how large the others are. Downloads them, or frees the memory that they hold."),
         "actions.machine", "terminal.view_machine", tool=True,

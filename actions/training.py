@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import lora_trainer
-from actions.action import Action, Answer, Background, FollowUp, Retry, Rounded2, Rounded3, Shown, Stage
+from actions.action import Action, Answer, Background, FollowUp, Retry, Rounded2, Rounded3, Shown, Stage, always
 from actions.exam import ExamRequest
 from actions.machine import MissingModel
 from actions.request import Ask, ClientRequest, Job, Menu
@@ -198,11 +198,13 @@ def _training_place(job: Job[TrainRequest]) -> Place:
 
 TRAIN = Action(
     "train", TrainRequest, train, TrainAnswer.of, plan=plan_training, plan_answer=TrainingPlanAnswer.of,
-    long=True, whole_gpu=True, needs=needed_models, retry=retry_training, form=train_form, instead=_train_elsewhere,
+    long=True, lasts=always, whole_gpu=True, needs=needed_models, retry=retry_training, form=train_form, instead=_train_elsewhere,
     objection=no_go,
     made=lambda _job, report: tuple(filter(None, (report.samples, report.lora))),
     shown=lambda _job, report: (Shown(report.samples),) if report.samples else (),
     background=Background(_training_place, TrainingReport), offers=_examine_next,
 )  # fmt: skip
-TENSORBOARD = Action("tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False)
+TENSORBOARD = Action(
+    "tensorboard", TensorboardRequest, curves, CurvesAnswer.of, changes=False, lasts=lambda request: request.verb == "start"
+)
 ACTIONS = (TRAIN, TENSORBOARD)

@@ -191,6 +191,7 @@ WHO = Action(
     WhoRequest,
     lambda job: review.decide_and_process(job.who, job.settings, _decided(job.who, job.request.faces)),
     ReviewedAnswer.of,
+    lasts=lambda request: bool(request.faces),
     plan=plan_who, plan_answer=WhoPlanAnswer.of, plans=lambda job: bool(job.request.faces),
     careful=lambda job: job.plan is not None, made=sheets_of,
 )  # fmt: skip

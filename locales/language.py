@@ -10,16 +10,36 @@ from __future__ import annotations
 import gettext
 import locale
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Self
 
 DOMAIN = "avatar_pipeline"
 LOCALES = Path(__file__).resolve().parent
 LANGUAGES = ("en", "es")
-_ = gettext.gettext
-ngettext = gettext.ngettext
+# The language of one request of the service, whose readers need not speak the program's; empty elsewhere.
+_asked_for: ContextVar[str] = ContextVar("language", default="")
+
+
+def _(text: str) -> str:
+    """The text in the user's language."""
+    language = _asked_for.get()
+    return _catalogue(language).gettext(text) if language else gettext.gettext(text)
+
+
+def ngettext(one: str, several: str, count: int) -> str:
+    """The text for so many in the user's language."""
+    language = _asked_for.get()
+    return _catalogue(language).ngettext(one, several, count) if language else gettext.ngettext(one, several, count)
+
+
+@cache
+def _catalogue(language: str) -> gettext.NullTranslations:
+    return gettext.translation(DOMAIN, str(LOCALES), [language], fallback=True)
 
 
 def N_(text: str) -> str:  # noqa: N802 - the name every gettext tool looks for
@@ -76,7 +96,17 @@ def _code_of(wish: str) -> str:
 
 def spoken() -> str:
     """The language that texts are shown in now."""
-    return os.environ.get("LANGUAGE", "en")[:2]
+    return _asked_for.get() or os.environ.get("LANGUAGE", "en")[:2]
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Show texts in `language` as long as the block lasts, in this thread or task and what it starts alone."""
+    before = _asked_for.set(language)
+    try:
+        yield
+    finally:
+        _asked_for.reset(before)
 
 
 def speak(language: str) -> None:

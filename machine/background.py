@@ -10,12 +10,13 @@ file that asks it to stop. So the screen that started it is one among many, and 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -48,6 +49,7 @@ _LOOK_SECONDS = 0.25  # between two looks at what came
 _HEARTBEAT_SECONDS = 0.5  # after which the last event comes again, so that a screen can be left
 _SILENCE_STEP = 10.0  # seconds; a trainer that says nothing would fill the file with how long it is silent
 _PATIENCE = 3  # times that a run is asked to stop before it is left to do so alone
+_BLOCK_BYTES = 1 << 16
 _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Progress, TrainingTick, Notice, StepStarted, StepFinished)}
 _DONE, _FAILED, _STOPPED = "done", "failed", "stopped"
 
@@ -121,8 +123,11 @@ class RunProcess(Record):
 
 
 # --- from outside -----------------------------------------------------------------------------------------------------
-def start(place: Place, words: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
-    """Start our own program with these words and variables in a process of its own, which no terminal ends. Raises RunsAlready."""
+def start(place: Place, words: Sequence[str], variables: Mapping[str, str] | None = None, *, module: str = "") -> None:
+    """Start our own program with these words and variables in a process of its own, which no terminal ends. Raises RunsAlready.
+
+    `module`: that one of the program's in place of its command line.
+    """
     if find(place) is RunState.RUNNING:
         raise RunsAlready(what=place.what)
     forget(place)
@@ -131,13 +136,22 @@ def start(place: Place, words: Sequence[str], variables: Mapping[str, str] | Non
     if sys.platform == "win32":
         # A console of its own that is not shown: without any, each child would open one.
         apart = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
-    argv = [sys.executable, str(PROGRAM / "avatar_pipeline.py"), *words]
+    argv = [sys.executable, *(("-m", module) if module else (str(PROGRAM / "avatar_pipeline.py"),)), *words]
     environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1", **(variables or {})}
     with place.log.open("wb") as said:
         child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=environment, **apart
+            argv, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT, env=environment,
+            cwd=PROGRAM if module else None, **apart,
         )  # fmt: skip
     write_record(place.record, _process_of(child.pid))
+
+
+def take(place: Place) -> None:
+    """This process is the run of that place from now on, for whoever looks there. Raises RunsAlready."""
+    if find(place) is RunState.RUNNING:
+        raise RunsAlready(what=place.what)
+    forget(place)
+    write_record(place.record, _process_of(os.getpid()))
 
 
 def find(place: Place) -> RunState:
@@ -151,8 +165,21 @@ def find(place: Place) -> RunState:
 
 def last_event(place: Place) -> Event | None:
     """What it said last, its end aside; None where it said nothing yet."""
-    told = (_event_of(line) for line in reversed(_lines(place, 0)[0]) if "end" not in line)
+    told = (_event_of(line) for line in _backward(place) if "end" not in line)
     return next((event for event in told if isinstance(event, TrainingTick | Progress)), None)
+
+
+def end_of(place: Place) -> dict[str, Any]:
+    """The last line of a run that ended: `end` says how, and beside it stands its report or its error."""
+    return next(_backward(place))
+
+
+def lines_after(place: Place, at: int) -> Iterator[tuple[dict[str, Any], int]]:
+    """The events from a byte on as they were written down, each with the byte where the next one begins; for other programs."""
+    with contextlib.suppress(FileNotFoundError), place.events.open("rb") as file:
+        file.seek(at)
+        while (line := file.readline()).endswith(b"\n"):
+            yield json.loads(line), file.tell()
 
 
 def ask_to_stop(place: Place, at_once: bool = False) -> None:
@@ -230,7 +257,7 @@ def _is_alive(record: Path) -> bool:
 def _has_ended(place: Place) -> bool:
     """Whether its last line is its end; the process itself may take some seconds more, to tell others of it."""
     try:
-        return any("end" in line for line in _lines(place, 0)[0][-1:])
+        return "end" in next(_backward(place), {})
     except ValueError:
         return False
 
@@ -244,6 +271,26 @@ def _lines(place: Place, at: int) -> tuple[list[dict[str, Any]], int]:
             return [json.loads(line) for line in whole], file.tell() - len(rest)
     except FileNotFoundError:
         return [], at
+
+
+def _backward(place: Place) -> Iterator[dict[str, Any]]:
+    """The whole lines from the last to the first; a training of hours writes megabytes, of which mostly the last line is wanted."""
+    try:
+        with place.events.open("rb") as file:
+            at, rest, whole = file.seek(0, os.SEEK_END), b"", False
+            while at > 0:
+                begin = max(0, at - _BLOCK_BYTES)
+                file.seek(begin)
+                rest, *lines = (file.read(at - begin) + rest).split(b"\n")
+                at = begin
+                for line in reversed(lines):
+                    if whole and line:
+                        yield json.loads(line)
+                    whole = True  # what stands behind the last end of a line is being written
+            if whole and rest:
+                yield json.loads(rest)
+    except FileNotFoundError:
+        return
 
 
 def _event_of(line: dict[str, Any]) -> Event:

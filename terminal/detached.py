@@ -5,9 +5,6 @@ What passes between them lies in files, see `machine.background`. A screen that 
 
 from __future__ import annotations
 
-import contextlib
-import time
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,20 +13,21 @@ from pydantic import TypeAdapter
 from rich.console import Console
 
 from actions.action import Action
+from actions.drive import drive
+from actions.recorded import Recording, run_and_record
 from actions.request import BackgroundRequest, Job, Session
 from actions.table import action_named
 from client_folder.client import Client, open_client
-from config import LONG_SECONDS, load_settings
+from config import load_settings
 from locales.language import N_, _, spoken
 from machine import background
-from machine.background import NothingRuns, Place, Recorder, RunState
+from machine.background import NothingRuns, Place, RunState
 from machine.model_process import ModelProcess
-from machine.notify import JobEnd, JobNote, notify
 from terminal.choice_list import BACK
 from terminal.command_line import words_of
 from terminal.questions import choose
-from terminal.watch import Left, Watch, drive
-from utils import PipelineError, ProgramFault, Stopped, TrainingTick, as_pipeline_error
+from terminal.watch import Left, Watch
+from utils import TrainingTick
 
 WHAT_NOW = N_("{what} is still running.")
 ROWS = {"leave": N_("leave it running"), "stop": N_("stop it"), BACK: N_("go on looking")}
@@ -141,31 +139,5 @@ def _look(action: Action[Any], place: Place, console: Console, visiting: bool) -
 def run_recorded(action: Action[Any], job: Job[Any]) -> bool:
     """Run the action and write down all that happens, its end too; whether it ended well."""
     assert action.background is not None
-    recorder, started = Recorder(place_of(action, job)), time.monotonic()
-    error: PipelineError | None = None
-    try:
-        job = action.planned(job)
-        held = job.client.lock() if job.client and action.changes else contextlib.nullcontext()
-        with held:
-            report = drive(action.run(job), recorder)
-    except Stopped as stopped:
-        recorder.stopped(stopped.told)
-        return False
-    except Exception as met:  # noqa: BLE001 - whoever looks has to hear of it, and there is nobody else to tell
-        error = _as_error(met, place_of(action, job))
-        recorder.failed(error)
-    else:
-        error = action.verdict(report)
-        recorder.done(TypeAdapter(action.background.report).dump_python(report, mode="json"))
-    seconds = time.monotonic() - started
-    if recorder.is_left() or seconds >= LONG_SECONDS:
-        client = job.client.id if job.client else ""
-        notify(job.settings, JobNote(action.name, client, JobEnd.FAILED if error else JobEnd.DONE, seconds))
-    return error is None
-
-
-def _as_error(met: Exception, place: Place) -> PipelineError:
-    told = as_pipeline_error(met) if isinstance(met, OSError | ImportError) else met if isinstance(met, PipelineError) else None
-    if told is None:
-        traceback.print_exception(met)  # into the run's log
-    return told or ProgramFault(error=type(met).__name__, path=place.log)
+    kind: TypeAdapter[Any] = TypeAdapter(action.background.report)
+    return run_and_record(action, job, [Recording(place_of(action, job), lambda report: kind.dump_python(report, mode="json"))])

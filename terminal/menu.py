@@ -44,6 +44,7 @@ from terminal.performing import (
     overruled,
     perform_again,
     ready,
+    stay,
 )
 from terminal.questions import ask_path, ask_request, ask_text, choose
 from utils import PipelineError, fold
@@ -301,6 +302,7 @@ def _from_menu(action: Action[Any], program: Program, client: Client | None, fol
         job = action.otherwise(job)
     report = perform_again(action, job, console, in_menu=True)
     code = hand_over(action, report, console, None, job)
+    stay(action, job, report, console)
     _offer_more(action, job, report, program)
     for name in action.then(job, report):
         _from_menu(action_named(name), program, client)

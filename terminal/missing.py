@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from actions.action import Action
+from actions.drive import drive
 from actions.request import Job, Session
 from config import load_settings
 from locales.language import N_, _
@@ -24,7 +25,7 @@ from terminal import screens
 from terminal.choice_list import BACK
 from terminal.questions import ask_yes, choose
 from terminal.view_machine import VIEWS
-from terminal.watch import Watch, drive
+from terminal.watch import Watch
 from utils import PipelineError
 
 TEXT = {

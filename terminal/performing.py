@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from actions.action import Action, dump
+from actions.drive import drive
 from actions.request import Job, Session
 from client_folder.client import ClientMissing
 from client_folder.private import private_folder
@@ -28,7 +29,7 @@ from machine.model_process import ModelProcess
 from terminal import picture, screens
 from terminal.console import PlainConsole
 from terminal.questions import ask_word, ask_yes, show
-from terminal.watch import Left, Watch, drive
+from terminal.watch import Left, Watch
 from utils import PipelineError, ProgramFault, Stopped, as_pipeline_error, log
 
 DONE, FAILED, WRONG_WORDS, STOPPED = 0, 1, 2, 130
@@ -84,6 +85,13 @@ def perform(action: Action[Any], job: Job[Any], console: Console, *, quiet: bool
         raise
     _announce(action, job, console, time.monotonic() - started, failed=False, itself=itself)
     return report
+
+
+def stay(action: Action[Any], job: Job[Any], report: Any, console: Console, *, quiet: bool = False) -> None:
+    """What goes on once the report of an action was handed over, until it is stopped; raises Stopped then."""
+    if action.stays:
+        with Watch(console, quiet) as watch:
+            drive(action.stays(job, report), watch)
 
 
 def _perform_apart(action: Action[Any], job: Job[Any], console: Console) -> Any:

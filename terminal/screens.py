@@ -27,7 +27,7 @@ from utils import Event, Notice, PipelineError, Progress, StepFinished, StepStar
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
 PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 px, no photographs.")
-_NAMES_ITS_STEPS = frozenset({"trainer", "preload"})  # stages whose pieces take minutes, and are worth naming
+_NAMES_ITS_STEPS = frozenset({"trainer", "preload", "serve"})  # stages whose pieces take minutes, and are worth naming
 NAME_COLUMNS = 30  # of a line for the name of a picture
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 _LEAST_COLUMNS = 10  # of a text that is indented, on however narrow a screen
@@ -68,6 +68,7 @@ STAGES = {
     "swap": N_("Swapping faces"),
     "transcribe": N_("Listening"),
     "preload": N_("Downloading (MB)"),
+    "serve": N_("Serving"),
 }
 # What takes its time before the first piece of a stage, while nothing can be counted.
 _FIRST = {

@@ -7,21 +7,14 @@ from rich.text import Text
 
 from exam.agreement import Agreement, Concord
 from exam.blind import BlindReport, ShownPair
-from locales.language import N_, _, ngettext
+from exam.words import agreement_said
+from locales.language import N_, _
 from terminal.picture import Protocol, pictures, protocol
 from terminal.screens import Views
 
 PAIR_COLUMNS = 76
 PAIR = N_("Pair {number} of {pairs}. Esc stops; what was answered stays, and the test goes on later.")
 ANSWERED = N_("{answered} of {pairs} pairs answered.")
-AGREED = N_(
-    "You agreed with the exam in {agreed} of {counted} pairs: {share:.0%}, between {low:.0%} and {high:.0%}, nine times in ten."
-)
-CONCORDS = {
-    Concord.AGREES: N_("That is more than chance: your eyes and the exam see the same."),
-    Concord.CHANCE: N_("That is no more than chance: so far your answers neither support the exam nor speak against it."),
-    Concord.DISAGREES: N_("That is less than chance: your eyes say the opposite of the exam. Choose the checkpoint by eye."),
-}
 
 
 class _Pair:
@@ -51,19 +44,8 @@ def _report(report: BlindReport) -> RenderableType:
 
 def agreement_lines(agreement: Agreement | None) -> list[RenderableType]:
     """What a person's answers say of the exam."""
-    if agreement is None:
-        return [Text(_("No answer chose a side, so there is nothing to compare the exam with."))]
-    found = agreement.model_dump(include={"agreed", "counted", "share", "low", "high"})
-    look = "green" if agreement.word is Concord.AGREES else "yellow"
-    lines: list[RenderableType] = [Text(_(AGREED).format(**found), style="bold"), Text(_(CONCORDS[agreement.word]), style=look)]
-    if agreement.same:
-        same = ngettext(
-            "{count} time you saw no difference; it is not counted.",
-            "{count} times you saw no difference; they are not counted.",
-            agreement.same,
-        )
-        lines.append(Text(same.format(count=agreement.same)))
-    return lines
+    looks = ["bold", "green" if agreement.word is Concord.AGREES else "yellow", ""] if agreement else [""]
+    return [Text(said, style=look) for said, look in zip(agreement_said(agreement), looks, strict=False)]
 
 
 VIEWS: Views = {BlindReport: _report, ShownPair: _pair}

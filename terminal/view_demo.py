@@ -6,9 +6,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from actions.demo import DemoReport
+from exam.words import sureness_said, verdict_said
 from locales.language import N_, _
 from terminal.screens import Views, outcome, practice_lines, stage_label, table
-from terminal.view_exam import verdict_lines
 
 FLAGGED = N_("What speaks against it: {flags}.")
 OWN = N_("Now your own client: New client in the menu, then pictures and photos. Everything goes as it did here.")
@@ -18,10 +18,10 @@ def _demo(report: DemoReport) -> RenderableType:
     rows = table("", _("step"), _("what came out"), _("seconds"))
     for step in report.steps:
         rows.add_row(stage_label(step.name), outcome(step.outcome), f"{step.seconds:.1f}")
-    exam = report.exam
-    lines = verdict_lines(exam.verdict)
-    if exam.file.flags:
-        lines.append(Text(_(FLAGGED).format(flags=", ".join(flag.label for flag in exam.file.flags)), style="yellow"))
+    exam = report.exam.file
+    lines = [Text(verdict_said(exam), style="bold"), Text(sureness_said(exam))]
+    if exam.flags:
+        lines.append(Text(_(FLAGGED).format(flags=", ".join(flag.label for flag in exam.flags)), style="yellow"))
     return Group(rows, *lines, *practice_lines(report.practice), Text(_(OWN)))
 
 

@@ -7,56 +7,26 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from exam.records import ExamReason, ExamVerdict, Judged, Word
+from exam.records import Judged
 from exam.report import ExamReport
-from locales.language import N_, _
+from exam.words import remarks_said, sureness_said, verdict_said
+from locales.language import _
 from terminal.screens import Views, practice_lines, table
 from terminal.view_blind import agreement_lines
 
-STEP = N_("Step {step} at weight {weight:g} looks most like the client, of {count} checkpoints examined.")
-TIED = N_(
-    "Step {step} at weight {weight:g} is as like the client as the best of {count} checkpoints examined; "
-    "of the {tied} that are, it is the earliest."
-)
-NONE = N_("None of the {count} checkpoints examined can be recommended.")
-HOW_SURE = N_("It went {score:.0%} of the way from the base to the best, between {low:.0%} and {high:.0%}, nine times in ten.")
-BRING = N_("Bring more real photos of other days and places, or train longer, and examine again.")
-BRING_SCENES = N_("Bring real photos of other days and places, nine in all: three of them are then held back.")
 LINE_COLUMNS, SHORT_LINE_COLUMNS = 25, 15  # of an interval drawn in the table; the short one in a window of 80
 WIDE_COLUMNS = 100  # of a window that has room for the long one
 LINE_LOW, LINE_HIGH = -0.1, 1.1  # the shares at its ends
 
 
 def _exam(report: ExamReport) -> RenderableType:
-    verdict = report.verdict
-    lines: list[RenderableType] = verdict_lines(verdict)
-    lines += [Text(f"- {reason.label}", style="yellow") for reason in verdict.reasons]
-    if ExamReason.FEW_SCENES in verdict.reasons and verdict.chosen is not None:
-        lines.append(Text(_(BRING_SCENES), style="yellow"))
-    if report.file.left_out:
-        lines.append(Text(_("No time was left for: {names}").format(names=", ".join(report.file.left_out)), style="yellow"))
+    file = report.file
+    lines: list[RenderableType] = [Text(verdict_said(file), style="bold"), Text(sureness_said(file))]
+    lines += [Text(f"- {reason.label}", style="yellow") for reason in report.verdict.reasons]
+    lines += [Text(remark, style="yellow") for remark in remarks_said(file)]
     if report.agreement:
         lines += agreement_lines(report.agreement)
     return Group(*lines, _CheckpointTable(report), *practice_lines(report.practice))
-
-
-def verdict_lines(verdict: ExamVerdict) -> list[RenderableType]:
-    """The verdict and how sure it is, or what would help where there is none: two plain sentences."""
-    said = Text(_said(verdict), style="bold")
-    if verdict.chosen is None:
-        return [said, Text(_(BRING))]
-    score = verdict.judged[verdict.chosen].score
-    return [said, Text(_(HOW_SURE).format(score=score.value, low=score.low, high=score.high))]
-
-
-def _said(verdict: ExamVerdict) -> str:
-    """The verdict in a sentence; checkpoints are counted, not their weights."""
-    count = len({one.candidate.step for one in verdict.judged})
-    if verdict.chosen is None:
-        return _(NONE).format(count=count)
-    chosen, tied = verdict.judged[verdict.chosen].candidate, len({verdict.judged[at].candidate.step for at in verdict.tied})
-    sentence = TIED if verdict.word is Word.TIED and tied > 1 else STEP
-    return _(sentence).format(step=chosen.step, weight=chosen.weight, count=count, tied=tied)
 
 
 @dataclass(frozen=True, slots=True)

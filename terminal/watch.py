@@ -1,6 +1,6 @@
-"""Running one stage: what is pressed while it works, what its events look like on the screen, and its report at the end.
+"""Watching one stage: what is pressed while it works, and what its events look like on the screen.
 
-Events are drawn on the console that the program hands over; what they look like is for `screens`.
+Events are drawn on the console that the program hands over; what they look like is for `screens`. `actions.drive` runs the stage.
 """
 
 from __future__ import annotations
@@ -8,14 +8,9 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import signal
-import sys
 import time
-from collections.abc import Callable, Generator, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
-from typing import Protocol, TypeVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -27,14 +22,12 @@ from locales.language import N_, _, ngettext
 from terminal import screens
 from terminal.keys import Keys
 from terminal.picture import picture
-from utils import Event, Stopped, TrainingTick
+from utils import Event, TrainingTick
 
-Report = TypeVar("Report")
 STARTING = "start"  # the stage of a run that has said nothing yet; its bar goes when another comes
 LINE_SECONDS = 5.0  # how often a stage says where it is when stdout is no terminal
 STANDING_SECONDS = 60.0  # how often a search for settings says there how it stands
 SAMPLE_COLUMNS = 24  # of the last sample of a training
-STOPPING = N_("Stopping after this piece; Ctrl-C again stops at once.")
 STOPS = N_("Ctrl-C or Esc: stop; what is finished is kept")
 STOPS_WITH_STATE = N_("Ctrl-C or Esc: stop, with the state of this step saved")
 STOPS_AT_ONCE = N_("Ctrl-C or Esc once more: stop at once, without that state")
@@ -59,50 +52,6 @@ def _takes_wishes(tick: TrainingTick | None) -> bool:
     return tick is not None and bool(tick.control) and tick.phase not in ("checking", "loading", "stopping")
 
 
-class Interrupts:
-    """Ctrl-C and its kin while a stage runs: the first press stops at the next yield, the second at once.
-
-    The second one is raised only while the stage works, never inside its clean-up, which would leave its child behind.
-    """
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.presses = 0
-        self.stage_works = False
-        self.hung_up = False  # the terminal is gone
-        self._say = say
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal."""
-        self.presses += 1
-        if sys.platform != "win32" and number == signal.SIGHUP:
-            self.hung_up = True
-            _let_go_of_terminal()
-        elif self.presses == 1:
-            self._say(_(STOPPING))
-        elif self.stage_works:
-            raise KeyboardInterrupt
-
-    @contextlib.contextmanager
-    def installed(self) -> Iterator[None]:
-        """Listen to the signals that ask a program to end, until the block ends."""
-        names = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
-        old = {number: signal.signal(number, self) for name in names if (number := getattr(signal, name, None))}
-        try:
-            yield
-        finally:
-            for number, handler in old.items():
-                signal.signal(number, handler)
-
-
-def _let_go_of_terminal() -> None:
-    """Whatever is still said goes nowhere: writing to a terminal that is gone would fail in the middle of saving."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        if os.isatty(stream):
-            os.dup2(nowhere, stream)
-    os.close(nowhere)
-
-
 @contextlib.contextmanager
 def _quiet_libraries() -> Iterator[None]:
     """Until the block ends, what libraries in C write on stderr goes nowhere: LibRaw's and libtiff's words would break the bars."""
@@ -118,19 +67,6 @@ def _quiet_libraries() -> Iterator[None]:
             os.dup2(terminal, 2)
         os.close(terminal)
         os.close(nowhere)
-
-
-class Watcher(Protocol):
-    """Who watches a stage: shows its events, and knows when it is to stop."""
-
-    def say(self, line: str) -> None:
-        """One line for people."""
-
-    def show(self, event: Event) -> None:
-        """Take an event."""
-
-    def presses(self, signals: int, hung_up: bool) -> int:
-        """How often the stage was asked to stop, by signals or otherwise; raises Left where it goes on without us."""
 
 
 class Watch:
@@ -255,31 +191,3 @@ class Watch:
         if due and state != self._last_state:
             self._line_printed, self._last_state = now, state
             self._console.print(screens.plain_line(state, now - self._stage_started))
-
-
-def drive(stage: Generator[Event, None, Report], watcher: Watcher) -> Report:
-    """Run a stage to its end and hand back its report; raises Stopped when the user asked to stop, Left when it goes on without us.
-
-    Asked once, Stopped is thrown into the stage where it stands: one that can bring its piece to a good end takes it, and goes on
-    yielding until that is reached; any other ends there.
-    """
-    interrupts, thrown = Interrupts(watcher.say), False
-    with interrupts.installed(), contextlib.closing(stage):
-        step: Callable[[], Event] = partial(next, stage)
-        while True:
-            try:
-                interrupts.stage_works = True
-                event = step()
-            except StopIteration as end:
-                return end.value
-            except KeyboardInterrupt as error:
-                raise Stopped from error
-            finally:
-                interrupts.stage_works = False
-            watcher.show(event)
-            step = partial(next, stage)
-            presses = watcher.presses(interrupts.presses, interrupts.hung_up)
-            if presses > 1 and thrown:
-                raise Stopped
-            if presses and not thrown:
-                thrown, step = True, partial(stage.throw, Stopped())

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From the top floor down. Nobody imports upward, and nobody the neighbour on the same floor: they meet through records.
 FLOORS = (
     ("avatar_pipeline",),
-    ("terminal",),
+    ("terminal", "studio"),
     ("actions",),
     ("data_preprocessor", "image_processor", "lora_trainer", "generation", "exam", "media"),
     ("dataset", "portraits", "training", "faces"),
@@ -37,10 +37,11 @@ PACKAGES = sorted(
 )
 HEAVY = (
     "torch", "tensorflow", "mtcnn", "diffusers", "transformers", "cv2", "skimage", "scipy", "numpy", "PIL", "rawpy", "insightface",
-    "faster_whisper", "onnxruntime", "onnx", "dlib", "ncnn",
+    "faster_whisper", "onnxruntime", "onnx", "dlib", "ncnn", "fastapi", "starlette", "uvicorn", "limits", "websockets", "anyio",
 )  # fmt: skip
 FIRST_SCREEN = {
-    "avatar_pipeline", "config", "utils", "actions.action", "actions.journey", "actions.recent", "actions.request", "actions.table",
+    "avatar_pipeline", "config", "utils", "actions.action", "actions.drive", "actions.journey", "actions.recent", "actions.request",
+    "actions.table",
     "client_folder.client", "client_folder.erasing", "client_folder.names", "client_folder.paths", "client_folder.private",
     "client_folder.reasons", "client_folder.records", "client_folder.tuned", "locales.language", "machine.cards", "machine.gpu",
     "machine.model_process", "machine.worker_tasks", "terminal.choice_list", "terminal.command_line", "terminal.console",
@@ -83,7 +84,7 @@ def test_the_root_shows_the_seven_modules_and_packages_of_one_noun():
         pytest.skip("this is no checkout of git")
     assert {name.removesuffix(".py") for name in tracked.stdout.split() if re.fullmatch(r"\w+\.py", name)} == FRONTS
     # The default home is the checkout: what the program puts there must not meet a package of that name.
-    assert not {folder.name for folder in PACKAGES} & {"models", "exports", "logs", "sample", "clients"}
+    assert not {folder.name for folder in PACKAGES} & {"models", "exports", "logs", "sample", "service", "clients"}
     assert not (ROOT / "trainer").is_dir() or not (ROOT / "trainer" / "__init__.py").exists()
 
 
