@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field
 
 from actions import tuning, tuning_plan
-from actions.action import Action, Answer, Background, Rounded3, Rounded4, Stage
+from actions.action import Action, Answer, Background, Rounded3, Rounded4, Stage, always
 from actions.request import Ask, BackgroundRequest, ClientRequest, Job, Menu
 from actions.tuning import TuningReport
 from actions.tuning_plan import TuningPlan
@@ -128,7 +128,7 @@ def _place(job: Job[TuneRequest]) -> Place:
 
 TUNE = Action(
     "tune", TuneRequest, _tune, TuneAnswer.of, plan=_plan, plan_answer=TunePlanAnswer.of,
-    plans=lambda job: job.request.verb == "search", long=True, whole_gpu=True, then=_then,
+    plans=lambda job: job.request.verb == "search", long=True, whole_gpu=True, lasts=always, then=_then,
     needs=lambda job: job.plan.download if job.plan else (), background=Background(_place, TuningReport),
 )  # fmt: skip
 ACTIONS = (TUNE,)

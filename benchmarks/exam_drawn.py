@@ -8,7 +8,8 @@ What is then judged by the program's own exam, each with the word that is right:
 - other: the LoRA of a client with other hair and skin; none
 - copier: none
 - mixed: all of them in one exam; one of the two good ones must be chosen
-- sister: her good LoRA, judged by photos of a woman with the same hair, skin and eyes but another face; none, or "may be another"
+- sister: her good LoRA, judged by photos of a woman with the same hair, skin and eyes but another face, and with glasses; none, or
+  "may be another". Without the glasses no ruler here tells her: the practice base paints faces too coarsely
 
 Three photos are held back, of scenes that training never saw, in any light. All clients have one name, so that a LoRA of another's
 answers to hers. Everything is kept in `--folder`; what is there is not trained or painted again. Prints a line a judgement, with
@@ -110,10 +111,10 @@ def is_right(case: str, found: ExamFile) -> bool:
 
 
 def sister_of(person: int) -> dict[str, Any]:
-    """The same looks in words, another face."""
+    """The same looks in words, another face, and glasses."""
     from embedded.drawing.portraits import random_face
 
-    return {**look_of(person), "face": random_face(random.Random(f"sister {person}"))}
+    return {**look_of(person), "face": random_face(random.Random(f"sister {person}")), "glasses": True}
 
 
 def another(person: int, people: Sequence[int]) -> int:

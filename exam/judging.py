@@ -16,7 +16,7 @@ from client_folder.client import Client
 from exam.candidates import WeightedCheckpoint
 from exam.errors import NoHeldBackPhotos
 from exam.flags import Signs, farther_share, leak_share, measure_signs
-from exam.gates import Gate, embedding_gate, separation_gate
+from exam.gates import Gate, embedding_gate, separation_gate, within_person
 from exam.measuring import RowStore
 from exam.prompts import SEEDS, stranger_of
 from exam.records import Examinee, ExamReason, ExamVerdict, Standing
@@ -64,6 +64,7 @@ class Evidence:
     stranger_distances: Array
     gates: tuple[Gate, ...]
     signs: tuple[Signs, ...]
+    scaled: Callable[[Array], Array]  # rows as distances are taken of them
 
     def decide(self) -> ExamVerdict:
         """The verdict on what is known so far."""
@@ -102,18 +103,25 @@ def gather(
 def _compute(store: RowStore, ruler: str, files: tuple[Path, ...], scenes: tuple[int, ...], painted: Painted) -> Evidence:
     """Distances and gates; signs are not known yet."""
     held, others = store.rows(ruler, files), store.rows(ruler, _files(painted.strangers))
-    far = _filled(apart(others, held), np.float64(0))
     own = [store.rows(ruler, _files(painted.sets[one])) for one in painted.candidates]
-    distances = np.stack([_filled(apart(each, held), far) for each in own])
     prompts = prompt_numbers(len(painted.base))
+    people = [stranger_of(prompt) for prompt in prompts]
+    faces = ruler == FaceEmbedding.name
+    scaled = _as_they_are if faces else within_person(others, people)
+    photos = scaled(held)
+    far = _filled(apart(scaled(others), photos), np.float64(0))
+    distances = np.stack([_filled(apart(scaled(each), photos), far) for each in own])
     gates = tuple(
-        _face_gate(each, others, held, scenes, prompts)
-        if ruler == FaceEmbedding.name
-        else separation_gate(each, others, held, prompts, [stranger_of(prompt) for prompt in prompts], scenes)
+        _face_gate(each, others, held, scenes, prompts) if faces else separation_gate(each, others, held, prompts, people, scenes)
         for each in own
     )
-    base = _filled(apart(store.rows(ruler, _files(painted.base)), held), far)
-    return Evidence(ruler, files, scenes, painted, painted.candidates, distances, base, far, gates, ())
+    base = _filled(apart(scaled(store.rows(ruler, _files(painted.base))), photos), far)
+    return Evidence(ruler, files, scenes, painted, painted.candidates, distances, base, far, gates, (), scaled)
+
+
+def _as_they_are(rows: Array) -> Array:
+    """Embeddings need no scaling: what does not tell people apart was trained out of them."""
+    return rows
 
 
 def _second_ruler(store: RowStore, evidence: Evidence) -> Generator[Event, None, dict[int, float | None]]:
@@ -139,14 +147,14 @@ def _signs(store: RowStore, evidence: Evidence, taught: Sequence[Path]) -> tuple
     alone, photos = store.rows(name, _files(painted.base)), store.rows(name, evidence.photos)
     training = store.rows(name, taught) if taught else None
     with_face = float(np.mean(_with_face(store.rows(evidence.ruler, _files(painted.base)))))
-    held = store.rows(evidence.ruler, evidence.photos)
+    held = evidence.scaled(store.rows(evidence.ruler, evidence.photos))
     signs = []
     for at, one in enumerate(evidence.candidates):
         files = _files(painted.sets[one])
         faces = float(np.mean(_with_face(store.rows(evidence.ruler, files)))) / with_face if with_face else None
         leak = None
         if one in painted.dressed:
-            moved = apart(store.rows(evidence.ruler, _files(painted.dressed[one])), held)
+            moved = apart(evidence.scaled(store.rows(evidence.ruler, _files(painted.dressed[one]))), held)
             leak = leak_share(evidence.stranger_distances, _filled(moved, evidence.stranger_distances), evidence.distances[at])
         signs.append(measure_signs(store.rows(name, files), alone, prompts, training, photos, leak, faces))
     return tuple(signs)

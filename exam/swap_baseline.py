@@ -152,7 +152,7 @@ def _judged(
     store = RowStore(client.exam_rows, MAKERS)
     results = [job.result for job in jobs]
     yield from store.measure([(evidence.ruler, [*results, *evidence.photos])])
-    distances = apart(store.rows(evidence.ruler, results), store.rows(evidence.ruler, evidence.photos))
+    distances = apart(*(evidence.scaled(store.rows(evidence.ruler, files)) for files in (results, evidence.photos)))
     distances = np.where(np.isnan(distances), evidence.stranger_distances, distances)  # as for the candidates
     score, beaten_by = compare(evidence, verdict, distances)
     low, value, high = score or (None, None, None)
