@@ -93,7 +93,7 @@ def plan_training(
     client: Client,
     settings: Settings,
     *,
-    gpu: str | None = None,
+    gpu: str | GPUProfile | None = None,
     preset: str | None = None,
     steps: int | None = None,
     overrides: Overrides | None = None,
@@ -102,13 +102,15 @@ def plan_training(
 ) -> PreparedTraining:
     """The plan for the dataset on disk; nothing is started or written. `overrides` holds more than `steps` can say.
 
-    `gpu` and `preset` are names of `config`, else what the settings say ("auto": what is here); `original` takes the values of the
-    original plan for that card, before the overrides. Raises NotReady without a dataset, PlanRefused for a wrong choice,
-    ModelMissing, TrainerMissing. A plan that cannot work comes back with the verdict that says so.
+    `gpu` and `preset` are names of `config`, else what the settings say ("auto": what is here); `gpu` may also be the profile of a
+    card elsewhere. `original` takes the values of the original plan for that card, before the overrides. Raises NotReady without a
+    dataset, PlanRefused for a wrong choice, ModelMissing, TrainerMissing. A plan that cannot work comes back with the verdict that
+    says so.
     """
     base = read_base(client, settings, base_model)
     facts = read_dataset(client, base.kind)
-    profile, chosen = _profile_named(gpu or settings.gpu), _preset_named(preset or settings.preset)
+    profile = gpu if isinstance(gpu, GPUProfile) else _profile_named(gpu or settings.gpu)
+    chosen = _preset_named(preset or settings.preset)
     wanted = overrides or Overrides(steps=steps)
     plan = make_plan(profile, chosen, facts, base, wanted, original=original)
     alternative = original_of(plan)
