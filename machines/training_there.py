@@ -28,7 +28,7 @@ from machines.parcels import PIECE_BYTES, check_parcel, pack_for_training, unpac
 from machines.pool import pool_folder
 from training.checkpoints import drop_older_states, find_resume, read_plan
 from training.plan import TrainerKind, TrainingPlan
-from utils import Event, PipelineError, Progress, Stopped, TrainingTick, write_record
+from utils import Event, Notice, PipelineError, Progress, Stopped, TrainingTick, write_record
 
 _LOOK_SECONDS = 0.5  # between two looks at a training
 _STILL = Progress("start", 0, 0)
@@ -172,10 +172,9 @@ def _follow(there: _There) -> Generator[Event, None, dict[str, Any] | None]:
                 with suppress(LinkDown):
                     seen = there.ask("look", at=there.at)
                     there.at = seen["at"]
-                    for line in seen["lines"]:
-                        if "end" not in line:
-                            shown = _without_paths(event_of(line))
-                            yield shown
+                    told = [_without_paths(event_of(line)) for line in seen["lines"] if "end" not in line]
+                    yield from (event for event in told if isinstance(event, Notice))
+                    shown = next((event for event in reversed(told) if not isinstance(event, Notice)), shown)
                     if seen["lines"] and "end" in seen["lines"][-1]:
                         return dict(seen["lines"][-1])
                     if not (seen["alive"] or seen["lines"]):

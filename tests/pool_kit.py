@@ -1,9 +1,11 @@
-"""A pool on this machine: a scheduler and machines as processes of their own, joined over loopback with real certificates; the driver
-of their cards is a stand-in."""
+"""A pool on this machine: a scheduler and machines as processes of their own, joined over loopback with real certificates.
+
+The driver of their cards is a stand-in, and nothing else.
+"""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import random
 import signal
@@ -19,7 +21,7 @@ from PIL import Image
 
 from client_folder.client import create_client
 from config import Settings, save_settings
-from machines.errors import LinkDown
+from machines.errors import LinkDown, NoScheduler
 from machines.link import Link
 from machines.pool import joining_key
 
@@ -107,25 +109,13 @@ class Pool:
         words = ("machines", "join", self.address, "--key", joining_key(self.home), "--name", name)
         return self.start(name, self.folder / name, *words, **card)
 
-    def joining(self, name, key, **card):
-        """One that is to be refused: what it says, and its exit code."""
-        self.processes.pop(name, None)
-        home = self.folder / name
-        home.mkdir(parents=True, exist_ok=True)
-        words = self.words(home, "machines", "join", self.address, "--key", key, "--name", name, "--json")
-        ended = subprocess.run(words, capture_output=True, text=True, env=self.environment(name, **card), timeout=120)
-        return ended.returncode, json.loads(ended.stdout)
-
     def wait_for(self, *names, seconds=90):
         """Until these have joined."""
         until = time.monotonic() + seconds
         while True:
-            try:
-                with Link(self.home) as link:
-                    if set(names) <= set(link.names()):
-                        return
-            except (LinkDown, FileNotFoundError, Exception):  # noqa: BLE001 - it is still starting
-                pass
+            with contextlib.suppress(LinkDown, NoScheduler), Link(self.home) as link:  # it may still be starting
+                if set(names) <= set(link.names()):
+                    return
             assert time.monotonic() < until, {name: self.said(name) for name in (*names, "scheduler")}
             time.sleep(0.3)
 
@@ -138,10 +128,8 @@ class Pool:
         process = self.processes.pop(name)
         doomed = [psutil.Process(process.pid), *(psutil.Process(process.pid).children(recursive=True) if with_children else ())]
         for one in doomed:
-            try:
+            with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-            except psutil.NoSuchProcess:
-                pass
         process.wait()
 
     def end(self):
