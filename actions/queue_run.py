@@ -63,7 +63,7 @@ class _Turn:
     spot: Spot | None  # None: trained, and about to be examined here
     stage: Generator[Event, None, None] | None = None
     started: float = 0.0
-    shown: Event = _STILL
+    tick: TrainingTick | None = None
     plan: TrainingPlan | None = None
 
 
@@ -126,7 +126,7 @@ class Night:
             event = self._advance(turn)
             events += self._take_notices()
             if event is not None:
-                turn.shown = event
+                turn.tick = event if isinstance(event, TrainingTick) else turn.tick
                 events.append(event if self.link is None or isinstance(event, Notice) else self._together())
         for event in [*self._take_notices(), *events] or [_STILL]:
             try:
@@ -142,12 +142,10 @@ class Night:
 
     def _together(self) -> Progress:
         """How far all turns are, as one event."""
-        ticks = [(self.clients[turn.number].id, turn.spot, turn.shown) for turn in self._turns]
-        steps = [(tick.step, tick.total) for _client, _spot, tick in ticks if isinstance(tick, TrainingTick)]
-        named = [
-            f"{client} {tick.step}/{tick.total}" if isinstance(tick, TrainingTick) else client for client, _spot, tick in ticks
-        ]  # fmt: skip
-        return Progress("queue", sum(step for step, _total in steps), sum(total for _step, total in steps), ", ".join(named))
+        ticks = [(self.clients[turn.number].id, turn.tick) for turn in self._turns]
+        named = [f"{client} {tick.step}/{tick.total}" if tick else client for client, tick in ticks]
+        known = [tick for _client, tick in ticks if tick]
+        return Progress("queue", sum(tick.step for tick in known), sum(tick.total for tick in known), ", ".join(named))
 
     # --- turns --------------------------------------------------------------------------------------------------------
     def _advance(self, turn: _Turn, wish: BaseException | None = None) -> Event | None:

@@ -26,7 +26,7 @@ from config import Settings, save_settings
 from machine import background
 from machine.background import Place, RunState
 from machine.processes import end_orphan
-from machines.errors import UnknownJob
+from machines.errors import StillChanging, UnknownJob
 from machines.facts import facts_here
 from machines.parcels import PIECE_BYTES, check_parcel, pack_results
 from machines.pool import pool_folder
@@ -224,7 +224,10 @@ def _stop(desk: Desk, facts: Mapping[str, Any], _data: bytes) -> None:
 def _pack(desk: Desk, facts: Mapping[str, Any], _data: bytes) -> dict[str, Any]:
     """Pack what was made so far; a file that the trainer removes meanwhile makes it fail, and it is asked for again."""
     client, order = desk.client(facts["job"]), desk.order(facts["job"])
-    packed = _finish(pack_results(client, read_plan(client) or order.plan, desk.folder(facts["job"]) / _RESULTS))
+    try:
+        packed = _finish(pack_results(client, read_plan(client) or order.plan, desk.folder(facts["job"]) / _RESULTS))
+    except FileNotFoundError as error:
+        raise StillChanging(path=error.filename or "") from error
     return {"bytes": packed.bytes, "sha256": packed.sha256}
 
 

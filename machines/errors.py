@@ -71,6 +71,13 @@ class ParcelDamaged(PipelineError):
     hint = N_("Nothing of it was taken in. The same queue again sends it once more.")
 
 
+class StillChanging(PipelineError):
+    """Facts: path."""
+
+    message = N_("{path} was removed by the trainer while it was packed.")
+    hint = N_("It is packed again by itself.")
+
+
 class NotWhole(PipelineError):
     """Facts: client, machine."""
 

@@ -21,7 +21,16 @@ from machines.errands import Desk, clear_desk, open_desk, stop_work
 from machines.errors import LinkDown, NameTaken, NoScheduler, WrongKey
 from machines.facts import Facts, check_agreement, facts_here
 from machines.link import Link
-from machines.pool import certificates, full_address, machine_name, pool_folder, read_key, require_distributed, security
+from machines.pool import (
+    CONNECT_SECONDS,
+    certificates,
+    full_address,
+    machine_name,
+    pool_folder,
+    read_key,
+    require_distributed,
+    security,
+)
 from machines.scheduler import scheduler_facts
 from utils import Event, Notice, Progress, Stopped
 
@@ -29,7 +38,6 @@ JOINED = N_("{name} has joined the pool at {address}. It takes work until this i
 AWAY = N_("The scheduler is away. What is being done here goes on; it is handed in when the scheduler is back.")
 LEAVING = N_("Saving the state of what is being done here, and handing it back.")
 _LOOK_SECONDS = 0.5
-_PROBE_SECONDS = 5.0
 _TAKEN_SECONDS = 20.0  # in which a machine of our name that was killed is noticed to be gone
 _LEAVE_SECONDS = 60.0  # in which what was done here has to be fetched
 
@@ -87,7 +95,7 @@ class _Worker:
         scratch = pool_folder(self._home) / "dask"
         worker: Any = Worker(
             self._address, security=security(self._home, self._secret), name=self._name, nthreads=1, memory_limit=0,
-            resources={"GPU": self._cards}, dashboard=False, local_directory=str(scratch), death_timeout=10,
+            resources={"GPU": self._cards}, dashboard=False, local_directory=str(scratch), death_timeout=3 * CONNECT_SECONDS,
         )  # fmt: skip
         try:
             await worker
@@ -120,7 +128,7 @@ def _shake_hands(home: Path, address: str, secret: bytes) -> None:
     context.check_hostname = False  # the key says who it is, under whatever address
     context.load_cert_chain(ours, private)
     try:
-        with socket.create_connection((place.hostname or "", place.port or 0), _PROBE_SECONDS) as line, context.wrap_socket(line):
+        with socket.create_connection((place.hostname or "", place.port or 0), CONNECT_SECONDS) as line, context.wrap_socket(line):
             pass
     except ssl.SSLError as error:
         raise WrongKey(address=address) from error

@@ -17,13 +17,21 @@ from typing import TYPE_CHECKING, Any
 from machine.model_process import error_of
 from machines.errors import LinkDown, MachineLost, NoScheduler
 from machines.facts import Facts
-from machines.pool import SchedulerRecord, full_address, joining_key, read_key, require_distributed, scheduler_file, security
+from machines.pool import (
+    CONNECT_SECONDS,
+    SchedulerRecord,
+    full_address,
+    joining_key,
+    read_key,
+    require_distributed,
+    scheduler_file,
+    security,
+)
 from utils import PipelineError, read_record
 
 if TYPE_CHECKING:
     from distributed import Client as DaskClient
 
-_CONNECT_SECONDS = 3.0
 _AGAIN_SECONDS = 3.0  # between two tries to reach a scheduler that is away
 REJOIN_SECONDS = 15.0  # that machines have to come back to a scheduler that was started anew; they try once a second
 
@@ -119,7 +127,7 @@ class Link:
         from distributed import Client as DaskClient
 
         self._client = DaskClient(
-            self.address, security=security(self._home, self._secret), timeout=_CONNECT_SECONDS, set_as_default=False
+            self.address, security=security(self._home, self._secret), timeout=CONNECT_SECONDS, set_as_default=False
         )  # fmt: skip
         self._since = time.monotonic()
         return self._client

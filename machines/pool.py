@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 PORT = 8786  # Dask's own
+CONNECT_SECONDS = 10.0  # after which a machine or scheduler does not answer; a busy PC takes seconds
 KEY_BYTES = 20  # 160 bits, 32 letters and digits: nobody guesses that, and it can still be read out over a phone
 _GROUP = 4
 _AUTHORITY = "Avatar Pipeline, a pool of machines"
@@ -84,7 +85,7 @@ def require_distributed() -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told by our own words
     logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
     # A machine that is gone is known to be gone in seconds; and cards are asked by `machine.gpu`, not by Dask.
-    dask.config.set({"distributed.comm.timeouts.connect": "4s", "distributed.diagnostics.nvml": False})
+    dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.diagnostics.nvml": False})
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------
