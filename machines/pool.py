@@ -82,8 +82,8 @@ def require_distributed() -> None:
 
     import dask
 
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what goes wrong is told by our own words
-    logging.getLogger("tornado.application").setLevel(logging.CRITICAL)
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in ("distributed", "tornado")]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in our own words
     # A machine that is gone is known to be gone in seconds; and cards are asked by `machine.gpu`, not by Dask.
     dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.diagnostics.nvml": False})
 

@@ -70,6 +70,7 @@ class Pool:
     """The processes of a pool below one folder; `home` is the scheduler's and has the clients."""
 
     folder: Path
+    settings: Settings = field(default_factory=lambda: Settings(base_model="embedded"))  # of the machines
     port: int = field(default_factory=free_port)
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
 
@@ -94,7 +95,7 @@ class Pool:
     def start(self, name, home, *words, **card):
         home.mkdir(parents=True, exist_ok=True)
         if not (home / "settings.json").is_file():
-            save_settings(home, Settings(base_model="embedded", notify_desktop=False))
+            save_settings(home, self.settings.model_copy(update={"notify_desktop": False}))
         said = (self.folder / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
             self.words(home, *words), stdout=said, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
