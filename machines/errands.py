@@ -26,7 +26,7 @@ from config import Settings, save_settings
 from machine import background
 from machine.background import Place, RunState
 from machine.processes import end_orphan
-from machines.errors import StillChanging, UnknownJob
+from machines.errors import StillChanging, JobNotHere
 from machines.facts import facts_here
 from machines.parcels import PIECE_BYTES, check_parcel, pack_results
 from machines.pool import pool_folder
@@ -71,21 +71,21 @@ class Desk:
         return next((order.parent.name for order in self.jobs.glob(f"*/{_ORDER}")), "")
 
     def folder(self, job: str) -> Path:
-        """The folder of a job that lies here; raises UnknownJob."""
+        """The folder of a job that lies here; raises JobNotHere."""
         if job != self.job():
-            raise UnknownJob(job=job)
+            raise JobNotHere(job=job)
         return self.jobs / job
 
     def order(self, job: str) -> Order:
-        """What is to be done; raises UnknownJob."""
+        """What is to be done; raises JobNotHere."""
         return read_record(self.folder(job) / _ORDER, Order)
 
     def is_unpacked(self, job: str) -> bool:
-        """Whether what a job needs has arrived whole; raises UnknownJob."""
+        """Whether what a job needs has arrived whole; raises JobNotHere."""
         return (self.folder(job) / "home" / "clients" / self.order(job).client / "state.json").is_file()
 
     def client(self, job: str) -> Client:
-        """The client as it lies here; raises UnknownJob, or ClientMissing before it was unpacked."""
+        """The client as it lies here; raises JobNotHere, or ClientMissing before it was unpacked."""
         return open_client(self.folder(job) / "home", self.order(job).client)
 
 

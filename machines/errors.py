@@ -57,7 +57,7 @@ class MachineLost(PipelineError):
     hint = N_("Its work goes on elsewhere from the last state that came home. Join it again: machines join")
 
 
-class UnknownJob(PipelineError):
+class JobNotHere(PipelineError):
     """Facts: job."""
 
     message = N_("This machine knows nothing of {job}.")

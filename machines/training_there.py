@@ -22,7 +22,7 @@ from client_folder.private import private_folder
 from machine.background import RunLost, event_of, report_of
 from machine.cards import GPUProfile
 from machines.errands import Order
-from machines.errors import LinkDown, MachineLost, UnknownJob
+from machines.errors import LinkDown, MachineLost, JobNotHere
 from machines.link import Joined, Link
 from machines.parcels import PIECE_BYTES, check_parcel, pack_for_training, unpack_results
 from machines.pool import pool_folder
@@ -75,7 +75,7 @@ class _There:
         """Ask its machine; one that was started anew knows nothing of the job, which is as good as gone."""
         try:
             return self.link.ask(self.machine, errand, data, job=self.job, **facts)
-        except UnknownJob as error:
+        except JobNotHere as error:
             raise MachineLost(machine=self.machine) from error
 
 
@@ -87,6 +87,13 @@ def take_in_arrived(client: Client) -> Generator[Event, None, None]:
     """Take in what had arrived whole when we were killed; the caller holds the client."""
     for file in sorted(_arriving_folder(client.home).glob(f"{client.id}-????????????.zip")):
         yield from unpack_results(client, file)
+
+
+def forget_client(home: Path, client: str) -> None:
+    """Remove the parcels of a client that were on their way when we were killed."""
+    for folder in (home / "pool" / "sending", home / "pool" / "arriving"):
+        for file in (*folder.glob(f"{client}-????????????.zip*"), *folder.glob(f".{client}-????????????.zip*")):
+            file.unlink(missing_ok=True)
 
 
 def train_there(link: Link, machine: Joined, client: Client, plan: TrainingPlan) -> Generator[Event, None, None]:

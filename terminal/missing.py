@@ -1,4 +1,4 @@
-"""What an action needs and is not here, asked for at the place where it is missed: models to download, the answer to a licence.
+"""What an action needs and is not here, asked for at the place where it is missed: models, packages, the answer to a licence.
 
 After a Yes the download runs, and the action goes on with all that was answered. What is refused is refused at once.
 """
@@ -18,6 +18,8 @@ from locales.language import N_, _
 from machine.downloads import HubUnreachable, ModelDamaged, PreloadPlan, plan_preload, preload
 from machine.licence import LICENCE_QUESTION, LicenceUnanswered, Use, check_licence, record_licence
 from machine.models import Allows, NotDownloaded, in_gb
+from machines.errors import MachinesNotInstalled
+from machines.installing import install_requirements
 from terminal import screens
 from terminal.choice_list import BACK
 from terminal.questions import ask_yes, choose
@@ -29,6 +31,7 @@ TEXT = {
     "one": N_("{models} is not here. Download it now ({size}, {free} free)?"),
     "several": N_("{models} are not here. Download them now ({size}, {free} free)?"),
     "again": N_("Try the download again?"),
+    "packages": N_("Several machines need packages that are not here yet. Install them now (46 MB)?"),
     "back": N_("Back"),
 }
 
@@ -68,6 +71,12 @@ def settle(error: PipelineError, job: Job[Any], console: Console) -> Job[Any] | 
     if isinstance(error, NotDownloaded):
         names = str(error.facts["names"]).split()
         return job if fetch(names, job.session, console) else None
+    if isinstance(error, MachinesNotInstalled):
+        if not ask_yes(text("packages")):
+            return None
+        with Watch(console, quiet=False) as watch:
+            drive(install_requirements(job.home), watch)
+        return job
     raise error
 
 

@@ -60,6 +60,7 @@ STAGES = {
     "queue": N_("Training on several machines"),
     "pool": N_("Machines that have joined"),
     "joined": N_("Working for the pool"),
+    "packages": N_("Installing packages"),
     "generate": N_("Painting portraits"),
     "likeness": N_("Measuring the likeness"),
     "exam": N_("Painting for the exam"),
