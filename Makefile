@@ -45,6 +45,6 @@ clean:  ## everything that can be made again; clients/ stays
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	touch $@
 
-.venv/installed-dev: requirements-dev.txt requirements-upscale.txt requirements-tune.txt .venv/installed
+.venv/installed-dev: requirements-dev.txt requirements-upscale.txt requirements-tune.txt requirements-machines.txt .venv/installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements-dev.txt
 	touch $@

@@ -95,7 +95,7 @@ def plan_training(
     client: Client,
     settings: Settings,
     *,
-    gpu: str | None = None,
+    gpu: str | GPUProfile | None = None,
     preset: str | None = None,
     steps: int | None = None,
     overrides: Overrides | None = None,
@@ -105,13 +105,14 @@ def plan_training(
     """The plan for the dataset on disk; nothing is started or written. `overrides` holds more than `steps` can say.
 
     `gpu` and `preset` are names of `config`, else what the settings say ("auto": what is here), or for the preset what `tune` found
-    for this client on this base; `original` takes the values of the original plan for that card, before the overrides. Raises
-    NotReady without a dataset, PlanRefused for a wrong choice, ModelMissing, TrainerMissing. A plan that cannot work comes back
-    with the verdict that says so.
+    for this client on this base; `gpu` may also be the profile of a card elsewhere. `original` takes the values of the original plan
+    for that card, before the overrides. Raises NotReady without a dataset, PlanRefused for a wrong choice, ModelMissing,
+    TrainerMissing. A plan that cannot work comes back with the verdict that says so.
     """
     base = read_base(client, settings, base_model)
     facts = read_dataset(client, base.kind)
-    profile, wanted = _profile_named(gpu or settings.gpu), overrides or Overrides(steps=steps)
+    profile = gpu if isinstance(gpu, GPUProfile) else _profile_named(gpu or settings.gpu)
+    wanted = overrides or Overrides(steps=steps)
     tuned = None if original or preset not in (None, TUNED) else tuned_for(client, base)
     chosen = _preset_named(settings.preset if tuned else preset or settings.preset)
     if tuned:

@@ -19,6 +19,7 @@ from client_folder.export import MB, ExportedClient, FileThere, export_client
 from client_folder.names import english_class_word, propose_trigger
 from client_folder.restore import ClientHere, RestoredClient, restore_client
 from locales.language import N_, _
+from machines import training_there
 from training import lock, queue, tensorboard_server
 from training.secret_options import mask_files
 from utils import Event, PipelineError
@@ -186,6 +187,7 @@ def erase(client: Client) -> ClientErased:
     tensorboard_server.stop_server(client)
     files = erase_folder(client)
     queue.forget_client(client.home, client.id)
+    training_there.forget_client(client.home, client.id)
     lock.forget_client(client.id)
     return ClientErased(client.id, files)
 

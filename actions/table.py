@@ -171,6 +171,11 @@ ROWS = (
         "actions.serve", "terminal.view_serve", tool=True,
     ),
     Row(
+        "machines", N_("Several machines: one queue"),
+        N_("Other PCs join with a key and train clients from this one's queue. Shows who has joined, lets others join, or joins."),
+        "actions.machines", "terminal.view_machines", tool=True, more=True,
+    ),
+    Row(
         "models", N_("Models: show, download, free those of the menu"),
         N_("Which models are here and how large the others are. Downloads them, or frees the memory that they hold."),
         "actions.machine", "terminal.view_machine", tool=True,

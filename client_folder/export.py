@@ -19,8 +19,8 @@ from __future__ import annotations
 import hashlib
 import os
 import zipfile
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -109,6 +109,24 @@ def export_client(client: Client, to: Path | None = None, *, overwrite: bool = F
             yield from _pack(client, contents, part)
             digest = yield from _read_back(part)
             size = part.stat().st_size
+    return ExportedClient(client.id, target, len(contents.files), size, digest, contents.left_out)
+
+
+def export_part(client: Client, target: Path, wanted: Callable[[Path], bool]) -> Generator[Event, None, ExportedClient]:
+    """Write of a client what is wanted into one .zip, its state always, its LoRAs last: whoever unpacks it has them last too.
+
+    For whoever holds the client, or takes of it what no longer changes: it is not held here. Raises NoRoom.
+    """
+    private_folder(target.parent)
+    contents = _look(client)
+    files = [path for path in contents.files if path == client.state_file or wanted(path)]
+    files.sort(key=lambda path: path.suffix == ".safetensors" and path.parent == client.models)
+    contents = replace(contents, files=tuple(files), empty=(), bytes=sum(path.stat().st_size for path in files))
+    _check_room(client, contents, target)
+    with replacing(target) as part:
+        yield from _pack(client, contents, part)
+        digest = yield from _read_back(part)
+        size = part.stat().st_size
     return ExportedClient(client.id, target, len(contents.files), size, digest, contents.left_out)
 
 

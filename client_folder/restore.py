@@ -251,23 +251,39 @@ def _extract(file: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, targe
 def _bring_up_to_date(
     client: Client, file: Path, archive: zipfile.ZipFile, contents: _Contents, overwrite: bool
 ) -> Generator[Event, None, RestoredClient]:
-    """Add what was trained and painted elsewhere; each file gets its name when it is whole."""
+    """The same for a client that nobody holds yet; raises ClientBusy."""
     with client.lock():
-        _check_same(client, file, archive, contents)
-        results = {path: entry for path, entry in contents.files.items() if path.parts[0] in RESULTS}
-        linked = {path for path in results if any((client.root / above).is_symlink() for above in path.parents)}
-        differing = {path for path, entry in results.items() if path not in linked and _differs(client.root / path, entry)}
-        new = {path: entry for path, entry in results.items() if path not in linked and not os.path.lexists(client.root / path)}
-        if overwrite:
-            new |= {path: results[path] for path in sorted(differing)}
-        size = _check_room(client.root, _Contents(client.id, new, ()))
-        done = 0
-        for path, entry in new.items():
-            with replacing(client.root / path) as part:
-                part.unlink(missing_ok=True)  # what a killed run left
-                for written in _extract(file, archive, entry, part):
-                    done += written
-                    yield Progress(STAGE, _mb(done), _mb(size), path.name)
+        return (yield from _add_results(client, file, archive, contents, overwrite))
+
+
+def add_results(client: Client, file: Path) -> Generator[Event, None, RestoredClient]:
+    """Add to a client that the caller holds what another machine made of it; what differs is replaced.
+
+    Raises NotAnExport, OtherClient or NoRoom.
+    """
+    with _open(file) as archive:
+        return (yield from _add_results(client, file, archive, _check(file, archive), overwrite=True))
+
+
+def _add_results(
+    client: Client, file: Path, archive: zipfile.ZipFile, contents: _Contents, overwrite: bool
+) -> Generator[Event, None, RestoredClient]:
+    """Add what was trained and painted elsewhere; each file gets its name when it is whole."""
+    _check_same(client, file, archive, contents)
+    results = {path: entry for path, entry in contents.files.items() if path.parts[0] in RESULTS}
+    linked = {path for path in results if any((client.root / above).is_symlink() for above in path.parents)}
+    differing = {path for path, entry in results.items() if path not in linked and _differs(client.root / path, entry)}
+    new = {path: entry for path, entry in results.items() if path not in linked and not os.path.lexists(client.root / path)}
+    if overwrite:
+        new |= {path: results[path] for path in sorted(differing)}
+    size = _check_room(client.root, _Contents(client.id, new, ()))
+    done = 0
+    for path, entry in new.items():
+        with replacing(client.root / path) as part:
+            part.unlink(missing_ok=True)  # what a killed run left
+            for written in _extract(file, archive, entry, part):
+                done += written
+                yield Progress(STAGE, _mb(done), _mb(size), path.name)
     kept = tuple(sorted(path.as_posix() for path in (linked if overwrite else linked | differing)))
     return RestoredClient(client, len(new), size, updated=True, kept=kept)
 

@@ -54,6 +54,10 @@ _EVENTS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Progress, Trai
 _DONE, _FAILED, _STOPPED = "done", "failed", "stopped"
 
 
+# A file that names the process which a run works for; a run that has one ends when that process is gone.
+OWNER_VARIABLE = "AVATAR_PIPELINE_OWNER"
+
+
 class RunsAlready(PipelineError):
     """Facts: what."""
 
@@ -160,12 +164,12 @@ def find(place: Place) -> RunState:
         return RunState.NONE
     if _has_ended(place):
         return RunState.ENDED
-    return RunState.RUNNING if _is_alive(place.record) else RunState.LOST
+    return RunState.RUNNING if is_alive(place.record) else RunState.LOST
 
 
 def last_event(place: Place) -> Event | None:
     """What it said last, its end aside; None where it said nothing yet."""
-    told = (_event_of(line) for line in _backward(place) if "end" not in line)
+    told = (event_of(line) for line in _backward(place) if "end" not in line)
     return next((event for event in told if isinstance(event, TrainingTick | Progress)), None)
 
 
@@ -189,7 +193,12 @@ def ask_to_stop(place: Place, at_once: bool = False) -> None:
 
 def look(place: Place) -> None:
     """This process looks at it, until it leaves or ends."""
-    write_record(place.viewer, _process_of(os.getpid()))
+    name_this_process(place.viewer)
+
+
+def name_this_process(record: Path) -> None:
+    """Write down which process this is, so that others know whether it still runs."""
+    write_record(record, _process_of(os.getpid()))
 
 
 def leave(place: Place) -> None:
@@ -214,9 +223,9 @@ def follow(place: Place, *, ours: bool = False) -> Generator[Event, None, Any]:
     at, asked, told = 0, 0, 0.0
     shown: Event = Progress("start", 0, 0)
     while True:
-        alive = _is_alive(place.record)  # asked before reading: what it wrote before it ended is read then
-        lines, at = _lines(place, at)
-        events = [_event_of(line) for line in lines if "end" not in line]
+        alive = is_alive(place.record)  # asked before reading: what it wrote before it ended is read then
+        lines, at = lines_from(place, at)
+        events = [event_of(line) for line in lines if "end" not in line]
         if not events and time.monotonic() - told >= _HEARTBEAT_SECONDS:
             events = [shown]
         try:
@@ -236,7 +245,7 @@ def follow(place: Place, *, ours: bool = False) -> Generator[Event, None, Any]:
             asked += 1
             if lines and "end" in lines[-1]:
                 break
-    return _report_of(lines[-1], place)
+    return report_of(lines[-1], place.log)
 
 
 def _process_of(pid: int) -> RunProcess:
@@ -244,7 +253,8 @@ def _process_of(pid: int) -> RunProcess:
     return RunProcess(pid=pid, created=psutil.Process(pid).create_time(), started=started)
 
 
-def _is_alive(record: Path) -> bool:
+def is_alive(record: Path) -> bool:
+    """Whether the process that a record names still runs."""
     try:
         known = read_record(record, RunProcess)
         process = psutil.Process(known.pid)
@@ -262,7 +272,7 @@ def _has_ended(place: Place) -> bool:
         return False
 
 
-def _lines(place: Place, at: int) -> tuple[list[dict[str, Any]], int]:
+def lines_from(place: Place, at: int) -> tuple[list[dict[str, Any]], int]:
     """The whole lines from a byte on, and the byte where the next one begins."""
     try:
         with place.events.open("rb") as file:
@@ -293,15 +303,17 @@ def _backward(place: Place) -> Iterator[dict[str, Any]]:
         return
 
 
-def _event_of(line: dict[str, Any]) -> Event:
+def event_of(line: dict[str, Any]) -> Event:
+    """The event that a line tells."""
     facts = dict(line)
     event: Event = _EVENTS[facts.pop("event")](**facts)
     return event
 
 
-def _report_of(end: dict[str, Any], place: Place) -> Any:
+def report_of(end: dict[str, Any], log: Path) -> Any:
+    """The report that an end tells, as JSON; raises what the run met with, or Stopped."""
     if end["end"] == _FAILED:
-        raise error_of(end, place.log)
+        raise error_of(end, log)
     if end["end"] == _STOPPED:
         raise Stopped(Notice(**end["told"]) if end["told"] else None)
     return end["report"]
@@ -314,6 +326,8 @@ class Recorder:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._last: Event | None = None
+        owner = os.environ.get(OWNER_VARIABLE)
+        self._owner = Path(owner) if owner else None
 
     def say(self, _line: str) -> None:
         """Nobody is here to be told."""
@@ -327,7 +341,9 @@ class Recorder:
             self._write({"event": type(event).__name__, **asdict(event)})
 
     def presses(self, signals: int, _hung_up: bool) -> int:
-        """How often it was asked to stop, by signals or by the file."""
+        """How often it was asked to stop, by signals or by the file; at once where whoever it works for is gone."""
+        if self._owner and not is_alive(self._owner):
+            return 2
         try:
             return max(signals, 2 if self._place.stop.read_text(encoding="utf-8") else 1)
         except FileNotFoundError:
@@ -335,7 +351,7 @@ class Recorder:
 
     def is_left(self) -> bool:
         """Whether nobody looks, also because who did was killed."""
-        return not _is_alive(self._place.viewer)
+        return not is_alive(self._place.viewer)
 
     def done(self, report: Any) -> None:
         """It ended well; `report` is JSON."""

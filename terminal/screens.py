@@ -27,7 +27,9 @@ from utils import Event, Notice, PipelineError, Progress, StepFinished, StepStar
 Views = Mapping[type, Callable[[Any], RenderableType]]  # how each kind of plan or report looks; `VIEWS` of a file view_...
 TITLE = "Avatar Pipeline"
 PRACTICE_NOTE = N_("Practice model: to learn the program. It paints dolls of 96 px, no photographs.")
-_NAMES_ITS_STEPS = frozenset({"trainer", "preload", "serve"})  # stages whose pieces take minutes, and are worth naming
+_NAMES_ITS_STEPS = frozenset(
+    {"trainer", "preload", "serve", "queue", "joined"}
+)  # stages whose pieces take minutes, and are worth naming
 NAME_COLUMNS = 30  # of a line for the name of a picture
 ROWS = 12  # pictures named one by one before the rest is only counted: a screen has 24 lines
 _LEAST_COLUMNS = 10  # of a text that is indented, on however narrow a screen
@@ -57,6 +59,9 @@ STAGES = {
     "export": N_("Exporting the LoRA"),
     "tensorboard": N_("Starting TensorBoard"),
     "train": N_("Training the LoRA"),
+    "queue": N_("Training on several machines"),
+    "pool": N_("Machines that have joined"),
+    "joined": N_("Working for the pool"),
     "generate": N_("Painting portraits"),
     "exam": N_("Painting for the exam"),
     "exam-measure": N_("Measuring the portraits"),

@@ -159,14 +159,17 @@ def _curves(report: Curves) -> RenderableType:
 def _queue(report: QueueReport) -> RenderableType:
     if not report.rows:
         return Text(_("There was no queue yet."))
-    rows = table(_("The queue"), _("client"), "", _("steps"), _("loss"), _("time"), _("exam"), _("what came out"))
+    several = len({row.machine for row in report.rows if row.machine}) > 1
+    columns = (_("client"), "", *([_("machine")] if several else []), _("steps"), _("loss"), _("time"), _("exam"))
+    rows = table(_("The queue"), *columns, _("what came out"))
     for row in report.rows:
         came = row.lora or row.error
         exam = row.exam.label.format(step=row.exam_step) if row.exam is not Examined.NO else ""
         exam += f": {row.exam_error}" if row.exam_error else ""
         came += f" ({'; '.join(row.changes)})" if row.changes else ""
         loss = "" if row.loss is None else f"{row.loss:.3f}"
-        rows.add_row(row.client, row.outcome.label, str(row.steps), loss, duration(row.seconds), exam, came)
+        where = [row.machine] if several else []
+        rows.add_row(row.client, row.outcome.label, *where, str(row.steps), loss, duration(row.seconds), exam, came)
     return rows
 
 

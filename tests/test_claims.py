@@ -128,7 +128,12 @@ def test_every_package_is_used_by_the_program_and_what_it_uses_is_listed():
     used = distributions(imported(product_files()))
     asked = listed("requirements.txt")
     assert asked - used - OTHERWISE == set(), "nobody uses these"
-    optional = listed("requirements-upscale.txt") | listed("requirements-tune.txt") | {"spandrel", "dlib", "torchvision"}
+    optional = (
+        listed("requirements-upscale.txt")
+        | listed("requirements-tune.txt")
+        | listed("requirements-machines.txt")
+        | {"spandrel", "dlib", "torchvision"}
+    )
     assert {"imageio", "opencv-python"} <= used
     missing = used - asked - optional - OTHERWISE - {"pydantic-core", "tokenizers"}  # pinned by pydantic and by transformers
     assert missing == set(), "imported, but no requirements file asks for these"

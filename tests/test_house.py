@@ -17,7 +17,7 @@ FLOORS = (
     ("avatar_pipeline",),
     ("terminal", "studio"),
     ("actions",),
-    ("data_preprocessor", "image_processor", "lora_trainer", "generation", "exam", "media"),
+    ("data_preprocessor", "image_processor", "lora_trainer", "generation", "exam", "media", "machines"),
     ("dataset", "portraits", "training", "faces"),
     ("pictures", "machine"),
     ("client_folder", "config"),
@@ -38,6 +38,7 @@ PACKAGES = sorted(
 HEAVY = (
     "torch", "tensorflow", "mtcnn", "diffusers", "transformers", "cv2", "skimage", "scipy", "numpy", "PIL", "rawpy", "insightface",
     "faster_whisper", "onnxruntime", "onnx", "dlib", "ncnn", "fastapi", "starlette", "uvicorn", "limits", "websockets", "anyio",
+    "dask", "distributed", "cryptography",
 )  # fmt: skip
 FIRST_SCREEN = {
     "avatar_pipeline", "config", "utils", "actions.action", "actions.drive", "actions.journey", "actions.recent", "actions.request",

@@ -275,6 +275,14 @@ def drop_noise(client: Client, plan: TrainingPlan, step: int) -> None:
             path.unlink()
 
 
+def drop_older_states(client: Client, plan: TrainingPlan, step: int) -> None:
+    """Remove the states of a plan from before a step, of which another one came from elsewhere."""
+    for state in _states(client, plan):
+        name = _read_name(state.name)
+        if name and name.step is not None and name.step < step:
+            _remove_state(state)
+
+
 def _remove_state(state: Path) -> None:
     """Remove a state; where somebody keeps it elsewhere, behind a link, the link alone."""
     if state.is_symlink():

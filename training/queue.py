@@ -56,6 +56,8 @@ class QueueRow(Record):
     exam: Examined = Examined.NO
     exam_step: int | None = None
     exam_error: str = ""
+    machine: str = ""  # where it was trained last
+    attempts: int = 0  # how often it was begun
 
 
 class QueueRecord(Record):

@@ -55,6 +55,17 @@ def test_a_base_that_paints_somebody_else_with_every_seed_does_not_pass_for_the_
     assert separation_gate(many, strangers, photos, PROMPTS, who).standing is Standing.NOT
 
 
+def test_somebody_else_painted_alike_each_time_is_not_near_because_most_strangers_are_farther():
+    """Strangers at 10, 11 ... 17 from her. At 5 it is she; at 10.5 somebody else, beyond one who may be her lookalike."""
+    who = [prompt % 8 for prompt in PROMPTS]
+    seeds = 0.02 * np.tile([[-1.0], [1.0]], (16, 1))
+    strangers = np.array([[10.0 + person] for person in who]) + seeds
+    photos = one_number(0, 0.1, -0.1)
+    near, beyond_one, beyond_most = (separation_gate(at + seeds, strangers, photos, PROMPTS, who) for at in (9.0, 10.5, 14.0))
+    assert min(near.value, beyond_one.value) >= 9
+    assert [one.standing for one in (near, beyond_one, beyond_most)] == [Standing.GOOD, Standing.NOT, Standing.NOT]
+
+
 def test_light_that_differs_within_a_person_counts_for_less():
     """The first number is light: strangers' portraits differ in it, photos lie far off in it. The second is who somebody is."""
     rng = np.random.default_rng(2)
