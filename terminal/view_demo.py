@@ -19,8 +19,8 @@ def _demo(report: DemoReport) -> RenderableType:
     for step in report.steps:
         rows.add_row(stage_label(step.name), outcome(step.outcome), f"{step.seconds:.1f}")
     exam = report.exam
-    lines = verdict_lines(exam.verdict)
-    if exam.file.flags:
+    lines = verdict_lines(exam.verdict) if exam else []
+    if exam and exam.file.flags:
         lines.append(Text(_(FLAGGED).format(flags=", ".join(flag.label for flag in exam.file.flags)), style="yellow"))
     return Group(rows, *lines, *practice_lines(report.practice), Text(_(OWN)))
 
