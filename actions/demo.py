@@ -14,10 +14,11 @@ from typing import Self, TypeVar
 
 from actions.action import Action, Answer, Rounded2, Shown, always
 from actions.exam import ExamAnswer
-from actions.request import Request
+from actions.request import Job, Request
 from client_folder.client import Client, create_client, list_clients, open_client
 from config import Settings
 from data_preprocessor import ImportReport, import_midjourney, import_photos, prepare_dataset
+from exam.errors import NoHeldBackPhotos
 from exam.examination import examine
 from exam.report import ExamReport
 from generation import PortraitReport, generate, plan_portraits
@@ -49,7 +50,7 @@ class DemoReport:
     """What the demo ends with."""
 
     steps: tuple[DemoStep, ...]
-    exam: ExamReport
+    exam: ExamReport | None  # None: the settings hold no photo back
     portraits: PortraitReport
 
     @property
@@ -86,7 +87,7 @@ def sample_folder(home: Path) -> Path:
     return home / "sample"
 
 
-def run_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoReport]:
+def run_demo(home: Path, settings: Settings, model_process: ModelProcess) -> Generator[Event, None, DemoReport]:
     """Run every step on the sample client; a second run does only what is missing."""
     from embedded.drawing.sample_client import SAMPLE_USERNAME, draw_sample  # it draws with numpy, which the menu need not wait for
 
@@ -114,21 +115,27 @@ def run_demo(home: Path, settings: Settings) -> Generator[Event, None, DemoRepor
             "train", lambda: train(client, settings, plan_training(client, settings).plan),
             lambda report: {"steps": report.steps, "lora": report.lora.name},
         )  # fmt: skip
-        with ModelProcess() as model_process:
-            exam = yield from steps.run(
-                "exam", lambda: examine(client, settings, None, model_process, EXAM_SCENES, (DEFAULT_WEIGHT,)), _examined
-            )
-            portraits = yield from steps.run(
-                "generate", lambda: _paint(client, settings, exam, model_process), lambda report: {"images": len(report.images)}
-            )
+        exam = yield from steps.run("exam", lambda: _examine(client, settings, model_process), _examined)
+        portraits = yield from steps.run(
+            "generate", lambda: _paint(client, settings, exam, model_process), lambda report: {"images": len(report.images)}
+        )
     return DemoReport(tuple(steps.done), exam, portraits)
 
 
+def _examine(client: Client, settings: Settings, model_process: ModelProcess) -> Generator[Event, None, ExamReport | None]:
+    """A short exam; None where the settings hold nothing back, which must not cost anybody the portraits."""
+    exam = examine(client, settings, model_process=model_process, scenes=EXAM_SCENES, weights=(DEFAULT_WEIGHT,))
+    try:
+        return (yield from exam)
+    except NoHeldBackPhotos:
+        return None
+
+
 def _paint(
-    client: Client, settings: Settings, exam: ExamReport, model_process: ModelProcess
+    client: Client, settings: Settings, exam: ExamReport | None, model_process: ModelProcess
 ) -> Generator[Event, None, PortraitReport]:
     """The recommended prompts by the base alone, and with the checkpoint that the exam chose; the last one where it chose none."""
-    weight = exam.file.weight or DEFAULT_WEIGHT
+    weight = exam.file.weight if exam and exam.file.weight else DEFAULT_WEIGHT
     plan = plan_portraits(client, settings, weights=(0.0, weight))
     return (yield from generate(client, settings, plan, model_process))
 
@@ -144,10 +151,11 @@ def _take_client(home: Path, held: ExitStack) -> Generator[Event, None, Client]:
     return client
 
 
-def _examined(report: ExamReport) -> Outcome:
-    return {"examined": len({one.step for one in report.file.candidates})} | (
-        {} if report.file.step is None else {"chosen": report.file.step}
-    )
+def _examined(report: ExamReport | None) -> Outcome:
+    if report is None:
+        return {"examined": 0}
+    examined = {"examined": len({one.step for one in report.file.candidates})}
+    return examined if report.file.step is None else {**examined, "chosen": report.file.step}
 
 
 def _imported(report: ImportReport) -> Outcome:
@@ -167,18 +175,23 @@ class DemoAnswer(Answer):
 
     steps: tuple[DemoStepAnswer, ...]
     contact_sheet: Path
-    exam: ExamAnswer
+    exam: ExamAnswer | None
     practice: bool
 
     @classmethod
     def of(cls, report: DemoReport) -> Self:
         """The answer about a report."""
         steps = tuple(DemoStepAnswer(name=step.name, seconds=step.seconds) for step in report.steps)
-        return cls(steps=steps, contact_sheet=report.contact_sheet, exam=ExamAnswer.of(report.exam), practice=report.practice)
+        exam = ExamAnswer.of(report.exam) if report.exam else None
+        return cls(steps=steps, contact_sheet=report.contact_sheet, exam=exam, practice=report.practice)
+
+
+def _made(_job: Job[Request], report: DemoReport) -> tuple[Path, ...]:
+    return (report.contact_sheet, report.exam.sheet) if report.exam else (report.contact_sheet,)
 
 
 DEMO = Action(
-    "demo", Request, lambda job: run_demo(job.home, job.settings), DemoAnswer.of, whole_gpu=True, lasts=always,
-    made=lambda _job, report: (report.contact_sheet, report.exam.sheet), shown=lambda _job, report: (Shown(report.contact_sheet),),
+    "demo", Request, lambda job: run_demo(job.home, job.settings, job.session.model_process), DemoAnswer.of, whole_gpu=True,
+    lasts=always, made=_made, shown=lambda _job, report: (Shown(report.contact_sheet),),
 )  # fmt: skip
 ACTIONS = (DEMO,)

@@ -110,7 +110,7 @@ OUTCOMES = {
     "share_real": N_("{value:.0%} real"),
     "steps": N_("{value} steps"),
     "lora": N_("{value}"),
-    "examined": N_("checkpoints examined: {value}"),
+    "examined": N_("examined: {value}"),
     "chosen": N_("chosen: step {value}"),
 }
 

@@ -18,9 +18,9 @@ def _demo(report: DemoReport) -> RenderableType:
     rows = table("", _("step"), _("what came out"), _("seconds"))
     for step in report.steps:
         rows.add_row(stage_label(step.name), outcome(step.outcome), f"{step.seconds:.1f}")
-    exam = report.exam.file
-    lines = [Text(verdict_said(exam), style="bold"), Text(sureness_said(exam))]
-    if exam.flags:
+    exam = report.exam.file if report.exam else None
+    lines = [Text(verdict_said(exam), style="bold"), Text(sureness_said(exam))] if exam else []
+    if exam and exam.flags:
         lines.append(Text(_(FLAGGED).format(flags=", ".join(flag.label for flag in exam.flags)), style="yellow"))
     return Group(rows, *lines, *practice_lines(report.practice), Text(_(OWN)))
 
