@@ -105,8 +105,8 @@ def plan_training(
     """The plan for the dataset on disk; nothing is started or written. `overrides` holds more than `steps` can say.
 
     `gpu` and `preset` are names of `config`, else what the settings say ("auto": what is here), or for the preset what `tune` found
-    for this client on this base; `gpu` may also be the profile of a card elsewhere. `original` takes the values of the original plan
-    for that card, before the overrides. Raises NotReady without a dataset, PlanRefused for a wrong choice, ModelMissing,
+    for this client on this base; `gpu` may also be the profile of a card elsewhere. `original` takes the values that the original
+    plan has for that card, before the overrides. Raises NotReady without a dataset, PlanRefused for a wrong choice, ModelMissing,
     TrainerMissing. A plan that cannot work comes back with the verdict that says so.
     """
     base = read_base(client, settings, base_model)

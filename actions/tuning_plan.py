@@ -21,7 +21,7 @@ from dataset.kohya_folders import select_pictures
 from exam.examination import held_photos
 from exam.prompts import SEEDS, exam_prompts
 from exam.study import StudyBroken, TuningStudy, require_optuna
-from exam.trials import CHECKPOINTS, Comparison, Pace, Trial, TrialEnd, save_every, search_space, within
+from exam.trials import CHECKPOINTS, MOST_TRIALS, Comparison, Pace, Trial, TrialEnd, save_every, search_space, within
 from locales.language import N_, _
 from lora_trainer import PreparedTraining, plan_training
 from training.cost import estimate
@@ -49,7 +49,7 @@ class TuningPlan:
     """What a search would do: from which settings it sets out, what was done already, and what one trial takes."""
 
     preset: TunedSettings
-    known: TunedSettings | None
+    known: TunedSettings | None  # what won for another client, tried second where the search begins
     hours: float
     spent_hours: float
     trials: int  # done
@@ -88,14 +88,14 @@ def plan_tuning(client: Client, settings: Settings, hours: float) -> TuningPlan:
     if current and client.tuning_study.is_file():
         with open_study(client, current, ()) as study:
             trials = study.trials()
-    pace = Pace.of(trials)
-    cost = estimate(_with(prepared.plan, preset))
+    pace, cost = Pace.of(trials), estimate(_with(prepared.plan, preset))
+    trial_seconds = pace.trial(preset.steps) if pace else prepared.estimate.seconds
     # The trial that runs, with its states, and the best LoRA of each that may still win.
-    disk_gb = cost.disk_gb + max(1, int(hours * 3600 / max(1.0, cost.seconds))) * cost.checkpoint_mb / 1000
+    kept = min(MOST_TRIALS, max(1, int(hours * 3600 / max(1.0, trial_seconds))))
     return TuningPlan(
-        preset, first_guess(client, prepared.plan, preset), hours,
+        preset, None if current else first_guess(client, prepared.plan, preset), hours,
         current.seconds / 3600 if current else 0.0, len([one for one in trials if one.ended is not TrialEnd.RUNNING]),
-        pace.trial(preset.steps) if pace else prepared.estimate.seconds, disk_gb, free_bytes(client.root) / 1e9,
+        trial_seconds, cost.disk_gb + kept * cost.checkpoint_mb / 1000, free_bytes(client.root) / 1e9,
         prepared.plan.practice, prepared.download.names if prepared.download else (),
     )  # fmt: skip
 

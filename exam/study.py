@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from client_folder.tuned import TunedSettings
 from exam.trials import Mark, Range, Trial, TrialEnd, params_of, settings_of
 from locales.language import N_
-from machine.packages import PackagesMissing, is_installed
+from machine.packages import require
 from utils import BrokenFile, replacing
 
 if TYPE_CHECKING:
     import optuna
 
-PACKAGE, REQUIREMENTS = "optuna", "requirements-tune.txt"
+REQUIREMENTS = "requirements-tune.txt"
 NAME = "tune"
 SEED = 4711  # of the draws; each trial adds its number
 RANDOM_TRIALS = 4  # the preset among them, before TPE draws: a night has no time for Optuna's ten
@@ -40,8 +40,7 @@ class StudyBroken(BrokenFile):
 
 def require_optuna() -> None:
     """Raise PackagesMissing where it is not installed; nothing is imported."""
-    if not is_installed(PACKAGE):
-        raise PackagesMissing(package=PACKAGE, requirements=REQUIREMENTS)
+    require("optuna", REQUIREMENTS)
 
 
 @contextlib.contextmanager

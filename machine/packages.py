@@ -33,9 +33,10 @@ class InstallFailed(PipelineError):
     )
 
 
-def is_installed(module: str) -> bool:
-    """Whether a module could be imported; nothing is."""
-    return importlib.util.find_spec(module) is not None
+def require(package: str, requirements: str) -> None:
+    """Raise PackagesMissing where a package, whose module bears its name, is not installed; nothing is imported."""
+    if importlib.util.find_spec(package) is None:
+        raise PackagesMissing(package=package, requirements=requirements)
 
 
 def install(requirements: str, log: Path) -> Generator[Event, None, None]:
