@@ -69,8 +69,8 @@ def separation_gate(
     """The gate on rows [portrait, numbers] of the client's portraits and the strangers' of the same prompts and seeds, and of the
     photos. `people` says which stranger is on each portrait, `scenes` of which scene each photo is.
 
-    Good where d' is at least 9, its lower 5 % bound, by the spread over prompts and over photos, above 0, and she is nearer than every
-    stranger but one by a twelfth: who is painted alike each time has a large d' where most strangers are farther, near or not.
+    Good where d' is at least 9, its lower 5 % bound, by the spread over prompts and over photos, above 0, and she is nearer than
+    every stranger but one by a twelfth: who is painted alike each time has a large d' where most strangers are farther, near or not.
     """
     if portraits.shape != strangers.shape or len(prompts) != len(portraits):
         raise ValueError(f"rows {portraits.shape} and {strangers.shape} of {len(prompts)} portraits")
