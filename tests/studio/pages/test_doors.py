@@ -39,7 +39,10 @@ def test_a_form_works_without_scripts_and_not_without_its_token(browser_like, st
     form = form_of(browser_like, "/page/clients/ana/portraits")
     for wrong in ({}, {"form": ""}, {"form": "0" * 40}):
         assert browser_like.post(address, data={"do": "favourite", **wrong}).status_code == 403
-    assert browser_like.post(address, data={"do": "favourite", "form": form}, headers={"origin": "http://evil.example"}).status_code == 403
+    assert (
+        browser_like.post(address, data={"do": "favourite", "form": form}, headers={"origin": "http://evil.example"}).status_code
+        == 403
+    )
     assert read_history(ana).favourites == ()
     answer = browser_like.post(address, data={"do": "favourite", "form": form})
     assert answer.status_code == 200 and answer.url.path == "/page/clients/ana/portraits"
@@ -54,14 +57,16 @@ def test_nothing_of_a_page_is_run_or_loaded_from_elsewhere(browser_like):
         assert answer.status_code == 200, end
         policy = answer.headers["content-security-policy"]
         assert "default-src 'self'" in policy and "unsafe" not in policy and "frame-ancestors 'none'" in policy
-        assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|https?://", answer.text.replace(str(answer.url), "")), end
+        assert not re.search(
+            r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|https?://", answer.text.replace(str(answer.url), "")
+        ), end
         assert str(answer.url.path) in answer.text or end == "/blind"
 
 
 def test_who_may_only_look_is_offered_nothing_else_and_can_do_nothing_else(studio):
     token = studio.post("/keys", {"name": "looks", "role": "look"}).json()["token"]
     shown = studio.get("/page/clients/ana", token=token)
-    assert shown.status_code == 200 and "<form method=\"post\"" not in shown.text
+    assert shown.status_code == 200 and '<form method="post"' not in shown.text
     stem = re.search(r'id="pic-(real_[0-9a-f]+)"', shown.text)[1]
     for path, fields in (
         (f"/page/clients/ana/pictures/{stem}", {"do": "out"}),
@@ -99,7 +104,13 @@ def test_a_client_chooses_by_a_link_of_their_own_until_a_day(browser, page, stud
     theirs.keyboard.press("f")
     theirs.locator(".card.favourite").wait_for()
     assert read_history(ana).favourites == ("portrait_4_0000000000000004.png",)
-    for path in ("/page", "/page/clients/ana", "/jobs", "/files/ana/output/portrait_0_0000000000000000.png", "/page/clients/ana/share"):
+    for path in (
+        "/page",
+        "/page/clients/ana",
+        "/jobs",
+        "/files/ana/output/portrait_0_0000000000000000.png",
+        "/page/clients/ana/share",
+    ):
         assert theirs.request.get(path).status == 403, path
     assert theirs.request.get("/thumbnails/ana/processed/x.png").status == 403
     theirs.keyboard.press("u")
