@@ -36,7 +36,7 @@ BEHIND = 10  # steps of priority
 GRACE_SECONDS = 3  # for streams that are open when it ends
 
 
-class Server(uvicorn.Server):
+class AnnouncedServer(uvicorn.Server):
     """uvicorn, which tells when it answers."""
 
     def __init__(self, config: uvicorn.Config, announced: Announced) -> None:
@@ -84,7 +84,7 @@ def main() -> int:
         timeout_graceful_shutdown=GRACE_SECONDS, h11_max_incomplete_event_size=64 << 10, limit_concurrency=400,
         timeout_keep_alive=30, proxy_headers=False, ws_max_size=1 << 16,
     )  # fmt: skip
-    server = Server(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
+    server = AnnouncedServer(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
     threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
     server.run(sockets=[listening])
     return 0
