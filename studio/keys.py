@@ -42,6 +42,13 @@ class KeyTaken(PipelineError):
     hint = N_("Choose another name, or take a key back with: DELETE /keys/NAME")
 
 
+class LinkSpent(PipelineError):
+    """Facts: none."""
+
+    message = N_("This link opens nothing any more.")
+    hint = N_("Each link opens the page once, within ten minutes: take a new one from where the service was started.")
+
+
 class Role(StrEnum):
     """What a key is for; each role may do all that stands before it."""
 
@@ -168,14 +175,14 @@ class Keyring:
         self._links[word] = name, now + LINK_SECONDS
         return word
 
-    def enter(self, once: str = "", token: str = "") -> tuple[Key, str] | None:
-        """The key and the cookie of a browser that comes by a link, or with a gallery's own token; None where neither holds."""
+    def enter(self, once: str = "", token: str = "") -> tuple[Key, str]:
+        """The key and the cookie of a browser that comes by a link, or with a gallery's own token. Raises LinkSpent."""
         name, until = self._links.pop(once, ("", 0.0))
         key = self._named(name) if name and until > time.monotonic() else None
         if token and (known := self.of_token(token)) and known.role is Role.GALLERY:
             key = known
         if key is None:
-            return None
+            raise LinkSpent()
         while len(self._sessions) >= MOST_SESSIONS:  # the oldest goes
             del self._sessions[next(iter(self._sessions))]
         session = secrets.token_urlsafe(TOKEN_BYTES)

@@ -10,21 +10,12 @@ from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from client_folder.client import open_client
-from locales.language import N_
 from studio.answers import Problem
 from studio.guard import COOKIE, ENTER
 from studio.keys import SESSION_SECONDS, Key, KeyName, Role
 from studio.routes_common import Administering, TheService
-from utils import PipelineError
 
 PAGE = "/page"  # where a link leads to; a gallery's leads to its client
-
-
-class LinkSpent(PipelineError):
-    """Facts: none."""
-
-    message = N_("This link opens nothing any more.")
-    hint = N_("Each link opens the page once, within ten minutes: take a new one from where the service was started.")
 
 
 class NewKey(BaseModel):
@@ -103,10 +94,7 @@ def enter(
     key: Annotated[str, Query(max_length=100, description="the token of a gallery's key")] = "",
 ) -> RedirectResponse:
     """Come in by a link."""
-    found = service.keyring.enter(once, key)
-    if found is None:
-        raise LinkSpent()
-    known, session = found
+    known, session = service.keyring.enter(once, key)
     target = f"{PAGE}/gallery/{known.client}" if known.role is Role.GALLERY else PAGE
     answer = RedirectResponse(target, status_code=303)
     answer.set_cookie(

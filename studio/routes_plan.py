@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,18 +23,17 @@ from config import VERSION
 from locales.language import N_, _
 from machine.gpu import find_gpus
 from portraits.clip_tokens import estimate
-from portraits.history import read_history, there
 from portraits.magic_prompt import enhance
 from portraits.styles import style_named
 from studio.answers import Problem, file_url
-from studio.assets import AssetRefused, file_name
+from studio.assets import decoded
+from studio.avatars import chosen_portraits, client_meant
 from studio.job_records import JobState
 from studio.keys import Key, Role
 from studio.permissions import ASSET, check_role, check_texts, role_for
 from studio.routes_actions import REFUSALS, with_assets
 from studio.routes_common import Looking, Service, TheService, Working
 from studio.routes_jobs import JobAnswer, JobName, told
-from utils import PipelineError
 
 MOST_WAIT_SECONDS = 600.0
 USUAL_WAIT_SECONDS = 300.0
@@ -48,13 +46,6 @@ STATUS_OF = {
 NO_FILMS = N_("Films are not made yet: this program paints portraits.")
 NO_FILMS_CURE = N_("Portraits are made with POST /generate-image, subtitles of a recording with POST /actions/transcribe.")
 QUEUED = N_("It waits for its turn; ask GET /api/jobs/ID how it stands.")
-
-
-class NobodyToPaint(PipelineError):
-    """Facts: none."""
-
-    message = N_("There is no client yet, so there is nobody to paint.")
-    hint = N_("Make one, with a trained LoRA: the guide tells how.")
 
 
 Prompt = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -231,7 +222,7 @@ def magic_prompt(wish: PromptWish, service: TheService, _key: Looking) -> Better
 @_router.post("/face-swap", responses={202: {"model": PaintedImage}, **REFUSALS})
 async def face_swap(wish: SwapWish, service: TheService, key: Working, response: Response) -> PaintedImage:
     """Put a client's face into a picture."""
-    asset = await service.assets.take("target.png", _decoded(wish.target_image), key.name)
+    asset = await service.assets.take("target.png", decoded(wish.target_image), key.name)
     try:
         job = await to_thread.run_sync(lambda: _swapping(service, key, wish, asset.id))
     except BaseException:
@@ -287,23 +278,8 @@ def _rounded(number: float | None) -> float | None:
 
 
 def _avatar(client: Client, home: Path) -> Avatar:
-    try:
-        history = read_history(client)
-        chosen = there(client, history.favourites) or there(client, history.runs[-1].images if history.runs else ())
-    except PipelineError:  # a record that cannot be read is no reason to hide the others
-        chosen = ()
-    urls = [file_url(path, home) for path in chosen]
+    urls = [file_url(path, home) for path in chosen_portraits(client)]
     return Avatar(id=client.id, name=client.display_name, img=next(iter(urls), ""), portraits=urls)
-
-
-def _client(service: Service, avatar: str) -> str:
-    """The client who is meant. Raises NobodyToPaint, ClientMissing, BadClientId."""
-    if avatar:
-        return open_client(service.home, avatar).id
-    last = last_used_first(service.home)
-    if not last:
-        raise NobodyToPaint()
-    return last[0].id
 
 
 def _painting(service: Service, key: Key, wish: ImageWish) -> str:
@@ -313,14 +289,14 @@ def _painting(service: Service, key: Key, wish: ImageWish) -> str:
         "steps": wish.steps,
     }  # fmt: skip
     seeds = {"count": 1} if wish.seed is None else {"seed": (wish.seed,)}
-    request = action.request.model_validate({"client": _client(service, wish.avatar), **given, **seeds})
+    request = action.request.model_validate({"client": client_meant(service.home, wish.avatar), **given, **seeds})
     return _queued(service, key, request, "generate")
 
 
 def _swapping(service: Service, key: Key, wish: SwapWish, asset: str) -> str:
     action = action_named("swap")
     request = action.request.model_validate(
-        {"client": _client(service, wish.avatar), "targets": (f"{ASSET}{asset}",), "face": wish.face}
+        {"client": client_meant(service.home, wish.avatar), "targets": (f"{ASSET}{asset}",), "face": wish.face}
     )
     return _queued(service, key, request, "swap")
 
@@ -368,15 +344,6 @@ def _swapped(service: Service, job: JobAnswer) -> PaintedImage:
 def _data_url(picture: Path) -> str:
     kind = "jpeg" if picture.suffix.lower() in (".jpg", ".jpeg") else picture.suffix[1:].lower()
     return f"data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}"
-
-
-async def _decoded(encoded: str) -> AsyncIterator[bytes]:
-    """The bytes of a data URL or of plain base64. Raises AssetRefused."""
-    _head, _comma, body = encoded.partition(",") if encoded.startswith("data:") else ("", "", encoded)
-    try:
-        yield base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise AssetRefused(name=file_name("target.png"), why="base64") from error
 
 
 def _better(service: Service, wish: PromptWish) -> BetterPrompt:
