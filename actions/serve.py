@@ -180,6 +180,8 @@ def serve(job: Job[ServeRequest]) -> Stage:
             if line is None and time.monotonic() > until:
                 line = ""
         facts: dict[str, Any] = json.loads(line) if line.strip() else {}
+        if "taken" in facts:
+            raise PortTaken(address=orders.address, port=orders.port, reason=facts["taken"])
         if "error" in facts:
             raise error_of(facts, log)
         if not facts:

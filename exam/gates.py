@@ -70,7 +70,7 @@ def separation_gate(
     photos. `people` says which stranger is on each portrait, `scenes` of which scene each photo is.
 
     Good where d' is at least 9, its lower 5 % bound, by the spread over prompts and over photos, above 0, and she is nearer than
-    every stranger but one by a twelfth: who is painted alike each time has a large d' where most strangers are farther, near or not.
+    every stranger but one by a twelfth: whoever is painted alike has a large d' where most strangers are farther, near or far.
     """
     if portraits.shape != strangers.shape or len(prompts) != len(portraits):
         raise ValueError(f"rows {portraits.shape} and {strangers.shape} of {len(prompts)} portraits")

@@ -5,6 +5,9 @@ Nothing of what a caller names is ever used as a path. What an upload is, its co
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import binascii
 import json
 import re
 import secrets
@@ -19,7 +22,6 @@ from hashlib import sha256
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Literal
 
-import anyio
 from pydantic import ConfigDict, Field
 
 from client_folder.private import private_folder
@@ -137,16 +139,16 @@ class Assets:
             room = free_bytes(self._folder) - LEAST_FREE_BYTES
             if room <= 0 or sum(1 for _one in self._folder.iterdir()) > MOST_ASSETS:
                 raise NoRoomForAsset()
-            async with await anyio.open_file(part / name, "wb") as file:
+            with (part / name).open("wb") as file:
                 async for chunk in chunks:
                     taken += len(chunk)
                     if taken > room:
                         raise NoRoomForAsset()
                     digest.update(chunk)
-                    await file.write(chunk)
-            record = await anyio.to_thread.run_sync(self._kept, part, name, asset, taken, digest.hexdigest(), key)
+                    await asyncio.to_thread(file.write, chunk)
+            record = await asyncio.to_thread(self._kept, part, name, asset, taken, digest.hexdigest(), key)
         finally:
-            await anyio.to_thread.run_sync(lambda: shutil.rmtree(part, ignore_errors=True))
+            await asyncio.to_thread(shutil.rmtree, part, ignore_errors=True)
         return record
 
     def _kept(self, part: Path, name: str, asset: str, size: int, digest: str, key: str) -> Asset:
@@ -170,6 +172,15 @@ def file_name(told: str) -> str:
     if name == "asset.json":
         name = "upload.json"
     return name
+
+
+async def decoded(encoded: str) -> AsyncIterator[bytes]:
+    """The bytes of a data URL or of plain base64. Raises AssetRefused."""
+    _head, _comma, body = encoded.partition(",") if encoded.startswith("data:") else ("", "", encoded)
+    try:
+        yield base64.b64decode(body, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise AssetRefused(name="base64", why=Reason.UNREADABLE.label) from error
 
 
 def look_at(file: Path) -> tuple[AssetKind, dict[str, int]]:

@@ -6,6 +6,7 @@ The first token is made at the first start and kept whole in a file that only it
 from __future__ import annotations
 
 import hashlib
+import hmac
 import os
 import secrets
 import time
@@ -40,6 +41,20 @@ class KeyTaken(PipelineError):
 
     message = N_('There is a key "{name}" already, or there are too many keys.')
     hint = N_("Choose another name, or take a key back with: DELETE /keys/NAME")
+
+
+class FormStale(PipelineError):
+    """Facts: none."""
+
+    message = N_("That form is not of this page, or it is too old.")
+    hint = N_("Open the page anew and do it again.")
+
+
+class LinkSpent(PipelineError):
+    """Facts: none."""
+
+    message = N_("This link opens nothing any more.")
+    hint = N_("Each link opens the page once, within ten minutes: take a new one from where the service was started.")
 
 
 class Role(StrEnum):
@@ -168,14 +183,14 @@ class Keyring:
         self._links[word] = name, now + LINK_SECONDS
         return word
 
-    def enter(self, once: str = "", token: str = "") -> tuple[Key, str] | None:
-        """The key and the cookie of a browser that comes by a link, or with a gallery's own token; None where neither holds."""
+    def enter(self, once: str = "", token: str = "") -> tuple[Key, str]:
+        """The key and the cookie of a browser that comes by a link, or with a gallery's own token. Raises LinkSpent."""
         name, until = self._links.pop(once, ("", 0.0))
         key = self._named(name) if name and until > time.monotonic() else None
         if token and (known := self.of_token(token)) and known.role is Role.GALLERY:
             key = known
         if key is None:
-            return None
+            raise LinkSpent()
         while len(self._sessions) >= MOST_SESSIONS:  # the oldest goes
             del self._sessions[next(iter(self._sessions))]
         session = secrets.token_urlsafe(TOKEN_BYTES)
@@ -196,3 +211,15 @@ class Keyring:
 def _digest(token: str) -> str:
     """Tokens are 256 random bits, so a plain hash is enough."""
     return hashlib.sha256(token.encode("utf-8", errors="replace")).hexdigest()
+
+
+# --- forms ------------------------------------------------------------------------------------------------------------
+def form_token(session: str) -> str:
+    """What every form of a browser has to send along: only a page of ours can know it."""
+    return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest()[:40]
+
+
+def check_form_token(sent: str, session: str) -> None:
+    """Raises FormStale for what is not that."""
+    if not hmac.compare_digest(sent.encode(), form_token(session).encode()):
+        raise FormStale()

@@ -44,6 +44,19 @@ class NotAllowed(PipelineError):
     hint = N_("Ask whoever runs the service for such a key.")
 
 
+class YesWanted(PipelineError):
+    """Facts: none."""
+
+    message = N_("This cannot be undone, and nobody can be asked here.")
+    hint = N_("To go ahead, add ?yes=true to the address.")
+
+
+def check_yes(grave: bool, yes: bool) -> None:
+    """Raises YesWanted where something cannot be undone and nobody said yes."""
+    if grave and not yes:
+        raise YesWanted()
+
+
 def check_texts(value: Any, deep: int = 0) -> None:
     """Bound every text and list of a body before anything is made of it. Raises TextRefused."""
     refused = deep > MOST_DEEP

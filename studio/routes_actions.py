@@ -17,8 +17,8 @@ from actions.table import ROWS, action_named
 from studio.answers import Problem, hidden
 from studio.assets import Assets
 from studio.keys import Key
-from studio.permissions import ASSET, check_role, check_texts, role_for
-from studio.routes_common import Looking, Service, TheService, YesWanted
+from studio.permissions import ASSET, check_role, check_texts, check_yes, role_for
+from studio.routes_common import Looking, Service, TheService
 from studio.routes_jobs import JobAnswer, told
 
 LEFT_OUT = frozenset({"serve"})  # the service does not start another one
@@ -75,8 +75,7 @@ def ask(
         return (
             hidden(dump(action.plan_answer(planned.plan)), service.home) if action.plan_answer and planned.plan is not None else {}
         )
-    if action.grave(job) and not yes:
-        raise YesWanted()
+    check_yes(action.grave(job), yes)
     if not (as_job or action.lasts(request)):
         return service.run_now(action, job)
     service.planned(action, job)  # what speaks against it is said now, not by a job

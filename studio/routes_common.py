@@ -17,23 +17,14 @@ from actions.drive import finish
 from actions.request import ClientRequest, Job, Request, Session
 from client_folder.client import ClientBusy, open_client
 from config import load_settings
-from locales.language import N_
 from machine.model_process import ModelProcess
 from studio.answers import hidden, problem_of
 from studio.assets import Assets
 from studio.jobs import JobQueue
 from studio.keys import Key, Keyring, Role
 from studio.permissions import check_role
-from utils import PipelineError
 
 WAIT_SECONDS = 20.0  # for the short requests before this one that work on the same client
-
-
-class YesWanted(PipelineError):
-    """Facts: none."""
-
-    message = N_("This cannot be undone, and nobody can be asked here.")
-    hint = N_("To go ahead, add ?yes=true to the address.")
 
 
 @dataclass(frozen=True, slots=True)

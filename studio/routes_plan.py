@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,18 +23,17 @@ from config import VERSION
 from locales.language import N_, _
 from machine.gpu import find_gpus
 from portraits.clip_tokens import estimate
-from portraits.history import read_history, there
 from portraits.magic_prompt import enhance
 from portraits.styles import style_named
 from studio.answers import Problem, file_url
-from studio.assets import AssetRefused, file_name
+from studio.assets import decoded
+from studio.avatars import chosen_portraits, client_meant
 from studio.job_records import JobState
 from studio.keys import Key, Role
 from studio.permissions import ASSET, check_role, check_texts, role_for
 from studio.routes_actions import REFUSALS, with_assets
 from studio.routes_common import Looking, Service, TheService, Working
 from studio.routes_jobs import JobAnswer, JobName, told
-from utils import PipelineError
 
 MOST_WAIT_SECONDS = 600.0
 USUAL_WAIT_SECONDS = 300.0
@@ -48,13 +46,6 @@ STATUS_OF = {
 NO_FILMS = N_("Films are not made yet: this program paints portraits.")
 NO_FILMS_CURE = N_("Portraits are made with POST /generate-image, subtitles of a recording with POST /actions/transcribe.")
 QUEUED = N_("It waits for its turn; ask GET /api/jobs/ID how it stands.")
-
-
-class NobodyToPaint(PipelineError):
-    """Facts: none."""
-
-    message = N_("There is no client yet, so there is nobody to paint.")
-    hint = N_("Make one, with a trained LoRA: the guide tells how.")
 
 
 Prompt = Annotated[str, Field(min_length=1, max_length=2000)]
@@ -145,7 +136,7 @@ class Avatars(BaseModel):
     avatars: list[Avatar]
 
 
-class Painted(BaseModel):
+class PaintedImage(BaseModel):
     """A picture, or the job that will make it."""
 
     status: str = "success"
@@ -194,68 +185,71 @@ def update_of(job: JobAnswer) -> dict[str, Any]:
     ).model_dump()  # fmt: skip
 
 
-def plan_router() -> APIRouter:
-    """All of the plan's addresses but its assets."""
-    router = APIRouter(tags=["plan"])
-
-    @router.get("/")
-    def health(_key: Looking) -> Health:
-        """Whether the service is there."""
-        return Health()
-
-    @router.get("/gpu-status")
-    def gpu_status(service: TheService, _key: Looking) -> GPUStatus:
-        """The card with the most memory, what it holds, and the models that this service's jobs hold."""
-        return _gpu_status(service)
-
-    @router.get("/avatars")
-    def avatars(service: TheService, _key: Looking) -> Avatars:
-        """Clients and their chosen portraits."""
-        return Avatars(avatars=[_avatar(client, service.home) for client in last_used_first(service.home)])
-
-    @router.post("/generate-image", responses={202: {"model": Painted}, **REFUSALS})
-    async def generate_image(wish: ImageWish, service: TheService, key: Working, response: Response) -> Painted:
-        """Paint one portrait; answers with the picture, or with its job where that takes longer than `wait`."""
-        job = await to_thread.run_sync(lambda: _painting(service, key, wish))
-        return await _awaited(service, job, wish.wait, response, _painted)
-
-    @router.post("/magic-prompt", responses=REFUSALS)
-    def magic_prompt(wish: PromptWish, service: TheService, _key: Looking) -> BetterPrompt:
-        """A short prompt made into one that SDXL paints well, by rules, without a model."""
-        return _better(service, wish)
-
-    @router.post("/face-swap", responses={202: {"model": Painted}, **REFUSALS})
-    async def face_swap(wish: SwapWish, service: TheService, key: Working, response: Response) -> Painted:
-        """Put a client's face into a picture."""
-        asset = await service.assets.take("target.png", _decoded(wish.target_image), key.name)
-        try:
-            job = await to_thread.run_sync(lambda: _swapping(service, key, wish, asset.id))
-        except BaseException:
-            service.assets.remove(asset.id)
-            raise
-        return await _awaited(service, job, wish.wait, response, _swapped)
-
-    for name in ("/render-video", "/render-multi-scene"):
-        router.add_api_route(
-            name,
-            _no_films,
-            methods=["POST"],
-            status_code=501,
-            responses={501: {"model": Problem}, **REFUSALS},
-            response_model=Problem,
-        )
-
-    @router.get("/api/jobs/{job}", responses={404: {"model": Problem}})
-    def job_status(job: JobName, service: TheService, _key: Looking) -> JobStatus:
-        """How it stands with a job, in the plan's words."""
-        return JobStatus(**update_of(told(service.jobs.find(job), service)))
-
-    return router
+_router = APIRouter(tags=["plan"])
 
 
-def _no_films(_key: Working, _body: Annotated[dict[str, Any] | None, Body()] = None) -> Problem:
+@_router.get("/")
+def health(_key: Looking) -> Health:
+    """Whether the service is there."""
+    return Health()
+
+
+@_router.get("/gpu-status")
+def gpu_status(service: TheService, _key: Looking) -> GPUStatus:
+    """The card with the most memory, what it holds, and the models that this service's jobs hold."""
+    return _gpu_status(service)
+
+
+@_router.get("/avatars")
+def avatars(service: TheService, _key: Looking) -> Avatars:
+    """Clients and their chosen portraits."""
+    return Avatars(avatars=[_avatar(client, service.home) for client in last_used_first(service.home)])
+
+
+@_router.post("/generate-image", responses={202: {"model": PaintedImage}, **REFUSALS})
+async def generate_image(wish: ImageWish, service: TheService, key: Working, response: Response) -> PaintedImage:
+    """Paint one portrait; answers with the picture, or with its job where that takes longer than `wait`."""
+    job = await to_thread.run_sync(lambda: _painting(service, key, wish))
+    return await _awaited(service, job, wish.wait, response, _painted)
+
+
+@_router.post("/magic-prompt", responses=REFUSALS)
+def magic_prompt(wish: PromptWish, service: TheService, _key: Looking) -> BetterPrompt:
+    """A short prompt made into one that SDXL paints well, by rules, without a model."""
+    return _better(service, wish)
+
+
+@_router.post("/face-swap", responses={202: {"model": PaintedImage}, **REFUSALS})
+async def face_swap(wish: SwapWish, service: TheService, key: Working, response: Response) -> PaintedImage:
+    """Put a client's face into a picture."""
+    asset = await service.assets.take("target.png", decoded(wish.target_image), key.name)
+    try:
+        job = await to_thread.run_sync(lambda: _swapping(service, key, wish, asset.id))
+    except BaseException:
+        service.assets.remove(asset.id)
+        raise
+    answer = await _awaited(service, job, wish.wait, response, _swapped)
+    if response.status_code != 202:
+        await to_thread.run_sync(lambda: service.assets.remove(asset.id))
+    return answer
+
+
+@_router.post("/render-video", status_code=501, responses={501: {"model": Problem}, **REFUSALS})
+@_router.post("/render-multi-scene", status_code=501, responses={501: {"model": Problem}, **REFUSALS})
+def render(_key: Working, _body: Annotated[dict[str, Any] | None, Body()] = None) -> Problem:
     """Films are not made yet."""
     return Problem(message=_(NO_FILMS), error=_(NO_FILMS), hint=_(NO_FILMS_CURE), code="no_films")
+
+
+@_router.get("/api/jobs/{job}", responses={404: {"model": Problem}})
+def job_status(job: JobName, service: TheService, _key: Looking) -> JobStatus:
+    """How it stands with a job, in the plan's words."""
+    return JobStatus(**update_of(told(service.jobs.find(job), service)))
+
+
+def plan_router() -> APIRouter:
+    """All of the plan's addresses but its assets."""
+    return _router
 
 
 def _gpu_status(service: Service) -> GPUStatus:
@@ -284,23 +278,8 @@ def _rounded(number: float | None) -> float | None:
 
 
 def _avatar(client: Client, home: Path) -> Avatar:
-    try:
-        history = read_history(client)
-        chosen = there(client, history.favourites) or there(client, history.runs[-1].images if history.runs else ())
-    except PipelineError:  # a record that cannot be read is no reason to hide the others
-        chosen = ()
-    urls = [file_url(path, home) for path in chosen]
+    urls = [file_url(path, home) for path in chosen_portraits(client)]
     return Avatar(id=client.id, name=client.display_name, img=next(iter(urls), ""), portraits=urls)
-
-
-def _client(service: Service, avatar: str) -> str:
-    """The client who is meant. Raises NobodyToPaint, ClientMissing, BadClientId."""
-    if avatar:
-        return open_client(service.home, avatar).id
-    last = last_used_first(service.home)
-    if not last:
-        raise NobodyToPaint()
-    return last[0].id
 
 
 def _painting(service: Service, key: Key, wish: ImageWish) -> str:
@@ -310,14 +289,14 @@ def _painting(service: Service, key: Key, wish: ImageWish) -> str:
         "steps": wish.steps,
     }  # fmt: skip
     seeds = {"count": 1} if wish.seed is None else {"seed": (wish.seed,)}
-    request = action.request.model_validate({"client": _client(service, wish.avatar), **given, **seeds})
+    request = action.request.model_validate({"client": client_meant(service.home, wish.avatar), **given, **seeds})
     return _queued(service, key, request, "generate")
 
 
 def _swapping(service: Service, key: Key, wish: SwapWish, asset: str) -> str:
     action = action_named("swap")
     request = action.request.model_validate(
-        {"client": _client(service, wish.avatar), "targets": (f"{ASSET}{asset}",), "face": wish.face}
+        {"client": client_meant(service.home, wish.avatar), "targets": (f"{ASSET}{asset}",), "face": wish.face}
     )
     return _queued(service, key, request, "swap")
 
@@ -333,8 +312,8 @@ def _queued(service: Service, key: Key, request: Any, name: str) -> str:
 
 
 async def _awaited(
-    service: Service, job: str, wait: float, response: Response, made: Callable[[Service, JobAnswer], Painted]
-) -> Painted:  # fmt: skip
+    service: Service, job: str, wait: float, response: Response, made: Callable[[Service, JobAnswer], PaintedImage]
+) -> PaintedImage:  # fmt: skip
     """The picture of a job once it is there, else the job."""
     until = time.monotonic() + wait
     while not service.jobs.find(job).state.over and time.monotonic() < until:
@@ -342,38 +321,29 @@ async def _awaited(
     answer = await to_thread.run_sync(lambda: told(service.jobs.find(job), service))
     if not answer.state.over:
         response.status_code = 202
-        return Painted(job_id=job, message=_(QUEUED))
+        return PaintedImage(job_id=job, message=_(QUEUED))
     if answer.state is not JobState.DONE:
         response.status_code = 409
-        return Painted(status="error", job_id=job, message=answer.problem.error if answer.problem else answer.state.value)
+        return PaintedImage(status="error", job_id=job, message=answer.problem.error if answer.problem else answer.state.value)
     return await to_thread.run_sync(lambda: made(service, answer))
 
 
-def _painted(service: Service, job: JobAnswer) -> Painted:
+def _painted(service: Service, job: JobAnswer) -> PaintedImage:
     image = (job.answer or {})["images"][0]
     picture = service.home / image["file"]
-    return Painted(
+    return PaintedImage(
         job_id=job.id, image=_data_url(picture), url=file_url(picture, service.home), prompt=image["prompt"], seed=image["seed"]
     )
 
 
-def _swapped(service: Service, job: JobAnswer) -> Painted:
+def _swapped(service: Service, job: JobAnswer) -> PaintedImage:
     picture = service.home / (job.answer or {})["images"][0]["file"]
-    return Painted(job_id=job.id, image=_data_url(picture), url=file_url(picture, service.home))
+    return PaintedImage(job_id=job.id, image=_data_url(picture), url=file_url(picture, service.home))
 
 
 def _data_url(picture: Path) -> str:
     kind = "jpeg" if picture.suffix.lower() in (".jpg", ".jpeg") else picture.suffix[1:].lower()
     return f"data:image/{kind};base64,{base64.b64encode(picture.read_bytes()).decode()}"
-
-
-async def _decoded(encoded: str) -> AsyncIterator[bytes]:
-    """The bytes of a data URL or of plain base64. Raises AssetRefused."""
-    _head, _comma, body = encoded.partition(",") if encoded.startswith("data:") else ("", "", encoded)
-    try:
-        yield base64.b64decode(body, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise AssetRefused(name=file_name("target.png"), why="base64") from error
 
 
 def _better(service: Service, wish: PromptWish) -> BetterPrompt:

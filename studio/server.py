@@ -20,7 +20,7 @@ from typing import Any
 
 import uvicorn
 
-from actions.serve import Announced, Orders, PortTaken
+from actions.serve import Announced, Orders
 from client_folder.private import private_folder
 from locales.language import speak
 from studio.app import make_app
@@ -36,7 +36,7 @@ BEHIND = 10  # steps of priority
 GRACE_SECONDS = 3  # for streams that are open when it ends
 
 
-class Server(uvicorn.Server):
+class AnnouncedServer(uvicorn.Server):
     """uvicorn, which tells when it answers."""
 
     def __init__(self, config: uvicorn.Config, announced: Announced) -> None:
@@ -57,6 +57,10 @@ def main() -> int:
     home = Path(orders.home)
     try:
         listening = _listen(orders)
+    except OSError as error:
+        _say({"taken": error.strerror or str(error)})
+        return 1
+    try:
         keyring = Keyring(home)
         if orders.new_token:
             keyring.renew()
@@ -84,14 +88,14 @@ def main() -> int:
         timeout_graceful_shutdown=GRACE_SECONDS, h11_max_incomplete_event_size=64 << 10, limit_concurrency=400,
         timeout_keep_alive=30, proxy_headers=False, ws_max_size=1 << 16,
     )  # fmt: skip
-    server = Server(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
+    server = AnnouncedServer(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
     threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
     server.run(sockets=[listening])
     return 0
 
 
 def _listen(orders: Orders) -> socket.socket:
-    """A socket at the address that was named; the usual port gives way to any other where it is taken. Raises PortTaken."""
+    """A socket at the address that was named; the usual port gives way to any other where it is taken. Raises OSError."""
     family = socket.AF_INET6 if ":" in orders.address else socket.AF_INET
     for port in (orders.port, *((0,) if orders.any_port else ())):
         listening = socket.socket(family, socket.SOCK_STREAM)
@@ -101,10 +105,11 @@ def _listen(orders: Orders) -> socket.socket:
             listening.bind((orders.address, port))
             listening.listen(128)
             return listening
-        except OSError as error:
+        except OSError:
             listening.close()
-            reason = error.strerror or str(error)
-    raise PortTaken(address=orders.address, port=orders.port, reason=reason)
+            if port == 0 or not orders.any_port:
+                raise
+    raise AssertionError("the last port is taken or refused")
 
 
 def _step_back() -> None:

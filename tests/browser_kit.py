@@ -21,7 +21,7 @@ def entered(browser, served, **how):
     """A page of a browser that came in by a link; it fails the test on any error that it met."""
     context = browser.new_context(base_url=served.url, **how)
     page = context.new_page()
-    page.set_default_timeout(15_000)
+    page.set_default_timeout(60_000)  # a first call may load libraries, on a busy machine
     page.wrong = []
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
     page.on("console", lambda said: page.wrong.append(said.text) if said.type == "error" else None)

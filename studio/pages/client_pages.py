@@ -23,7 +23,7 @@ from client_folder.errors import PictureMissing
 from faces.crops import face_picture
 from locales.language import N_
 from studio.keys import Key
-from studio.pages.pictures import Group, PictureCard, counts, picture_cards
+from studio.pages.pictures import PictureCard, PictureGroup, counts, picture_cards
 from studio.pages.rendering import OurForm, PageRoute, back_to, page, wants_pieces
 from studio.pages.thumbnails import FACE_PX, KEPT_SECONDS
 from studio.routes_actions import ask
@@ -76,64 +76,63 @@ class Undo(BaseModel):
     pictures: str = ""
 
 
-def clients_router() -> APIRouter:
-    """The pages of clients and pictures."""
-    router = APIRouter(include_in_schema=False, route_class=PageRoute)
+_router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-    @router.get("/page")
-    def clients_page(request: Request, service: TheService, _key: Looking) -> HTMLResponse:
-        """All clients, the last used first, and how far each is."""
-        busy = {job.client: job for job in service.jobs.all_jobs() if not job.state.over and job.client}
-        rows = [(client, how_far(client), busy.get(client.id)) for client in last_used_first(service.home)]
-        return page(request, "clients.html", rows=rows)
 
-    @router.get("/page/clients/{client}")
-    def client_page(request: Request, client: ClientName, service: TheService, _key: Looking) -> HTMLResponse:
-        """A client's pictures, and its steps."""
-        who = open_client(service.home, client)
-        cards = picture_cards(who)
-        steps = read_journey(service.home, service.session().settings, who)
-        return page(
-            request, "client.html", client=who, tab="pictures", cards=cards.values(), groups=tuple(Group),
-            counts=counts(cards.values()), steps=steps, startable=STARTED, State=State,
-        )  # fmt: skip
+@_router.get("/page")
+def clients_page(request: Request, service: TheService, _key: Looking) -> HTMLResponse:
+    """All clients, the last used first, and how far each is."""
+    busy = {job.client: job for job in service.jobs.all_jobs() if not job.state.over and job.client}
+    rows = [(client, how_far(client), busy.get(client.id)) for client in last_used_first(service.home)]
+    return page(request, "clients.html", rows=rows)
 
-    @router.post("/page/clients/{client}/begin", dependencies=[OurForm])
-    def begin(
-        client: ClientName, service: TheService, key: Looking, step: Annotated[str, Form(max_length=20)], request: Request
-    ) -> Response:  # fmt: skip
-        """Begin a step of the client's, as a job."""
-        if step in STARTED:
-            action = action_named(step)
-            answer = ask(service, key, action, action.request(client=client), Response(), as_job=True)
-            if wants_pieces(request):
-                return page(request, "_toast.html", said=row_named(step).label, job=answer.id, reload=True)
-        return back_to(f"/page/clients/{client}")
 
-    @router.post("/page/clients/{client}/pictures/{stem}", dependencies=[OurForm])
-    def decide(
-        request: Request, client: ClientName, stem: Stem, service: TheService, key: Looking, do: Annotated[Do, Form()],
-        text: Annotated[str, Form(max_length=4000)] = "", face: Annotated[int, Form(ge=1, le=999)] = 1,
-    ) -> Response:  # fmt: skip
-        """One click on a picture: answers with every card that changed by it."""
-        who = open_client(service.home, client)
-        before = picture_cards(who)
-        if stem not in before:
-            raise PictureMissing(name=stem, client=who.id)
-        answer = act(service, key, who, before[stem], do, text, face)
-        if not wants_pieces(request):
-            return back_to(f"/page/clients/{client}#pic-{stem}")
-        after = picture_cards(who)
-        changed = [card for name, card in after.items() if before.get(name) != card]
-        undo = undo_of(who, before[stem], do)
-        return page(
-            request, "_decided.html", client=who, changed=changed, counts=counts(after.values()), said=SAID[do],
-            facts={"name": before[stem].name}, undo=undo, job=answer.id if isinstance(answer, JobAnswer) else "",
-            reload=do in (Do.WHO, Do.WHO_BACK),
-        )  # fmt: skip
+@_router.get("/page/clients/{client}")
+def client_page(request: Request, client: ClientName, service: TheService, _key: Looking) -> HTMLResponse:
+    """A client's pictures, and its steps."""
+    who = open_client(service.home, client)
+    cards = picture_cards(who)
+    steps = read_journey(service.home, service.session().settings, who)
+    return page(
+        request, "client.html", client=who, tab="pictures", cards=cards.values(), groups=tuple(PictureGroup),
+        counts=counts(cards.values()), steps=steps, startable=STARTED, State=State,
+    )  # fmt: skip
 
-    _add_people(router)
-    return router
+
+@_router.post("/page/clients/{client}/begin", dependencies=[OurForm])
+def begin(
+    client: ClientName, service: TheService, key: Looking, step: Annotated[str, Form(max_length=20)], request: Request
+) -> Response:  # fmt: skip
+    """Begin a step of the client's, as a job."""
+    if step in STARTED:
+        action = action_named(step)
+        answer = ask(service, key, action, action.request(client=client), Response(), as_job=True)
+        if wants_pieces(request):
+            return page(request, "_toast.html", said=row_named(step).label, job=answer.id, reload=True)
+    return back_to(f"/page/clients/{client}")
+
+
+@_router.post("/page/clients/{client}/pictures/{stem}", dependencies=[OurForm])
+def decide(
+    request: Request, client: ClientName, stem: Stem, service: TheService, key: Looking, do: Annotated[Do, Form()],
+    text: Annotated[str, Form(max_length=4000)] = "", face: Annotated[int, Form(ge=1, le=999)] = 1,
+) -> Response:  # fmt: skip
+    """One click on a picture: answers with every card that changed by it."""
+    who = open_client(service.home, client)
+    before = picture_cards(who)
+    if stem not in before:
+        raise PictureMissing(name=stem, client=who.id)
+    answer = act(service, key, who, before[stem], do, text, face)
+    if not wants_pieces(request):
+        return back_to(f"/page/clients/{client}#pic-{stem}")
+    after = picture_cards(who)
+    changed = [card for name, card in after.items() if before.get(name) != card]
+    undo = undo_of(who, before[stem], do)
+    return page(
+        request, "_decided.html", client=who, changed=changed, counts=counts(after.values()), said=SAID[do],
+        facts={"name": before[stem].name}, undo=undo, job=answer.id if isinstance(answer, JobAnswer) else "",
+        reload=do in (Do.WHO, Do.WHO_BACK),
+    )  # fmt: skip
 
 
 def act(service: Service, key: Key, client: Client, card: PictureCard, do: Do, text: str = "", face: int = 1) -> Any:
@@ -166,26 +165,31 @@ def _people_of(service: Service, client: Client) -> tuple[Candidate, ...]:
     return (*found.people, *found.singles)
 
 
-def _add_people(router: APIRouter) -> None:
-    @router.get("/page/clients/{client}/people")
-    def people_page(request: Request, client: ClientName, service: TheService, _key: Looking) -> HTMLResponse:
-        """Everybody whom the pictures show, to say who of them the client is."""
-        who = open_client(service.home, client)
-        stems = {card.place: card.stem for card in picture_cards(who).values()}
-        faces = [(number, one, stems.get(one.value.rpartition(":")[0], "")) for number, one in enumerate(_people_of(service, who))]
-        return page(request, "people.html", client=who, tab="people", faces=faces)
+@_router.get("/page/clients/{client}/people")
+def people_page(request: Request, client: ClientName, service: TheService, _key: Looking) -> HTMLResponse:
+    """Everybody whom the pictures show, to say who of them the client is."""
+    who = open_client(service.home, client)
+    stems = {card.place: card.stem for card in picture_cards(who).values()}
+    faces = [(number, one, stems.get(one.value.rpartition(":")[0], "")) for number, one in enumerate(_people_of(service, who))]
+    return page(request, "people.html", client=who, tab="people", faces=faces)
 
-    @router.get("/page/clients/{client}/people/{number}.jpg")
-    def face_of(client: ClientName, number: int, service: TheService, _key: Looking) -> Response:
-        """One of their faces."""
-        import io
 
-        who = open_client(service.home, client)
-        people = _people_of(service, who)
-        shown = face_picture(people[number].file, people[number].square) if 0 <= number < len(people) else None
-        if shown is None:
-            raise PictureMissing(name=str(number), client=who.id)
-        shown.thumbnail((FACE_PX, FACE_PX))
-        written = io.BytesIO()
-        shown.convert("RGB").save(written, "JPEG", quality=88)
-        return Response(written.getvalue(), media_type="image/jpeg", headers={"cache-control": f"private, max-age={KEPT_SECONDS}"})
+@_router.get("/page/clients/{client}/people/{number}.jpg")
+def face_of(client: ClientName, number: int, service: TheService, _key: Looking) -> Response:
+    """One of their faces."""
+    import io
+
+    who = open_client(service.home, client)
+    people = _people_of(service, who)
+    shown = face_picture(people[number].file, people[number].square) if 0 <= number < len(people) else None
+    if shown is None:
+        raise PictureMissing(name=str(number), client=who.id)
+    shown.thumbnail((FACE_PX, FACE_PX))
+    written = io.BytesIO()
+    shown.convert("RGB").save(written, "JPEG", quality=88)
+    return Response(written.getvalue(), media_type="image/jpeg", headers={"cache-control": f"private, max-age={KEPT_SECONDS}"})
+
+
+def clients_router() -> APIRouter:
+    """The pages of clients and pictures."""
+    return _router

@@ -26,56 +26,54 @@ DAYS = 14  # a link holds so long unless another day is named
 MOST_DAYS = 366
 
 
-def gallery_router() -> APIRouter:
-    """The gallery of a client's own key, and the page where such keys are made."""
-    router = APIRouter(include_in_schema=False, route_class=PageRoute)
+_router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-    @router.get("/page/gallery/{client}")
-    def gallery(request: Request, client: ClientName, service: TheService, key: TheKey) -> HTMLResponse:
-        """The portraits, with nothing of how they were made."""
-        who = gallery_of(service, key, client).snapshot()
-        history = read_history(who)
-        runs = [(number, when, [bare(who, card) for card in cards]) for number, when, cards in portrait_runs(who, history)]
-        total = sum(card.favourite for _number, _when, cards in runs for card in cards)
-        return page(
-            request, "gallery.html", client=who, runs=runs, favourites=total, address=f"/page/gallery/{who.id}", photo=None,
-            until=key.until, only_choose=True,
-        )  # fmt: skip
 
-    @router.get("/page/gallery/{client}/{name}", response_class=FileResponse)
-    def picture(
-        client: ClientName, name: PortraitName, service: TheService, key: TheKey, tiny: Annotated[bool, Query()] = False
-    ) -> FileResponse:  # fmt: skip
-        """A portrait, small or whole."""
-        who = gallery_of(service, key, client)
-        file = who.output / name
-        if not file.is_file():
-            raise PortraitMissing(name=name, client=who.id)
-        return sent(small(who, file) if tiny else file)
+@_router.get("/page/gallery/{client}")
+def gallery(request: Request, client: ClientName, service: TheService, key: TheKey) -> HTMLResponse:
+    """The portraits, with nothing of how they were made."""
+    who = gallery_of(service, key, client).snapshot()
+    history = read_history(who)
+    runs = [(number, when, [bare(who, card) for card in cards]) for number, when, cards in portrait_runs(who, history)]
+    total = sum(card.favourite for _number, _when, cards in runs for card in cards)
+    return page(
+        request, "gallery.html", client=who, runs=runs, favourites=total, address=f"/page/gallery/{who.id}", photo=None,
+        until=key.until, only_choose=True,
+    )  # fmt: skip
 
-    @router.post("/page/gallery/{client}/{name}", dependencies=[OurForm])
-    def choose(
-        request: Request, client: ClientName, name: PortraitName, service: TheService, key: TheKey,
-        do: Annotated[str, Form(pattern="^(favourite|not)$")],
-    ) -> Response:  # fmt: skip
-        """Make a portrait a favourite, or no longer: the one thing that such a key may write."""
-        who = gallery_of(service, key, client)
-        if not (who.output / name).is_file():
-            raise PortraitMissing(name=name, client=who.id)
-        word = name if do == "favourite" else f"{UNDO}{name}"
-        service.run_now(PORTRAITS, service.job_of(PORTRAITS, PortraitsRequest(client=who.id, verb="favourite", names=(word,))))
-        address = f"/page/gallery/{who.id}"
-        if not wants_pieces(request):
-            return back_to(f"{address}#shot-{name.removesuffix('.png')}")
-        card = bare(who, portrait_card(who, name))
-        undo = Undo(address=f"{address}/{name}", do="not" if do == "favourite" else "favourite")
-        return page(
-            request, "_marked.html", client=who, card=card, favourites=len(read_history(who).favourites), address=address,
-            said=MARKED if card.favourite else UNMARKED, facts={"seed": card.seed}, undo=undo, only_choose=True,
-        )  # fmt: skip
 
-    _add_sharing(router)
-    return router
+@_router.get("/page/gallery/{client}/{name}", response_class=FileResponse)
+def picture(
+    client: ClientName, name: PortraitName, service: TheService, key: TheKey, tiny: Annotated[bool, Query()] = False
+) -> FileResponse:  # fmt: skip
+    """A portrait, small or whole."""
+    who = gallery_of(service, key, client)
+    file = who.output / name
+    if not file.is_file():
+        raise PortraitMissing(name=name, client=who.id)
+    return sent(small(who, file) if tiny else file)
+
+
+@_router.post("/page/gallery/{client}/{name}", dependencies=[OurForm])
+def choose(
+    request: Request, client: ClientName, name: PortraitName, service: TheService, key: TheKey,
+    do: Annotated[str, Form(pattern="^(favourite|not)$")],
+) -> Response:  # fmt: skip
+    """Make a portrait a favourite, or no longer: the one thing that such a key may write."""
+    who = gallery_of(service, key, client)
+    if not (who.output / name).is_file():
+        raise PortraitMissing(name=name, client=who.id)
+    word = name if do == "favourite" else f"{UNDO}{name}"
+    service.run_now(PORTRAITS, service.job_of(PORTRAITS, PortraitsRequest(client=who.id, verb="favourite", names=(word,))))
+    address = f"/page/gallery/{who.id}"
+    if not wants_pieces(request):
+        return back_to(f"{address}#shot-{name.removesuffix('.png')}")
+    card = bare(who, portrait_card(who, name))
+    undo = Undo(address=f"{address}/{name}", do="not" if do == "favourite" else "favourite")
+    return page(
+        request, "_marked.html", client=who, card=card, favourites=len(read_history(who).favourites), address=address,
+        said=MARKED if card.favourite else UNMARKED, facts={"seed": card.seed}, undo=undo, only_choose=True,
+    )  # fmt: skip
 
 
 def gallery_of(service: Service, key: Key, client: str) -> Client:
@@ -95,33 +93,34 @@ def bare(client: Client, card: PortraitCard) -> PortraitCard:
 
 
 # --- links for clients ------------------------------------------------------------------------------------------------
-def _add_sharing(router: APIRouter) -> None:
-    @router.get("/page/clients/{client}/share")
-    def share_page(request: Request, client: ClientName, service: TheService, _key: Administering) -> HTMLResponse:
-        """The links that were made for a client, and a form for another."""
-        return _shared(request, service, open_client(service.home, client))
+@_router.get("/page/clients/{client}/share")
+def share_page(request: Request, client: ClientName, service: TheService, _key: Administering) -> HTMLResponse:
+    """The links that were made for a client, and a form for another."""
+    return _shared(request, service, open_client(service.home, client))
 
-    @router.post("/page/clients/{client}/share", dependencies=[OurForm])
-    def share(
-        request: Request, client: ClientName, service: TheService, _key: Administering, until: Annotated[date, Form()]
-    ) -> HTMLResponse:  # fmt: skip
-        """Make a link; it is shown this once."""
-        who = open_client(service.home, client)
-        last = min(max(until, _today()), _today() + timedelta(days=MOST_DAYS))
-        taken = {key.name for key in service.keyring.all_keys()}
-        name = next(name for number in range(1, len(taken) + 2) if (name := f"{who.id[:30]}-{number}") not in taken)
-        _made, token = service.keyring.add(name, Role.GALLERY, who.id, last)
-        return _shared(request, service, who, link=f"{request.url.scheme}://{request.headers['host']}{ENTER}?key={token}")
 
-    @router.post("/page/clients/{client}/share/{name}", dependencies=[OurForm])
-    def unshare(
-        client: ClientName, name: Annotated[str, Path(max_length=60)], service: TheService, _key: Administering
-    ) -> Response:  # fmt: skip
-        """Take a link back: it opens nothing from now on."""
-        if name not in {key.name for key in _keys_of(service, client)}:
-            raise KeyUnknown(name=name)
-        service.keyring.remove(name)
-        return back_to(f"/page/clients/{client}/share")
+@_router.post("/page/clients/{client}/share", dependencies=[OurForm])
+def share(
+    request: Request, client: ClientName, service: TheService, _key: Administering, until: Annotated[date, Form()]
+) -> HTMLResponse:  # fmt: skip
+    """Make a link; it is shown this once."""
+    who = open_client(service.home, client)
+    last = min(max(until, _today()), _today() + timedelta(days=MOST_DAYS))
+    taken = {key.name for key in service.keyring.all_keys()}
+    name = next(name for number in range(1, len(taken) + 2) if (name := f"{who.id[:30]}-{number}") not in taken)
+    _made, token = service.keyring.add(name, Role.GALLERY, who.id, last)
+    return _shared(request, service, who, link=f"{request.url.scheme}://{request.headers['host']}{ENTER}?key={token}")
+
+
+@_router.post("/page/clients/{client}/share/{name}", dependencies=[OurForm])
+def unshare(
+    client: ClientName, name: Annotated[str, Path(max_length=60)], service: TheService, _key: Administering
+) -> Response:  # fmt: skip
+    """Take a link back: it opens nothing from now on."""
+    if name not in {key.name for key in _keys_of(service, client)}:
+        raise KeyUnknown(name=name)
+    service.keyring.remove(name)
+    return back_to(f"/page/clients/{client}/share")
 
 
 def _shared(request: Request, service: Service, client: Client, link: str = "") -> HTMLResponse:
@@ -137,3 +136,8 @@ def _keys_of(service: Service, client: str) -> list[Key]:
 
 def _today() -> date:
     return datetime.now(UTC).date()
+
+
+def gallery_router() -> APIRouter:
+    """The gallery of a client's own key, and the page where such keys are made."""
+    return _router

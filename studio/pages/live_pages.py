@@ -41,59 +41,59 @@ MOVED, CANCELLED = N_("Moved: {action}"), N_("Asked to stop: {action}")
 ASKED = {"save": N_("Saving after this step."), "sample": N_("Painting samples after this step.")}
 
 
-def jobs_page_router() -> APIRouter:
-    """Jobs and the GPU; a training."""
-    router = APIRouter(include_in_schema=False, route_class=PageRoute)
+_router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
-    @router.get("/page/jobs")
-    def jobs_page(request: Request, service: TheService, _key: Looking) -> HTMLResponse:
-        """Those that run, those that wait in their order, and those that are over."""
-        jobs = [told(job, service, whole=False) for job in service.jobs.all_jobs()]
-        waiting = sorted((job for job in jobs if job.state is JobState.WAITING), key=lambda job: job.position or 0)
-        return page(
-            request, "jobs.html", running=[job for job in jobs if job.state is JobState.RUNNING], waiting=waiting,
-            over=[job for job in jobs if job.state.over][:SHOWN], gpus=find_gpus(), states=STATES, label=_label,
-        )  # fmt: skip
 
-    @router.post("/page/jobs/{job}", dependencies=[OurForm])
-    def change(
-        request: Request, job: JobName, service: TheService, _key: Working,
-        do: Annotated[str, Form(pattern="^(up|down|before|cancel)$")], before: Annotated[str, Form(max_length=60)] = "",
-    ) -> Response:  # fmt: skip
-        """Move a job that waits, or ask one to stop."""
-        record = service.jobs.find(job)
-        if do == "cancel":
-            service.jobs.cancel(job)
-        else:
-            service.jobs.move(job, before if do == "before" else _neighbour(service, job, do))
-        if not wants_pieces(request):
-            return back_to("/page/jobs")
-        said = CANCELLED if do == "cancel" else MOVED
-        return page(request, "_toast.html", said=said, facts={"action": _label(record.action)})
+@_router.get("/page/jobs")
+def jobs_page(request: Request, service: TheService, _key: Looking) -> HTMLResponse:
+    """Those that run, those that wait in their order, and those that are over."""
+    jobs = [told(job, service, whole=False) for job in service.jobs.all_jobs()]
+    waiting = sorted((job for job in jobs if job.state is JobState.WAITING), key=lambda job: job.position or 0)
+    return page(
+        request, "jobs.html", running=[job for job in jobs if job.state is JobState.RUNNING], waiting=waiting,
+        over=[job for job in jobs if job.state.over][:SHOWN], gpus=find_gpus(), states=STATES, label=_label,
+    )  # fmt: skip
 
-    @router.get("/page/clients/{client}/training")
-    def training_page(request: Request, client: ClientName, service: TheService, _key: Looking) -> HTMLResponse:
-        """A client's training, as it runs or as it was."""
-        who = open_client(service.home, client)
-        return page(request, "training.html", client=who, tab="training", **_training_facts(who))
 
-    @router.post("/page/clients/{client}/training", dependencies=[OurForm])
-    def ask_for(
-        request: Request, client: ClientName, service: TheService, _key: Working,
-        do: Annotated[str, Form(pattern="^(save|sample)$")],
-    ) -> Response:  # fmt: skip
-        """Ask the trainer to save or to paint samples now, where it takes wishes."""
-        from embedded.trainer.trainer_control import SAMPLE, SAVE, ask_trainer
+@_router.post("/page/jobs/{job}", dependencies=[OurForm])
+def change(
+    request: Request, job: JobName, service: TheService, _key: Working,
+    do: Annotated[str, Form(pattern="^(up|down|before|cancel)$")], before: Annotated[str, Form(max_length=60)] = "",
+) -> Response:  # fmt: skip
+    """Move a job that waits, or ask one to stop."""
+    record = service.jobs.find(job)
+    if do == "cancel":
+        service.jobs.cancel(job)
+    else:
+        service.jobs.move(job, before if do == "before" else _neighbour(service, job, do))
+    if not wants_pieces(request):
+        return back_to("/page/jobs")
+    said = CANCELLED if do == "cancel" else MOVED
+    return page(request, "_toast.html", said=said, facts={"action": _label(record.action)})
 
-        who = open_client(service.home, client)
-        event = background.last_event(_place(who))
-        if isinstance(event, TrainingTick) and event.control and background.find(_place(who)) is RunState.RUNNING:
-            ask_trainer(FilePath(event.control), SAVE if do == "save" else SAMPLE)
-            if wants_pieces(request):
-                return page(request, "_toast.html", said=ASKED[do])
-        return back_to(f"/page/clients/{client}/training")
 
-    return router
+@_router.get("/page/clients/{client}/training")
+def training_page(request: Request, client: ClientName, service: TheService, _key: Looking) -> HTMLResponse:
+    """A client's training, as it runs or as it was."""
+    who = open_client(service.home, client)
+    return page(request, "training.html", client=who, tab="training", **_training_facts(who))
+
+
+@_router.post("/page/clients/{client}/training", dependencies=[OurForm])
+def ask_for(
+    request: Request, client: ClientName, service: TheService, _key: Working,
+    do: Annotated[str, Form(pattern="^(save|sample)$")],
+) -> Response:  # fmt: skip
+    """Ask the trainer to save or to paint samples now, where it takes wishes."""
+    from embedded.trainer.trainer_control import SAMPLE, SAVE, ask_trainer
+
+    who = open_client(service.home, client)
+    event = background.last_event(_place(who))
+    if isinstance(event, TrainingTick) and event.control and background.find(_place(who)) is RunState.RUNNING:
+        ask_trainer(FilePath(event.control), SAVE if do == "save" else SAMPLE)
+        if wants_pieces(request):
+            return page(request, "_toast.html", said=ASKED[do])
+    return back_to(f"/page/clients/{client}/training")
 
 
 def _label(action: str) -> str:
@@ -127,21 +127,18 @@ def _training_facts(client: Client) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def training_events_router() -> APIRouter:
-    """`/page/clients/CLIENT/training/events`: the training of a client from its first event on, and the next one after it."""
-    router = APIRouter(include_in_schema=False)
+_events_router = APIRouter(include_in_schema=False)
 
-    @router.get("/page/clients/{client}/training/events", response_class=EventSourceResponse)
-    async def training_events(
-        request: Request, client: ClientName, service: TheService, _key: Looking,
-        last_event_id: Annotated[str, Header(max_length=40, pattern=r"^[0-9]*$")] = "",
-    ) -> AsyncIterator[ServerSentEvent]:  # fmt: skip
-        """`tick` for each step that was told, `begin` where a new run begins, `end` where one ended."""
-        who = await asyncio.to_thread(open_client, service.home, client)
-        async for event in _events(who, service, language_of(request), int(last_event_id or 0)):
-            yield event
 
-    return router
+@_events_router.get("/page/clients/{client}/training/events", response_class=EventSourceResponse)
+async def training_events(
+    request: Request, client: ClientName, service: TheService, _key: Looking,
+    last_event_id: Annotated[str, Header(max_length=40, pattern=r"^[0-9]*$")] = "",
+) -> AsyncIterator[ServerSentEvent]:  # fmt: skip
+    """`tick` for each step that was told, `begin` where a new run begins, `end` where one ended."""
+    who = await asyncio.to_thread(open_client, service.home, client)
+    async for event in _events(who, service, language_of(request), int(last_event_id or 0)):
+        yield event
 
 
 async def _events(client: Client, service: Service, language: str, at: int) -> AsyncIterator[ServerSentEvent]:
@@ -183,3 +180,13 @@ def _tick(client: Client, line: dict[str, Any]) -> dict[str, Any]:
         "sample": small_url(client, "samples", shown) if shown else "", "large": large_url(client, shown) if shown else "",
         "name": shown.stem if shown else "", "takes_wishes": bool(line.get("control")),
     }  # fmt: skip
+
+
+def jobs_page_router() -> APIRouter:
+    """Jobs and the GPU; a training."""
+    return _router
+
+
+def training_events_router() -> APIRouter:
+    """`/page/clients/CLIENT/training/events`: the training of a client from its first event on, and the next one after it."""
+    return _events_router

@@ -15,7 +15,7 @@ from locales.language import N_
 from studio.pages.thumbnails import large_url, small_url
 
 
-class Group(Enum):
+class PictureGroup(Enum):
     """Where a picture stands; in this order on the page."""
 
     ACCEPTED = "accepted", N_("Accepted")
@@ -32,7 +32,7 @@ class PictureCard:
     """A picture as it is shown. `place` is how actions name it; `caption` is None where it is not in the dataset."""
 
     stem: str
-    group: Group
+    group: PictureGroup
     name: str
     place: str
     source: Source
@@ -73,15 +73,15 @@ def _card(
 ) -> PictureCard:  # fmt: skip
     folder = client.raw(picture.source)
     original, place = folder / picture.file, f"{folder.name}/{picture.file}"
-    group, kind, file = Group.NEW, folder.name, original
+    group, kind, file = PictureGroup.NEW, folder.name, original
     refused = verdict.rejection if verdict else None
     if out:
-        group, kind, file = Group.OUT, "quarantine", client.quarantine / f"{picture.stem}.png"
+        group, kind, file = PictureGroup.OUT, "quarantine", client.quarantine / f"{picture.stem}.png"
     elif verdict and verdict.crop:
-        group, kind, file = Group.ACCEPTED, "processed", client.processed / verdict.crop
+        group, kind, file = PictureGroup.ACCEPTED, "processed", client.processed / verdict.crop
     elif refused:
         preview = client.rejected / f"{picture.stem}.png"
-        group, kind, file = Group.REJECTED, "rejected", preview
+        group, kind, file = PictureGroup.REJECTED, "rejected", preview
     small, large = _addresses(client, kind, file, original)
     return PictureCard(
         picture.stem, group, picture.original, place, picture.source, small, large,
@@ -98,9 +98,9 @@ def _addresses(client: Client, kind: str, file: Path, original: Path) -> tuple[s
     return small_url(client, original.parent.name, original), large_url(client, original)
 
 
-def counts(cards: Iterable[PictureCard]) -> dict[Group, int]:
+def counts(cards: Iterable[PictureCard]) -> dict[PictureGroup, int]:
     """How many stand where."""
-    found = dict.fromkeys(Group, 0)
+    found = dict.fromkeys(PictureGroup, 0)
     for card in cards:
         found[card.group] += 1
     return found

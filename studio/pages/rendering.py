@@ -6,8 +6,6 @@ changed: each is put in the place of the piece of that id.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
 from pathlib import Path
@@ -20,23 +18,15 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.requests import Request
 
-from locales.language import LANGUAGES, N_, _, ngettext, speaking, spoken
+from locales.language import LANGUAGES, _, ngettext, speaking, spoken
 from studio.answers import problem_of, status_of
 from studio.guard import COOKIE
-from studio.keys import Role
+from studio.keys import FormStale, Role, check_form_token, form_token
 from studio.routes_common import key_of, service_of
 from utils import PipelineError
 
 TEMPLATES = Path(__file__).resolve().parent.parent / "templates"
 PIECES = "x-pieces"  # the header of a script that wants no whole page
-FORGED = N_("That form is not of this page, or it is too old.")
-
-
-class FormStale(PipelineError):
-    """Facts: none."""
-
-    message = FORGED
-    hint = N_("Open the page anew and do it again.")
 
 
 class PageRoute(APIRoute):
@@ -71,16 +61,10 @@ def language_of(request: Request) -> str:
 
 
 # --- forms ------------------------------------------------------------------------------------------------------------
-def form_token(request: Request) -> str:
-    """What every form of a browser has to send along: only a page of ours can know it."""
-    session = request.cookies.get(COOKIE, "")
-    return hmac.new(session.encode(), b"form", hashlib.sha256).hexdigest()[:40]
-
-
-def check_form(request: Request, form_token_sent: Annotated[str, Form(alias="form", max_length=80)] = "") -> None:
+def check_form(request: Request, form: Annotated[str, Form(max_length=80)] = "") -> None:
     """Refuse a form that no page of ours showed to this browser; who calls with a key of its own has no cookie to be abused."""
-    if COOKIE in request.cookies and not hmac.compare_digest(form_token_sent, form_token(request)):
-        raise FormStale()
+    if COOKIE in request.cookies:
+        check_form_token(form, request.cookies[COOKIE])
 
 
 OurForm = Depends(check_form)
@@ -107,7 +91,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     """A page, or what a template says."""
     key = key_of(request)
     known: Mapping[str, Any] = {
-        "form": form_token(request), "language": spoken(), "key": key, "pieces": wants_pieces(request),
+        "form": form_token(request.cookies.get(COOKIE, "")), "language": spoken(), "key": key, "pieces": wants_pieces(request),
         "may_work": key.role.rank >= Role.WORK.rank, "may_admin": key.role.rank >= Role.ADMIN.rank,
         "path": request.url.path, "facts": {}, "undo": None, "job": "", "reload": False,  # of the line that says what was done
     }  # fmt: skip

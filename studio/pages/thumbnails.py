@@ -68,18 +68,20 @@ def sent(file: FilePath) -> FileResponse:
     return FileResponse(file, headers={"cache-control": f"private, max-age={KEPT_SECONDS}"})
 
 
+_router = APIRouter(include_in_schema=False)
+
+
+@_router.get("/thumbnails/{client}/{kind}/{name}", response_class=FileResponse)
+def thumbnail(
+    client: Annotated[str, Path(max_length=80)], kind: Annotated[str, Path(max_length=20)],
+    name: Annotated[str, Path(max_length=250)], service: TheService, _key: Looking,
+    v: Annotated[str, Query(max_length=20, description="changes with the picture")] = "",
+) -> FileResponse:  # fmt: skip
+    """A small copy of a picture of a client's."""
+    who = open_client(service.home, client)
+    return sent(small(who, picture_in(who, kind, name)))
+
+
 def thumbnails_router() -> APIRouter:
     """`/thumbnails/CLIENT/FOLDER/NAME`."""
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/thumbnails/{client}/{kind}/{name}", response_class=FileResponse)
-    def thumbnail(
-        client: Annotated[str, Path(max_length=80)], kind: Annotated[str, Path(max_length=20)],
-        name: Annotated[str, Path(max_length=250)], service: TheService, _key: Looking,
-        v: Annotated[str, Query(max_length=20, description="changes with the picture")] = "",
-    ) -> FileResponse:  # fmt: skip
-        """A small copy of a picture of a client's."""
-        who = open_client(service.home, client)
-        return sent(small(who, picture_in(who, kind, name)))
-
-    return router
+    return _router

@@ -15,7 +15,8 @@ def test_the_verdict_is_told_with_every_checkpoint(page):
 
 def test_the_blind_test_is_answered_by_keys_and_never_tells_who_painted(page, ana):
     page.goto("/page/clients/ana/blind")
-    page.get_by_role("button", name="Begin").click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Begin").click()
     answers = []
     for key, word in (("ArrowLeft", "left"), ("ArrowRight", "right"), ("s", "same")):
         page.wait_for_function("() => [...document.querySelectorAll('.blind img')].every(one => one.naturalWidth > 0)")

@@ -1,22 +1,45 @@
 """What happens now, in a real browser: a training as it goes, the queue put in order, a job that is stopped."""
 
 import time
+from contextlib import contextmanager
 
+import psutil
 from PIL import Image
 
 from machine import background
-from machine.background import Place, Recorder
+from machine.background import Place, Recorder, RunProcess
 from studio.job_records import place_of_job
-from utils import TrainingTick
+from utils import TrainingTick, read_record
 
 
-def queued(studio, count):
-    """Jobs that wait: trainings of a client whose lock this test holds."""
-    return [studio.post("/actions/process", {"client": "ana"}, params={"job": "true"}).json()["id"] for _number in range(count)]
+def queued(studio):
+    """One job more."""
+    return studio.post("/actions/process", {"client": "ana"}, params={"job": "true"}).json()["id"]
+
+
+@contextmanager
+def held(studio):
+    """A job of the client that runs and stands still, so that the next ones wait."""
+    job = queued(studio)
+    studio.wait_for(job, "running")
+    process = psutil.Process(read_record(place_of_job(studio.home, job).record, RunProcess).pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+        studio.wait_for(job, "done")
 
 
 def order(page):
     return page.evaluate("[...document.querySelectorAll('#waiting > .job')].map(one => one.dataset.job)")
+
+
+def in_order(page, *jobs):
+    """Wait until the page shows them so."""
+    page.wait_for_function(
+        "jobs => [...document.querySelectorAll('#waiting > .job')].map(one => one.dataset.job).join() === jobs", arg=",".join(jobs)
+    )
 
 
 def positions(studio):
@@ -24,33 +47,31 @@ def positions(studio):
     return [job["id"] for job in sorted(jobs, key=lambda job: job["position"])]
 
 
-def test_a_queue_is_put_in_order_by_keys_by_buttons_and_by_dragging(page, studio, ana):
-    with ana.lock():  # so that nothing of theirs can begin
-        first, second, third, fourth = queued(studio, 4)
+def test_a_queue_is_put_in_order_by_keys_by_buttons_and_by_dragging(page, studio):
+    with held(studio):
+        first, second, third = (queued(studio) for _number in range(3))
         page.goto("/page/jobs")
-        page.locator(f"#job-{fourth}").wait_for()
-        waiting = order(page)
-        assert waiting == positions(studio) and set(waiting) <= {first, second, third, fourth}
-        last = waiting[-1]
-        page.locator(f"#job-{last}").focus()
+        assert order(page) == positions(studio) == [first, second, third]
+        page.locator(f"#job-{third}").focus()
         page.keyboard.press("Shift+ArrowUp")
-        page.wait_for_function("id => [...document.querySelectorAll('#waiting > .job')].at(-2).dataset.job === id", arg=last)
-        assert positions(studio)[-2] == last
-        assert page.evaluate("document.activeElement.dataset.job") == last
-        page.locator(f"#job-{last}").get_by_role("button", name="Move down").click()
-        page.wait_for_function("id => [...document.querySelectorAll('#waiting > .job')].at(-1).dataset.job === id", arg=last)
-        assert positions(studio)[-1] == last
-        page.locator(f"#job-{last}").drag_to(page.locator("#waiting > .job").first, target_position={"x": 40, "y": 4})
-        page.wait_for_function("id => document.querySelector('#waiting > .job').dataset.job === id", arg=last)
+        in_order(page, first, third, second)
+        assert positions(studio) == [first, third, second]
+        assert page.evaluate("document.activeElement.dataset.job") == third  # so that it can be moved on
+        page.locator(f"#job-{first}").get_by_role("button", name="Move down").click()
+        in_order(page, third, first, second)
+        assert positions(studio) == [third, first, second]
+        page.locator(f"#job-{second}").drag_to(page.locator(f"#job-{third}"), target_position={"x": 40, "y": 4})
         page.wait_for_function("() => document.querySelector('#toast').textContent.includes('Moved')")
-        assert positions(studio)[0] == last
-        for job in order(page):
+        in_order(page, second, third, first)
+        until = time.monotonic() + 10
+        while positions(studio) != [second, third, first]:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        for job in (second, third, first):
             page.locator(f"#job-{job}").focus()
             page.keyboard.press("x")
             page.locator(f"#waiting > #job-{job}").wait_for(state="detached")
-        assert positions(studio) == []
-        for job in (first, second, third, fourth):
-            studio.post(f"/jobs/{job}/cancel")
+            assert studio.get(f"/jobs/{job}").json()["state"] == "stopped"
 
 
 def test_a_training_is_shown_as_it_goes(page, studio, ana):
