@@ -26,7 +26,7 @@ from config import Settings, save_settings
 from machine import background
 from machine.background import Place, RunState
 from machine.processes import end_orphan
-from machines.errors import StillChanging, JobNotHere
+from machines.errors import JobNotHere, StillChanging
 from machines.facts import facts_here
 from machines.parcels import PIECE_BYTES, check_parcel, pack_results
 from machines.pool import pool_folder

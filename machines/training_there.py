@@ -22,7 +22,7 @@ from client_folder.private import private_folder
 from machine.background import RunLost, event_of, report_of
 from machine.cards import GPUProfile
 from machines.errands import Order
-from machines.errors import LinkDown, MachineLost, JobNotHere
+from machines.errors import JobNotHere, LinkDown, MachineLost
 from machines.link import Joined, Link
 from machines.parcels import PIECE_BYTES, check_parcel, pack_for_training, unpack_results
 from machines.pool import pool_folder
