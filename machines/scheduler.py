@@ -50,6 +50,11 @@ def scheduler_facts() -> dict[str, Any]:
     return _facts
 
 
+def names_and_addresses(dask_scheduler: Any) -> dict[str, str]:
+    """Who has joined, by name, and the address of each; Dask hands its scheduler over under that very name."""
+    return {str(worker.name): address for address, worker in dask_scheduler.workers.items()}
+
+
 class _Loop:
     """Dask's scheduler in a thread with an event loop of its own."""
 
