@@ -2,8 +2,8 @@
 
 Three processes join a scheduler over loopback, each with a pretended card; clients are trained on the practice base, or with
 `--standin` by the stand-in for sd-scripts of the tests, which sleeps instead of computing. At random moments a machine is killed
-(SIGKILL) and started again, and now and then the scheduler. Told at the end: what was lost, what was done twice, whether every LoRA is
-the one that a single run at home gives, and which share of the time the cards were busy.
+(SIGKILL) and started again, and now and then the scheduler. Told at the end: what was lost, what was done twice, whether every
+LoRA is the one that a single run at home gives, and which share of the time the cards were busy.
 """
 
 from __future__ import annotations
