@@ -116,6 +116,11 @@ class Night:
             raise self._stopped
         return QueueReport(tuple(self.rows))
 
+    @property
+    def busy(self) -> int:
+        """How many places a turn holds at this moment."""
+        return sum(turn.spot is not None for turn in self._turns)
+
     def _round(self) -> Generator[Event, None, None]:
         """A piece of every turn, and new turns where there is room."""
         events: list[Event] = []

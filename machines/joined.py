@@ -23,6 +23,7 @@ from machines.facts import Facts, check_agreement, facts_here
 from machines.link import Link
 from machines.pool import (
     CONNECT_SECONDS,
+    NO_PAGES,
     certificates,
     full_address,
     machine_name,
@@ -95,7 +96,8 @@ class _Worker:
         scratch = pool_folder(self._home) / "dask"
         worker: Any = Worker(
             self._address, security=security(self._home, self._secret), name=self._name, nthreads=1, memory_limit=0,
-            resources={"GPU": self._cards}, dashboard=False, local_directory=str(scratch), death_timeout=3 * CONNECT_SECONDS,
+            resources={"GPU": self._cards}, dashboard=False, dashboard_address=NO_PAGES, local_directory=str(scratch),
+            death_timeout=3 * CONNECT_SECONDS,
         )  # fmt: skip
         try:
             await worker

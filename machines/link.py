@@ -2,7 +2,7 @@
 
 A machine is known by its name; its address changes with every connection. Where the scheduler does not answer, nothing is lost:
 machines work on, and whoever asks tries again later (LinkDown). Only a scheduler that answers can say that a machine is gone
-(MachineLost), and one that was started a moment ago is given time to be found again.
+(MachineLost), once that machine was missed for a while: a busy one may lose its connection and come back by itself.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client as DaskClient
 
 _AGAIN_SECONDS = 3.0  # between two tries to reach a scheduler that is away
-REJOIN_SECONDS = 15.0  # that machines have to come back to a scheduler that was started anew; they try once a second
+REJOIN_SECONDS = 15.0  # that machines have to come back, to this scheduler or one that was started anew; they try once a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ class Link:
         self._home, self._secret = home, secret or read_key(joining_key(home))
         self._client: DaskClient | None = None
         self._since = self._not_before = 0.0
+        self._missed: dict[str, float] = {}  # since when a machine is not there
 
     def __enter__(self) -> Link:
         return self
@@ -75,10 +76,11 @@ class Link:
 
     def names(self) -> dict[str, str]:
         """The machines that are there, and the address of each; raises LinkDown."""
-        info = self._answered(lambda client: client.scheduler_info(n_workers=-1))
-        return {str(worker["name"]): address for address, worker in info["workers"].items()}
+        from machines.scheduler import names_and_addresses
 
-    def of_scheduler(self, function: Callable[[], Any]) -> Any:
+        return dict(self.of_scheduler(names_and_addresses))
+
+    def of_scheduler(self, function: Callable[..., Any]) -> Any:
         """What a function of the program's answers in the scheduler's process; raises LinkDown."""
         return self._answered(lambda client: client.run_on_scheduler(function))
 
@@ -88,15 +90,12 @@ class Link:
 
         address = self.names().get(name)
         if address is None:
-            if time.monotonic() - self._since < REJOIN_SECONDS:
+            missed = self._missed.setdefault(name, time.monotonic())
+            if time.monotonic() - max(missed, self._since) < REJOIN_SECONDS:
                 raise LinkDown(address=self.address)
             raise MachineLost(machine=name)
-        try:
-            told = self._answered(lambda client: client.run(carry_out, errand, facts, data, workers=[address]))[address]
-        except LinkDown:
-            if self.names().get(name) != address:  # the scheduler is there, and that machine is not
-                raise MachineLost(machine=name) from None
-            raise
+        self._missed.pop(name, None)
+        told = self._answered(lambda client: client.run(carry_out, errand, facts, data, workers=[address]))[address]
         if "error" in told:
             raise error_of(told, self._home / "logs" / "avatar_pipeline.log")
         return told["answer"]

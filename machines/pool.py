@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec
 
 PORT = 8786  # Dask's own
+NO_PAGES = "127.0.0.1:0"
 CONNECT_SECONDS = 10.0  # after which a machine or scheduler does not answer; a busy PC takes seconds
 KEY_BYTES = 20  # 160 bits, 32 letters and digits: nobody guesses that, and it can still be read out over a phone
 _GROUP = 4
@@ -86,6 +87,9 @@ def require_distributed() -> None:
     for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in ("distributed", "tornado")]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what goes wrong is told in our own words
     # A machine that is gone is known to be gone in seconds; and cards are asked by `machine.gpu`, not by Dask.
+    # Nothing is told over its HTTP server, which no key closes: it has no pages, and `NO_PAGES` keeps it on this PC.
+    for one in ("scheduler", "worker"):
+        dask.config.set({f"distributed.{one}.http.routes": []})
     dask.config.set({"distributed.comm.timeouts.connect": f"{CONNECT_SECONDS}s", "distributed.diagnostics.nvml": False})
 
 

@@ -19,10 +19,11 @@ from typing import Any
 from config import Settings
 from locales.language import N_
 from machines.facts import facts_here
-from machines.pool import PORT, joining_key, note_scheduler, read_key, require_distributed, security
+from machines.pool import NO_PAGES, PORT, joining_key, note_scheduler, read_key, require_distributed, security
 from utils import Event, Notice, PipelineError, Progress
 
-SERVING = N_("Machines join with: machines join {address} --key {key}")
+SERVING = N_("On each of the other PCs:")
+JOINING = N_("  machines join {address} --key {key}")
 KEPT = N_("The queue goes there with: queue --machines NAMES. Ctrl-C ends this; machines that have joined wait until it is back.")
 _LOOK_SECONDS = 0.5
 _START_SECONDS = 60.0
@@ -48,6 +49,11 @@ _facts: dict[str, Any] = {}  # of this process: Dask calls a function and hands 
 def scheduler_facts() -> dict[str, Any]:
     """What this PC says of itself to a machine that wants to join."""
     return _facts
+
+
+def names_and_addresses(dask_scheduler: Any) -> dict[str, str]:
+    """Who has joined, by name, and the address of each; Dask hands its scheduler over under that very name."""
+    return {str(worker.name): address for address, worker in dask_scheduler.workers.items()}
 
 
 class _Loop:
@@ -91,7 +97,8 @@ class _Loop:
 
         self._loop = asyncio.get_running_loop()
         made = security(self._home, read_key(joining_key(self._home)))
-        async with Scheduler(host=self._host, port=self._port, protocol="tls", security=made, dashboard=False) as self.scheduler:
+        where = {"host": self._host, "port": self._port, "protocol": "tls", "dashboard_address": NO_PAGES}
+        async with Scheduler(**where, security=made, dashboard=False) as self.scheduler:
             self.serving.set()
             await self._ended.wait()
 
@@ -105,7 +112,8 @@ def serve(home: Path, settings: Settings, host: str = "", port: int = PORT) -> G
     try:
         note_scheduler(home, f"tls://{host or '127.0.0.1'}:{port}")
         address = f"{host or _own_address()}:{port}"
-        yield Notice(SERVING, {"address": address, "key": joining_key(home)})
+        yield Notice(SERVING)
+        yield Notice(JOINING, {"address": address, "key": joining_key(home)})
         yield Notice(KEPT)
         while loop.error is None:
             yield Progress("pool", len(loop.scheduler.workers), 0)

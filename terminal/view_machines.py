@@ -8,7 +8,7 @@ from rich.text import Text
 from actions.machines import MachineList, state_of
 from locales.language import N_, _
 from machines.joined import JoinedReport
-from machines.scheduler import SERVING, Served
+from machines.scheduler import JOINING, SERVING, Served
 from terminal.screens import Views, table
 
 STATES = {"free": N_("free"), "busy": N_("working"), "leaving": N_("leaving")}
@@ -17,7 +17,8 @@ NOBODY = N_("No machine has joined yet.")
 
 
 def _machines(report: MachineList) -> RenderableType:
-    how = Text(_(SERVING).format(address=report.address.removeprefix("tls://"), key=report.key), style="dim")
+    place = report.address.removeprefix("tls://")
+    how = Text(f"{_(SERVING)}\n{_(JOINING).format(address=place, key=report.key)}", style="dim")
     if not report.machines:
         return Group(Text(_(NOBODY)), how)
     rows = table("", _("machine"), _("cards"), "", _("job"))

@@ -80,6 +80,7 @@ def cases(home):
         "portraits deliver": ("portraits", "deliver", "--client", "demo", "--to", home / "chosen.zip"),
         "queue that never was": ("queue",),
         "queue": ("queue", "demo", "--exam", "no"),  # which has a test of its own
+        "machines of no scheduler": ("machines",),
         "models": ("models",),
         "models preload plan": ("models", "preload", "whisper-tiny", *PLAN),
         "models free": ("models", "free"),
