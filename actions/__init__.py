@@ -2,10 +2,10 @@
 each, from top to bottom, what is asked (requests), what is planned and run, what is answered.
 
 `table` lists all of them; `request` and `action` say what a request, a job, an action and a row are; `drive` runs a stage to its
-report, `recorded` runs an action in a process of its own; `reference` tells
-their schemas; `form` draws the form of a request, `settings_form` that of settings and limits, `base_choice` offers bases.
+report, `recorded` runs an action in a process of its own; `reference` tells their schemas; `form` draws the form of a request,
+`settings_form` that of settings and limits, `base_choice` offers bases.
 `clients`, `imports`, `faces`, `who`, `dataset`, `training` (what it is asked: `train_request`), `checkpoints`, `exam`, `blind`,
-`portraits`, `gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup`, `settings`, `colab` and `serve` are the actions; `demo`,
-`queue`, `journey`, `review` and `limits` lead over several stages, and so does `tuning`, which `tuning_plan` plans and `tune`
-is the action of; `recent` is what the menu remembers.
+`portraits`, `gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup`, `settings`, `colab`, `serve` and `machines` are the
+actions; `demo`, `queue` (which `queue_run` runs, on one machine or several), `journey`, `review` and `limits` lead over several
+stages, and so does `tuning`, which `tuning_plan` plans and `tune` is the action of; `recent` is what the menu remembers.
 """

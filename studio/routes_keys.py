@@ -49,7 +49,7 @@ class KeyMade(KeyTold):
     token: str
 
 
-class Link(BaseModel):
+class PageLink(BaseModel):
     """A link that opens the page once."""
 
     link: str
@@ -74,16 +74,16 @@ def make_key(wanted: NewKey, service: TheService, _key: Administering) -> KeyMad
 
 
 @_router.delete("/keys/{name}", responses={404: {"model": Problem}})
-def remove_key(name: Annotated[str, Path(max_length=60)], service: TheService, _key: Administering) -> Link:
+def remove_key(name: Annotated[str, Path(max_length=60)], service: TheService, _key: Administering) -> PageLink:
     """Take a key back: it opens nothing from now on."""
     service.keyring.remove(name)
-    return Link(link="")
+    return PageLink(link="")
 
 
 @_router.post("/links")
-def make_link(service: TheService, key: Administering) -> Link:
+def make_link(service: TheService, key: Administering) -> PageLink:
     """A link that opens the page once, with the rights of the key that asks."""
-    return Link(link=f"{ENTER}?once={service.keyring.new_link(key.name)}")
+    return PageLink(link=f"{ENTER}?once={service.keyring.new_link(key.name)}")
 
 
 @_router.get(ENTER, response_class=HTMLResponse, responses={403: {"model": Problem}})

@@ -75,12 +75,18 @@ def main() -> int:
     tempfile.tempdir = str(uploads)
     jobs = JobQueue(home)
     _step_back()
+    server = _server(orders, home, keyring, jobs, listening.getsockname()[1])
+    threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
+    server.run(sockets=[listening])
+    return 0
+
+
+def _server(orders: Orders, home: Path, keyring: Keyring, jobs: JobQueue, port: int) -> AnnouncedServer:
+    """uvicorn with the application, and what it will say once it answers."""
     secure = bool(orders.certificate)
-    port = listening.getsockname()[1]
     shown = orders.address if orders.address not in ("0.0.0.0", "::") else "127.0.0.1"
     url = f"{'https' if secure else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
-    service = Service(home, keyring, jobs, Assets(home), secure)
-    app = make_app(service, (*LOOPBACK, shown, *orders.names))
+    app = make_app(Service(home, keyring, jobs, Assets(home), secure), (*LOOPBACK, shown, *orders.names))
     link = f"{url}{ENTER}?once={keyring.new_link()}"
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, date_header=True, ws="websockets-sansio", lifespan="on",
@@ -88,10 +94,7 @@ def main() -> int:
         timeout_graceful_shutdown=GRACE_SECONDS, h11_max_incomplete_event_size=64 << 10, limit_concurrency=400,
         timeout_keep_alive=30, proxy_headers=False, ws_max_size=1 << 16,
     )  # fmt: skip
-    server = AnnouncedServer(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
-    threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
-    server.run(sockets=[listening])
-    return 0
+    return AnnouncedServer(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
 
 
 def _listen(orders: Orders) -> socket.socket:

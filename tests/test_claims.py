@@ -121,6 +121,8 @@ OTHERWISE = {
     "tensorflow-cpu",
     "tensorflow",
     "mtcnn",
+    "websockets",
+    "python-multipart",
 }
 
 
@@ -135,7 +137,7 @@ def test_every_package_is_used_by_the_program_and_what_it_uses_is_listed():
         | {"spandrel", "dlib", "torchvision"}
     )
     assert {"imageio", "opencv-python"} <= used
-    missing = used - asked - optional - OTHERWISE - {"pydantic-core", "tokenizers"}  # pinned by pydantic and by transformers
+    missing = used - asked - optional - OTHERWISE - {"pydantic-core", "tokenizers", "starlette", "anyio"}  # pinned by others
     assert missing == set(), "imported, but no requirements file asks for these"
 
 
