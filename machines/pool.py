@@ -46,7 +46,8 @@ class SchedulerRecord(Record):
     model_config = ConfigDict(frozen=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    address: str  # as a machine is told it
+    address: str  # for this PC
+    shown: str = ""  # for others
 
 
 def pool_folder(home: Path) -> Path:
@@ -193,6 +194,6 @@ def security(home: Path, secret: bytes) -> Any:
     return Security(require_encryption=True, tls_ca_file=authority, **roles)
 
 
-def note_scheduler(home: Path, address: str) -> None:
-    """Write down where this home's scheduler listens."""
-    write_record(scheduler_file(home), SchedulerRecord(address=address))
+def note_scheduler(home: Path, address: str, shown: str) -> None:
+    """Write down where this home's scheduler listens: for this PC, and for others."""
+    write_record(scheduler_file(home), SchedulerRecord(address=address, shown=shown))
