@@ -28,7 +28,7 @@ _KEY_HELP = N_("Joining key, as it says there:")
 
 
 class AddressMissing(PipelineError):
-    """No facts."""
+    """Facts: none."""
 
     message = N_("Where to join, and with which key, was not said.")
     hint = N_("As the other PC shows it: machines join ADDRESS --key KEY")

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, Field
 
 from client_folder.private import private_folder
-from machines.errors import REQUIREMENTS, MachinesNotInstalled, NotAKey
-from utils import Record, locked, replacing, write_record
+from locales.language import N_
+from machines.errors import REQUIREMENTS, MachinesNotInstalled
+from utils import PipelineError, Record, locked, replacing, write_record
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -38,6 +39,13 @@ _INFO = b"avatar-pipeline pool certificate authority, version 1"
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 # The key is what ends, not the certificates: whoever changes it has new ones. Clocks of PCs are wrong by days, so no other dates.
 _FROM, _UNTIL = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
+
+
+class NotAKey(PipelineError):
+    """Facts: letters."""
+
+    message = N_("That is no joining key: it has {letters} letters and digits, as in ABCD-EFGH-...")
+    hint = N_("Copy the key whole from where the scheduler was started: machines shows it there.")
 
 
 class SchedulerRecord(Record):

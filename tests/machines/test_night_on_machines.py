@@ -25,9 +25,9 @@ from client_folder.client import open_client
 from client_folder.consent import What, record_consent
 from config import EMBEDDED_FOLDER, Settings, save_settings
 from machine.model_process import ModelProcess
-from machines.errors import NoScheduler, WrongKey
+from machines.errors import NoScheduler
 from machines.facts import ProgramDiffers
-from machines.joined import join
+from machines.joined import WrongKey, join
 from machines.pool import joining_key
 from training.inputs import EMBEDDED_SCRIPT
 from training.queue import Outcome
