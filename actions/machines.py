@@ -67,7 +67,7 @@ def machines(job: Job[MachinesRequest]) -> Stage:
         return (yield from serve(job.home, job.settings, asked.host, asked.port))
     if asked.verb == "join":
         if not (asked.address and asked.key):
-            raise AddressMissing
+            raise AddressMissing()
         return (yield from join(job.home, job.settings, asked.address, asked.key, asked.name))
     if not scheduler_file(job.home).is_file():
         raise NoScheduler(address=f"127.0.0.1:{PORT}")
