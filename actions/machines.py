@@ -13,9 +13,9 @@ from locales.language import N_
 from machines.errors import NoScheduler
 from machines.joined import JoinedReport, join
 from machines.link import Joined, Link
-from machines.pool import PORT, joining_key, scheduler_file
+from machines.pool import PORT, SchedulerRecord, joining_key, scheduler_file
 from machines.scheduler import Served, serve
-from utils import PipelineError
+from utils import PipelineError, read_record
 
 _VERB_LABELS = {
     "list": N_("show which have joined"),
@@ -28,7 +28,7 @@ _KEY_HELP = N_("Joining key, as it says there:")
 
 
 class AddressMissing(PipelineError):
-    """No facts."""
+    """Facts: none."""
 
     message = N_("Where to join, and with which key, was not said.")
     hint = N_("As the other PC shows it: machines join ADDRESS --key KEY")
@@ -67,12 +67,13 @@ def machines(job: Job[MachinesRequest]) -> Stage:
         return (yield from serve(job.home, job.settings, asked.host, asked.port))
     if asked.verb == "join":
         if not (asked.address and asked.key):
-            raise AddressMissing
+            raise AddressMissing()
         return (yield from join(job.home, job.settings, asked.address, asked.key, asked.name))
     if not scheduler_file(job.home).is_file():
         raise NoScheduler(address=f"127.0.0.1:{PORT}")
     with Link(job.home) as link:
-        return MachineList(link.address, joining_key(job.home), link.machines())
+        shown = read_record(scheduler_file(job.home), SchedulerRecord).shown
+        return MachineList(shown or link.address, joining_key(job.home), link.machines())
 
 
 class MachineCard(Answer):

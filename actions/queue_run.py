@@ -21,7 +21,7 @@ from exam.examination import examine
 from exam.records import Word
 from locales.language import N_
 from machine import gpu as hardware
-from machines.errors import LinkDown, MachineLost, NotWhole
+from machines.errors import LinkDown, MachineLost
 from machines.link import Joined, Link
 from machines.pool import machine_name
 from machines.training_there import can_train, job_of, on_card, take_in_arrived, train_there
@@ -45,6 +45,13 @@ _LOOK_SECONDS = 3.0  # between two looks at who has joined
 _PAUSE_SECONDS = 0.1  # where all that is done is done elsewhere
 _MOST_LOSSES = 10  # machines that a client may lose one after another without learning a step: it may be what ends them
 _PATIENCE_SECONDS = 60.0  # that a client waits, while nothing is done, for a machine that its plan fits
+
+
+class NotWhole(PipelineError):
+    """Facts: client, machine."""
+
+    message = N_("{machine} says that {client} is trained, but sent no whole LoRA of that plan.")
+    hint = N_("Nothing that was there is lost. The same queue again goes on from the last state.")
 
 
 @dataclass(frozen=True, slots=True)

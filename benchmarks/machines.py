@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
@@ -38,12 +38,14 @@ def words() -> argparse.Namespace:
 
 def shorten(steps: int) -> None:
     """Trainings of so many steps with a state every sixth of them; the machines are told by the words of their plans."""
-    import lora_trainer
-    import training.plan as plans
+    import lora_trainer as trainings
+    import training.plan as training_plan
+
+    plans, stages = cast("Any", training_plan), cast("Any", trainings)
 
     values = plans.EMBEDDED
     plans.EMBEDDED = dataclasses.replace(values, steps=dict.fromkeys(values.steps, steps), save_every=max(1, steps // 6), batch=2)
-    lora_trainer.PRESETS = tuple(dataclasses.replace(one, steps=steps) for one in lora_trainer.PRESETS)
+    stages.PRESETS = tuple(dataclasses.replace(one, steps=steps) for one in stages.PRESETS)
     plans._SDXL_SAVE_EVERY = max(1, steps // 6)
 
 

@@ -23,10 +23,11 @@ from client_folder.client import Client, open_client
 from client_folder.private import private_folder
 from client_folder.restore import restore_client
 from config import Settings, save_settings
+from locales.language import N_
 from machine import background
 from machine.background import Place, RunState
 from machine.processes import end_orphan
-from machines.errors import JobNotHere, StillChanging
+from machines.errors import JobNotHere
 from machines.facts import facts_here
 from machines.parcels import PIECE_BYTES, check_parcel, pack_results
 from machines.pool import pool_folder
@@ -35,6 +36,13 @@ from training.plan import Overrides, TrainerKind, TrainingPlan
 from utils import Event, PipelineError, Record, as_pipeline_error, log, read_record, write_record
 
 _PARCEL, _RESULTS, _ORDER = "parcel.zip", "results.zip", "order.json"
+
+
+class StillChanging(PipelineError):
+    """Facts: path."""
+
+    message = N_("{path} was removed by the trainer while it was packed.")
+    hint = N_("It is packed again by itself.")
 
 
 class Order(Record):

@@ -33,7 +33,7 @@ class PythonDiffers(PipelineError):
 
 
 class DaskDiffers(PipelineError):
-    """Facts: here, there, requirements."""
+    """Facts: here, there."""
 
     message = N_("This PC has Dask {here}, the scheduler's has {there}.")
     hint = N_("Install the same on both: pip install -r requirements-machines.txt")

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from config import Settings
 from locales.language import N_
 from machines.errands import Desk, clear_desk, open_desk, stop_work
-from machines.errors import LinkDown, NameTaken, NoScheduler, WrongKey
+from machines.errors import LinkDown, NoScheduler
 from machines.facts import Facts, check_agreement, facts_here
 from machines.link import Link
 from machines.pool import (
@@ -33,7 +33,7 @@ from machines.pool import (
     security,
 )
 from machines.scheduler import scheduler_facts
-from utils import Event, Notice, Progress, Stopped
+from utils import Event, Notice, PipelineError, Progress, Stopped
 
 JOINED = N_("{name} has joined the pool at {address}. It takes work until this is ended.")
 AWAY = N_("The scheduler is away. What is being done here goes on; it is handed in when the scheduler is back.")
@@ -41,6 +41,20 @@ LEAVING = N_("Saving the state of what is being done here, and handing it back."
 _LOOK_SECONDS = 0.5
 _TAKEN_SECONDS = 20.0  # in which a machine of our name that was killed is noticed to be gone
 _LEAVE_SECONDS = 60.0  # in which what was done here has to be fetched
+
+
+class WrongKey(PipelineError):
+    """Facts: address."""
+
+    message = N_("The scheduler at {address} has another joining key.")
+    hint = N_("Copy the key again from where it was started: machines shows it there.")
+
+
+class NameTaken(PipelineError):
+    """Facts: name."""
+
+    message = N_('A machine "{name}" has joined already.')
+    hint = N_("Give this one another name: --name NAME")
 
 
 @dataclass(frozen=True, slots=True)

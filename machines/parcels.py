@@ -12,13 +12,20 @@ from pathlib import Path
 from client_folder.client import Client
 from client_folder.export import ExportedClient, export_part
 from client_folder.restore import RestoredClient, add_results
+from locales.language import N_
 from machine.base_models import BaseKind
-from machines.errors import ParcelDamaged
 from training.checkpoints import find_resume
 from training.plan import TrainingPlan
-from utils import Event, sha256_file
+from utils import Event, PipelineError, sha256_file
 
 PIECE_BYTES = 4 << 20  # of a parcel, in one message
+
+
+class ParcelDamaged(PipelineError):
+    """Facts: path, expected, found."""
+
+    message = N_("{path} did not arrive as it was sent: its SHA-256 is {found}, not {expected}.")
+    hint = N_("Nothing of it was taken in. The same queue again sends it once more.")
 
 
 def pack_for_training(client: Client, plan: TrainingPlan, target: Path) -> Generator[Event, None, ExportedClient]:

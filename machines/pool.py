@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ConfigDict, Field
 
 from client_folder.private import private_folder
+from locales.language import N_
 from machine.packages import PackagesMissing
-from machines.errors import REQUIREMENTS, NotAKey
-from utils import Record, locked, replacing, write_record
+from machines.errors import REQUIREMENTS
+from utils import PipelineError, Record, locked, replacing, write_record
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -41,13 +42,21 @@ _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _FROM, _UNTIL = datetime(2020, 1, 1, tzinfo=UTC), datetime(2099, 1, 1, tzinfo=UTC)
 
 
+class NotAKey(PipelineError):
+    """Facts: letters."""
+
+    message = N_("That is no joining key: it has {letters} letters and digits, as in ABCD-EFGH-...")
+    hint = N_("Copy the key whole from where the scheduler was started: machines shows it there.")
+
+
 class SchedulerRecord(Record):
     """`pool/scheduler.json`: where the scheduler of this home listens."""
 
     model_config = ConfigDict(frozen=True)
 
     schema_: Literal[1] = Field(default=1, alias="schema")
-    address: str  # as a machine is told it
+    address: str  # for this PC
+    shown: str = ""  # for others
 
 
 def pool_folder(home: Path) -> Path:
@@ -194,6 +203,6 @@ def security(home: Path, secret: bytes) -> Any:
     return Security(require_encryption=True, tls_ca_file=authority, **roles)
 
 
-def note_scheduler(home: Path, address: str) -> None:
-    """Write down where this home's scheduler listens."""
-    write_record(scheduler_file(home), SchedulerRecord(address=address))
+def note_scheduler(home: Path, address: str, shown: str) -> None:
+    """Write down where this home's scheduler listens: for this PC, and for others."""
+    write_record(scheduler_file(home), SchedulerRecord(address=address, shown=shown))

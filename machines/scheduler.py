@@ -110,8 +110,8 @@ def serve(home: Path, settings: Settings, host: str = "", port: int = PORT) -> G
     loop = _Loop(home, host or "0.0.0.0", port)  # other PCs are to reach it; without the key it answers nobody
     loop.start()
     try:
-        note_scheduler(home, f"tls://{host or '127.0.0.1'}:{port}")
         address = f"{host or _own_address()}:{port}"
+        note_scheduler(home, f"tls://{host or '127.0.0.1'}:{port}", address)
         yield Notice(SERVING)
         yield Notice(JOINING, {"address": address, "key": joining_key(home)})
         yield Notice(KEPT)

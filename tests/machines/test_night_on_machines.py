@@ -25,9 +25,9 @@ from client_folder.client import open_client
 from client_folder.consent import What, record_consent
 from config import EMBEDDED_FOLDER, Settings, save_settings
 from machine.model_process import ModelProcess
-from machines.errors import NoScheduler, WrongKey
+from machines.errors import NoScheduler
 from machines.facts import ProgramDiffers
-from machines.joined import join
+from machines.joined import WrongKey, join
 from machines.pool import joining_key
 from training.inputs import EMBEDDED_SCRIPT
 from training.queue import Outcome
@@ -52,8 +52,8 @@ def short():
     patch.setattr(training.plan, "_SDXL_SAVE_EVERY", 8)
     patch.setenv("STANDIN", "success")
     patch.setenv("STANDIN_PAUSE", "0.5")
-    steps = dict.fromkeys(training.plan.EMBEDDED.steps, 12)
-    patch.setattr(training.plan, "EMBEDDED", replace(training.plan.EMBEDDED, steps=steps, save_every=4, batch=2))
+    steps = dict.fromkeys(training.plan.EMBEDDED.steps, 6)
+    patch.setattr(training.plan, "EMBEDDED", replace(training.plan.EMBEDDED, steps=steps, save_every=2, batch=2))
     patch.setenv("OMP_NUM_THREADS", "1")
     yield
     patch.undo()
@@ -118,7 +118,7 @@ def test_a_night_with_a_killed_machine_and_a_killed_scheduler_ends_as_one_at_hom
         if not killed and states(pool.home, "ana"):
             pool.kill(where["ana"])
             killed = True
-        elif killed and not scheduler_killed and states(pool.home, "eva"):
+        if not scheduler_killed and states(pool.home, "eva"):
             pool.kill("scheduler")
             pool.serve()
             scheduler_killed = True

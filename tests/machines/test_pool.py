@@ -15,10 +15,9 @@ from config import Settings
 from lora_trainer import plan_training
 from machine.cards import GPU_PROFILES
 from machines.errands import train_words
-from machines.errors import NotAKey, ParcelDamaged
 from machines.facts import BaseDiffers, DaskDiffers, ProgramDiffers, PythonDiffers, check_agreement, facts_here
-from machines.parcels import check_parcel, pack_for_training, pack_results
-from machines.pool import certificates, full_address, joining_key, read_key, require_distributed
+from machines.parcels import ParcelDamaged, check_parcel, pack_for_training, pack_results
+from machines.pool import NotAKey, certificates, full_address, joining_key, read_key, require_distributed
 from machines.training_there import job_of, on_card
 from terminal.command_line import build_parser, read_request
 from training.plan import Overrides
