@@ -49,6 +49,17 @@ def test_a_form_works_without_scripts_and_not_without_its_token(browser_like, st
     assert read_history(ana).favourites == ()
 
 
+def test_a_step_is_begun_as_a_job(browser_like, studio):
+    form = form_of(browser_like, "/page/clients/ana")
+    assert browser_like.post("/page/clients/ana/begin", data={"step": "dataset", "form": form}).status_code == 200
+    job = studio.get("/jobs?client=ana").json()["jobs"][0]
+    assert job["action"] == "dataset"
+    assert studio.wait_for(job["id"], "done", "failed")["state"] == "done"
+    before = studio.get("/jobs").json()["total"]
+    browser_like.post("/page/clients/ana/begin", data={"step": "client", "form": form})  # nothing that the page offers
+    assert studio.get("/jobs").json()["total"] == before
+
+
 def test_nothing_of_a_page_is_run_or_loaded_from_elsewhere(browser_like):
     for end in PAGES:
         answer = browser_like.get(f"/page/clients/ana{end}")
