@@ -20,7 +20,9 @@ from actions.who import UNDO as WHO_UNDO
 from actions.who import WHO, Candidate, WhoRequest, candidates
 from client_folder.client import Client, last_used_first, open_client
 from client_folder.errors import PictureMissing
+from client_folder.lookup import find_picture, read_detected_faces
 from faces.crops import face_picture
+from faces.verdicts import left_to_right
 from locales.language import N_
 from studio.keys import Key
 from studio.pages.pictures import PictureCard, PictureGroup, counts, picture_cards
@@ -170,20 +172,24 @@ def people_page(request: Request, client: ClientName, service: TheService, _key:
     """Everybody whom the pictures show, to say who of them the client is."""
     who = open_client(service.home, client)
     stems = {card.place: card.stem for card in picture_cards(who).values()}
-    faces = [(number, one, stems.get(one.value.rpartition(":")[0], "")) for number, one in enumerate(_people_of(service, who))]
+    faces = [(one, stem) for one in _people_of(service, who) if (stem := stems.get(one.value.rpartition(":")[0]))]
     return page(request, "people.html", client=who, tab="people", faces=faces)
 
 
-@_router.get("/page/clients/{client}/people/{number}.jpg")
-def face_of(client: ClientName, number: int, service: TheService, _key: Looking) -> Response:
-    """One of their faces."""
+@_router.get("/page/clients/{client}/people/{stem}/{number}.jpg")
+def face_of(
+    client: ClientName, stem: Stem, number: Annotated[int, Path(ge=1, le=999)], service: TheService, _key: Looking
+) -> Response:  # fmt: skip
+    """A face of a picture, counted from the left."""
     import io
 
     who = open_client(service.home, client)
-    people = _people_of(service, who)
-    shown = face_picture(people[number].file, people[number].square) if 0 <= number < len(people) else None
+    picture = find_picture(who, stem)
+    detected = read_detected_faces(who, picture)
+    faces = left_to_right(detected) if detected else []
+    shown = face_picture(who.raw(picture.source) / picture.file, faces[number - 1].square) if number <= len(faces) else None
     if shown is None:
-        raise PictureMissing(name=str(number), client=who.id)
+        raise PictureMissing(name=stem, client=who.id)
     shown.thumbnail((FACE_PX, FACE_PX))
     written = io.BytesIO()
     shown.convert("RGB").save(written, "JPEG", quality=88)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import zlib
 from pathlib import Path as FilePath
 from typing import Annotated
 from urllib.parse import quote
@@ -18,7 +19,8 @@ from utils import FolderMissing
 SIDE_PX = 384  # sharp at 192 px on a fine screen, about 25 kB
 FACE_PX = 224
 KEPT_SECONDS = 600  # by the browser; its address changes with the picture
-_making = threading.BoundedSemaphore(2)  # a photo of 50 megapixels takes 150 MB while it is decoded
+# Two at once, for a photo of 50 megapixels takes 150 MB while it is decoded; and never one picture twice.
+_making = (threading.Lock(), threading.Lock())
 
 
 def folder_of(client: Client, kind: str) -> FilePath | None:
@@ -43,7 +45,7 @@ def picture_in(client: Client, kind: str, name: str) -> FilePath:
 def small(client: Client, file: FilePath, side: int = SIDE_PX) -> FilePath:
     """Its small copy; the picture itself where none can be made of it."""
     try:
-        with _making:
+        with _making[zlib.crc32(file.name.encode()) % len(_making)]:
             return thumbnail_file(file, client.thumbnails, side)
     except OSError:
         return file

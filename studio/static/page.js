@@ -140,6 +140,7 @@ document.addEventListener("keydown", (event) => {
   const card = current();
   if (event.key === "Enter" && card && target === card) { event.preventDefault(); showLarge(card); return; }
   if (event.key === "?") { event.preventDefault(); $("#help").showModal(); return; }
+  if (event.key === "Escape") { say(""); return; }
   if (event.key === "u") { $("#undo")?.click(); return; }
   if (event.key === "c" && card) { const text = $("textarea", card); if (text) { event.preventDefault(); text.focus(); } return; }
   const button = card && event.key.length === 1 && $(`[data-key="${CSS.escape(event.key)}"]`, card);

@@ -14,7 +14,7 @@ PAGES = ("", "/people", "/doctor", "/training", "/exam", "/blind", "/portraits",
 @pytest.fixture
 def browser_like(studio):
     """A client of HTTP with the cookie of a link, as a browser without scripts."""
-    with httpx2.Client(base_url=studio.url, headers={"origin": studio.url}, follow_redirects=True) as client:
+    with httpx2.Client(base_url=studio.url, headers={"origin": studio.url}, follow_redirects=True, timeout=60) as client:
         client.get(studio.post("/links").json()["link"])
         yield client
 
@@ -24,7 +24,7 @@ def form_of(client, path):
 
 
 def test_without_a_key_a_person_is_told_what_to_do(studio):
-    with httpx2.Client(base_url=studio.url) as stranger:
+    with httpx2.Client(base_url=studio.url, timeout=60) as stranger:
         answer = stranger.get("/page/clients/ana")
         assert answer.status_code == 401 and "Open a new link" in answer.text and "<main>" in answer.text
         spent = stranger.get("/enter?once=nothing")
@@ -47,6 +47,17 @@ def test_a_form_works_without_scripts_and_not_without_its_token(browser_like, st
     assert read_history(ana).favourites == (name,)
     browser_like.post(address, data={"do": "not", "form": form})
     assert read_history(ana).favourites == ()
+
+
+def test_a_step_is_begun_as_a_job(browser_like, studio):
+    form = form_of(browser_like, "/page/clients/ana")
+    assert browser_like.post("/page/clients/ana/begin", data={"step": "process", "form": form}).status_code == 200
+    job = studio.get("/jobs?client=ana").json()["jobs"][0]
+    assert job["action"] == "process"
+    assert studio.wait_for(job["id"], "done", "failed")["state"] == "done"
+    before = studio.get("/jobs").json()["total"]
+    browser_like.post("/page/clients/ana/begin", data={"step": "client", "form": form})  # nothing that the page offers
+    assert studio.get("/jobs").json()["total"] == before
 
 
 def test_nothing_of_a_page_is_run_or_loaded_from_elsewhere(browser_like):

@@ -71,6 +71,8 @@ def test_accept_refuse_again_and_undo(pictures, ana):
     assert len(accepted_by_hand(ana)) == 1 and (ana.processed / f"{identity.removeprefix('pic-')}.png").is_file()
     pictures.keyboard.press("u")
     pictures.locator(f"#list-rejected > #{identity}").wait_for()
+    pictures.keyboard.press("Escape")
+    assert not pictures.locator("#toast").is_visible()
     assert accepted_by_hand(ana) == () and not (ana.processed / f"{identity.removeprefix('pic-')}.png").is_file()
 
 

@@ -52,7 +52,7 @@ def test_two_are_compared_beside_the_real_photo(gallery):
     assert "/processed/real_" in shown[2]
     gallery.wait_for_function("() => [...document.querySelectorAll('#compare img')].every(one => one.naturalWidth > 0)")
     gallery.keyboard.press("Escape")
-    assert gallery.locator("[data-compare][aria-pressed=true]").count() == 0
+    gallery.wait_for_function("() => !document.querySelector('[data-compare][aria-pressed=true]')")
 
 
 def test_prompt_and_seed_are_copied_by_a_click(gallery):
