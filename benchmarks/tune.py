@@ -156,7 +156,7 @@ def _examined(client: Client, wanted: TunedSettings, process: ModelProcess) -> l
     )
     finish(train(place, Settings(), plan_training(place, Settings(), preset=Settings().preset, overrides=overrides).plan))
     rows = []
-    for checkpoint in list_checkpoints(place):
+    for checkpoint in {one.step: one for one in list_checkpoints(place)}.values():  # the finished one has a copy of its step
         found: ExaminedCheckpoint = finish(examine_checkpoint(place, Settings(), checkpoint, process))
         rows.append(
             GridRow(
