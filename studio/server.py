@@ -18,6 +18,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+import filelock
 import uvicorn
 
 from actions.serve import Announced, Orders
@@ -32,6 +33,7 @@ from studio.routes_common import Service
 from utils import PipelineError, log
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ALONE_SECONDS = 6.0  # for one whose program was killed, and which is about to end
 BEHIND = 10  # steps of priority
 GRACE_SECONDS = 3  # for streams that are open when it ends
 
@@ -55,8 +57,14 @@ def main() -> int:
     orders = Orders.model_validate_json(sys.stdin.readline())
     speak(orders.language)
     home = Path(orders.home)
-    try:
+    private_folder(service_folder(home))
+    try:  # two services would begin the same jobs; the system frees the lock of one that is killed
+        alone = filelock.FileLock(service_folder(home) / ".lock")
+        alone.acquire(timeout=ALONE_SECONDS)
         listening = _listen(orders)
+    except filelock.Timeout:
+        _say({"serves": str(home)})
+        return 1
     except OSError as error:
         _say({"taken": error.strerror or str(error)})
         return 1
@@ -69,24 +77,25 @@ def main() -> int:
             {"error": type(error).__name__, "module": type(error).__module__, "facts": {k: str(v) for k, v in error.facts.items()}}
         )
         return 1
+    _serve(orders, home, listening, keyring)
+    alone.release()
+    return 0
+
+
+def _serve(orders: Orders, home: Path, listening: socket.socket, keyring: Keyring) -> None:
+    """Answer until it is ended."""
     _log_to(home / "logs" / "service.log")
     uploads = service_folder(home) / "incoming"  # what a form holds until it is taken; never in a /tmp that is memory
     private_folder(uploads)
     tempfile.tempdir = str(uploads)
     jobs = JobQueue(home)
     _step_back()
-    server = _server(orders, home, keyring, jobs, listening.getsockname()[1])
-    threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
-    server.run(sockets=[listening])
-    return 0
-
-
-def _server(orders: Orders, home: Path, keyring: Keyring, jobs: JobQueue, port: int) -> AnnouncedServer:
-    """uvicorn with the application, and what it will say once it answers."""
     secure = bool(orders.certificate)
+    port = listening.getsockname()[1]
     shown = orders.address if orders.address not in ("0.0.0.0", "::") else "127.0.0.1"
     url = f"{'https' if secure else 'http'}://{f'[{shown}]' if ':' in shown else shown}:{port}"
-    app = make_app(Service(home, keyring, jobs, Assets(home), secure), (*LOOPBACK, shown, *orders.names))
+    service = Service(home, keyring, jobs, Assets(home), secure)
+    app = make_app(service, (*LOOPBACK, shown, *orders.names))
     link = f"{url}{ENTER}?once={keyring.new_link()}"
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, date_header=True, ws="websockets-sansio", lifespan="on",
@@ -94,7 +103,9 @@ def _server(orders: Orders, home: Path, keyring: Keyring, jobs: JobQueue, port: 
         timeout_graceful_shutdown=GRACE_SECONDS, h11_max_incomplete_event_size=64 << 10, limit_concurrency=400,
         timeout_keep_alive=30, proxy_headers=False, ws_max_size=1 << 16,
     )  # fmt: skip
-    return AnnouncedServer(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
+    server = AnnouncedServer(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
+    threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
+    server.run(sockets=[listening])
 
 
 def _listen(orders: Orders) -> socket.socket:
