@@ -63,6 +63,13 @@ class PortTaken(PipelineError):
     hint = N_("Another program may hold that port: name another one with --port, or 0 for any that is free.")
 
 
+class ServesAlready(PipelineError):
+    """Facts: home."""
+
+    message = N_("A service is running already for {home}.")
+    hint = N_("Call that one: it told its address where it was started. Or end it there first.")
+
+
 class ServiceEnded(PipelineError):
     """Facts: log, code."""
 
@@ -180,6 +187,8 @@ def serve(job: Job[ServeRequest]) -> Stage:
             if line is None and time.monotonic() > until:
                 line = ""
         facts: dict[str, Any] = json.loads(line) if line.strip() else {}
+        if "serves" in facts:
+            raise ServesAlready(home=facts["serves"])
         if "taken" in facts:
             raise PortTaken(address=orders.address, port=orders.port, reason=facts["taken"])
         if "error" in facts:

@@ -18,6 +18,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
+import filelock
 import uvicorn
 
 from actions.serve import Announced, Orders
@@ -32,6 +33,7 @@ from studio.routes_common import Service
 from utils import PipelineError, log
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+ALONE_SECONDS = 6.0  # for one whose program was killed, and which is about to end
 BEHIND = 10  # steps of priority
 GRACE_SECONDS = 3  # for streams that are open when it ends
 
@@ -55,8 +57,14 @@ def main() -> int:
     orders = Orders.model_validate_json(sys.stdin.readline())
     speak(orders.language)
     home = Path(orders.home)
-    try:
+    private_folder(service_folder(home))
+    try:  # two services would begin the same jobs; the system frees the lock of one that is killed
+        alone = filelock.FileLock(service_folder(home) / ".lock")
+        alone.acquire(timeout=ALONE_SECONDS)
         listening = _listen(orders)
+    except filelock.Timeout:
+        _say({"serves": str(home)})
+        return 1
     except OSError as error:
         _say({"taken": error.strerror or str(error)})
         return 1
@@ -69,6 +77,13 @@ def main() -> int:
             {"error": type(error).__name__, "module": type(error).__module__, "facts": {k: str(v) for k, v in error.facts.items()}}
         )
         return 1
+    _serve(orders, home, listening, keyring)
+    alone.release()
+    return 0
+
+
+def _serve(orders: Orders, home: Path, listening: socket.socket, keyring: Keyring) -> None:
+    """Answer until it is ended."""
     _log_to(home / "logs" / "service.log")
     uploads = service_folder(home) / "incoming"  # what a form holds until it is taken; never in a /tmp that is memory
     private_folder(uploads)
@@ -91,7 +106,6 @@ def main() -> int:
     server = AnnouncedServer(config, Announced(url=url, token=keyring.token, docs=f"{url}/docs", link=link))
     threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
     server.run(sockets=[listening])
-    return 0
 
 
 def _listen(orders: Orders) -> socket.socket:

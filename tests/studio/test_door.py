@@ -168,6 +168,13 @@ def test_another_address_wants_a_certificate(tmp_path):
     assert "--unencrypted" in json.loads(refused.stdout)["hint"]
 
 
+def test_a_home_has_one_service_at_a_time(served):
+    argv = [sys.executable, "avatar_pipeline.py", "--home", str(served.home), "serve", "--port", "0", "--json"]
+    refused = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=90)
+    assert refused.returncode == 1
+    assert "already" in json.loads(refused.stdout)["error"]
+
+
 def test_a_port_that_is_taken_is_told(served, tmp_path):
     port = served.url.rpartition(":")[2]
     argv = [sys.executable, "avatar_pipeline.py", "--home", str(tmp_path), "serve", "--port", port, "--json"]
