@@ -7,8 +7,6 @@ from service_kit import Served
 
 from client_folder.client import open_client
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-
 
 @pytest.fixture(scope="session")
 def studio(tmp_path_factory):
@@ -21,6 +19,7 @@ def studio(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         chromium = start_browser(playwright)
         yield chromium
