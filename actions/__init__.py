@@ -5,5 +5,6 @@ each, from top to bottom, what is asked (requests), what is planned and run, wha
 their schemas; `form` draws the form of a request, `settings_form` that of settings and limits, `base_choice` offers bases.
 `clients`, `imports`, `faces`, `who`, `dataset`, `training` (what it is asked: `train_request`), `checkpoints`, `exam`, `blind`,
 `portraits`, `gallery`, `swap`, `recordings`, `machine`, `doctor`, `setup`, `settings` and `colab` are the actions; `demo`,
-`queue`, `journey`, `review` and `limits` lead over several stages; `recent` is what the menu remembers.
+`queue` (its run: `queue_run`), `journey`, `review` and `limits` lead over several stages; `machines` is the pool of PCs;
+`recent` is what the menu remembers.
 """
