@@ -32,6 +32,8 @@ from utils import PipelineError, read_record
 if TYPE_CHECKING:
     from distributed import Client as DaskClient
 
+_ANSWER_SECONDS = 20.0  # after which a question is taken for lost, as one is whose scheduler died with it, and asked again
+_LONG_SECONDS, _LONG = 900.0, frozenset({"start", "pack"})  # errands that read and write gigabytes
 _AGAIN_SECONDS = 3.0  # between two tries to reach a scheduler that is away
 REJOIN_SECONDS = 15.0  # that machines have to come back, to this scheduler or one that was started anew; they try once a second
 
@@ -82,7 +84,7 @@ class Link:
 
     def of_scheduler(self, function: Callable[..., Any]) -> Any:
         """What a function of the program's answers in the scheduler's process; raises LinkDown."""
-        return self._answered(lambda client: client.run_on_scheduler(function))
+        return self._answered(lambda client: client.run_on_scheduler(function, callback_timeout=_ANSWER_SECONDS))
 
     def ask(self, name: str, errand: str, data: bytes = b"", **facts: Any) -> Any:
         """What a machine answers to an errand; raises what it met with, MachineLost, or LinkDown where it may answer later."""
@@ -95,7 +97,10 @@ class Link:
                 raise LinkDown(address=self.address)
             raise MachineLost(machine=name)
         self._missed.pop(name, None)
-        told = self._answered(lambda client: client.run(carry_out, errand, facts, data, workers=[address]))[address]
+        seconds = _LONG_SECONDS if errand in _LONG else _ANSWER_SECONDS
+        told = self._answered(
+            lambda client: client.run(carry_out, errand, facts, data, workers=[address], callback_timeout=seconds)
+        )[address]
         if "error" in told:
             raise error_of(told, self._home / "logs" / "avatar_pipeline.log")
         return told["answer"]

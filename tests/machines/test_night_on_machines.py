@@ -53,7 +53,7 @@ def short():
     patch.setenv("STANDIN", "success")
     patch.setenv("STANDIN_PAUSE", "0.5")
     steps = dict.fromkeys(training.plan.EMBEDDED.steps, 6)
-    patch.setattr(training.plan, "EMBEDDED", replace(training.plan.EMBEDDED, steps=steps, save_every=2, batch=2))
+    patch.setattr(training.plan, "EMBEDDED", replace(training.plan.EMBEDDED, steps=steps, save_every=2, batch=2, warmup=1))
     patch.setenv("OMP_NUM_THREADS", "1")
     yield
     patch.undo()
