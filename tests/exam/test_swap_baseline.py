@@ -92,7 +92,13 @@ def evidence_of(client: Client, base: tuple[Portrait, ...], nearer: float) -> tu
     lora = (alone - nearer + np.linspace(-0.01, 0.01, PORTRAITS)[:, None])[None]
     verdict = decide([Examinee(30, lora="ana-30.safetensors")], lora, alone, prompt_numbers(PORTRAITS))
     measured = SimpleNamespace(
-        ruler=ruler.name, photos=photos, scenes=(0,), distances=lora, base_distances=alone, stranger_distances=alone + 5
+        scaled=lambda rows: rows,
+        ruler=ruler.name,
+        photos=photos,
+        scenes=(0,),
+        distances=lora,
+        base_distances=alone,
+        stranger_distances=alone + 5,
     )
     return measured, verdict
 

@@ -36,7 +36,8 @@ def shown(client: Client, chosen: int | None, flags: frozenset[Flag] = frozenset
     verdict = ExamVerdict(word, chosen, 1, judged, tied=(0, 1) if chosen is not None else ())
     loras = {110: client.models / "half.safetensors", 220: client.models / "whole.safetensors"}
     file = lay_exam(client, loras, None if chosen is None else judged[chosen].candidate.step)
-    file = file.model_copy(update={"flags": tuple(flags)})
+    tied = () if chosen is None else tuple(path.name for path in loras.values())
+    file = file.model_copy(update={"verdict": word, "flags": tuple(flags), "tied": tied})
     exam = ExamReport(file, verdict, client.exam_report, client.exam_sheet, client.exam_plot, practice=True)
     steps = tuple(DemoStep(name, {}, 1.0) for name in STEPS)
     report = DemoReport(steps, exam, PortraitReport((), 0, client.sheets / "portraits_001.png", practice=True))
