@@ -13,6 +13,8 @@ TIED = N_(
     "of the {tied} that are, it is the earliest."
 )
 NONE = N_("None of the {count} checkpoints examined can be recommended.")
+ONE_ALONE = N_("Step {step} at weight {weight:g} is like the client; it was the one checkpoint examined.")
+NOT_EVEN_ONE = N_("The one checkpoint examined cannot be recommended.")
 HOW_SURE = N_("It went {score:.0%} of the way from the base to the best, between {low:.0%} and {high:.0%}, nine times in ten.")
 BRING = N_("Bring more real photos of other days and places, or train longer, and examine again.")
 BRING_SCENES = N_("Bring real photos of other days and places, nine in all: three of them are then held back.")
@@ -31,9 +33,9 @@ def verdict_said(file: ExamFile) -> str:
     """The verdict in a sentence; checkpoints are counted, not their weights."""
     count = len({one.step for one in file.candidates})
     if file.step is None:
-        return _(NONE).format(count=count)
+        return _(NONE if count != 1 else NOT_EVEN_ONE).format(count=count)
     tied = len({one.step for one in file.candidates if one.lora in file.tied})
-    sentence = TIED if file.verdict is Word.TIED and tied > 1 else STEP
+    sentence = TIED if file.verdict is Word.TIED and tied > 1 else STEP if count != 1 else ONE_ALONE
     return _(sentence).format(step=file.step, weight=file.weight, count=count, tied=tied)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from exam.records import Judged
+from exam.records import ExamReason, Judged
 from exam.report import ExamReport
 from exam.words import remarks_said, sureness_said, verdict_said
 from locales.language import _
@@ -43,14 +43,15 @@ class _CheckpointTable:
         verdict, swap = self.report.verdict, self.report.file.swap
         for at, one in enumerate(verdict.judged):
             mark = "*" if at == verdict.chosen else " "
-            interval = f"{one.score.low:.0%} ... {one.score.high:.0%}"
+            # Where nothing is nearer than the base there is no way from it to the best to be told in shares.
+            scaled = verdict.best is not None and ExamReason.NO_NEARER not in verdict.reasons
+            interval = f"{one.score.low:.0%} ... {one.score.high:.0%}" if scaled else "-"
             cells: list[str | Text] = [
-                f"{mark}{one.candidate.step}",
-                f"{one.candidate.weight:g}",
-                f"{one.score.value:.0%}",
-                interval,
-            ]
-            if drawn:
+                f"{mark}{one.candidate.step}", f"{one.candidate.weight:g}", f"{one.score.value:.0%}" if scaled else "-", interval,
+            ]  # fmt: skip
+            if drawn and not scaled:
+                cells.append("")
+            elif drawn:
                 cells.append(Text(_line(one, columns, options.encoding), style="green" if mark == "*" else "cyan"))
             rows.add_row(*cells, _remarks(one))
         if swap and swap.score is not None:

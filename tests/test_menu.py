@@ -450,7 +450,7 @@ def test_the_more_list_stays_until_one_goes_back(home):
         terminal.press("prompts", "enter")
         terminal.wait_for("Why this is asked")
         terminal.press("escape")
-        terminal.wait_for(">10) Prompts: the master")
+        terminal.wait_for(">11) Prompts: the master")
         terminal.press("escape")
         terminal.wait_for(NEXT, "> 3) → Import")
 

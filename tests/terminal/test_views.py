@@ -18,8 +18,8 @@ from terminal.screens import STAGES, BarState, plain_line
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = (
-    "actions", "client_folder", "dataset", "embedded", "exam", "faces", "locales", "machine", "media", "pictures", "portraits",
-    "terminal", "training",
+    "actions", "client_folder", "dataset", "embedded", "exam", "faces", "locales", "machine", "machines", "media", "pictures",
+    "portraits", "studio", "terminal", "training",
 )  # fmt: skip
 FRONTS = {"data_preprocessor", "image_processor", "lora_trainer", "generation"}
 HEAVY = {"torch", "diffusers", "transformers", "cv2", "scipy", "numpy", "PIL", "onnxruntime"}
