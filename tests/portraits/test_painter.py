@@ -112,7 +112,7 @@ def test_before_a_training_the_worker_ends(tmp_path):
     from actions.request import Job, Request, Session
     from avatar_pipeline import perform
 
-    assert [row.name for row in ROWS if action_named(row.name).whole_gpu] == ["demo", "train", "exam", "queue"]
+    assert [row.name for row in ROWS if action_named(row.name).whole_gpu] == ["demo", "train", "exam", "tune", "queue"]
     with ModelProcess(tmp_path / "worker.log") as model_process:
         for _answer in model_process.ask("status"):
             pass
