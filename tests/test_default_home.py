@@ -25,7 +25,8 @@ def paths_beside_the_code(checkout):
     for file in git(checkout, "ls-files", "*.py", ":!tests", ":!benchmarks").splitlines():
         for node in ast.walk(ast.parse((checkout / file).read_text(encoding="utf-8"))):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and ast.unparse(node.left).split(".")[-1] == "home":
-                names.add(ast.unparse(node.right).strip("'"))
+                if not isinstance(node.right, ast.Subscript):  # what a record says, of a file that has its name already
+                    names.add(ast.unparse(node.right).strip("'"))
     return names
 
 
