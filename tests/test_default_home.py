@@ -24,9 +24,10 @@ def paths_beside_the_code(checkout):
     names = set()
     for file in git(checkout, "ls-files", "*.py", ":!tests", ":!benchmarks").splitlines():
         for node in ast.walk(ast.parse((checkout / file).read_text(encoding="utf-8"))):
-            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and ast.unparse(node.left).split(".")[-1] == "home":
-                if not isinstance(node.right, ast.Subscript):  # what a record says, of a file that has its name already
-                    names.add(ast.unparse(node.right).strip("'"))
+            joined = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+            # Not what a record says: that file has its name already.
+            if joined and ast.unparse(node.left).split(".")[-1] == "home" and not isinstance(node.right, ast.Subscript):
+                names.add(ast.unparse(node.right).strip("'"))
     return names
 
 
