@@ -1,11 +1,13 @@
 """The service as a test calls it: the real program, serving on a free port of loopback, in a process of its own."""
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx2
@@ -84,3 +86,9 @@ class Served:
         self.process.stdout.close()
         self.http.close()
         self.said.close()
+
+
+def run_apart(work):
+    """What a coroutine gives, run in a thread of its own: a browser that a test holds open has this one's event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()

@@ -1,6 +1,5 @@
 """Who comes in: hosts, origins, keys and their roles, links, rates, sizes."""
 
-import asyncio
 import json
 import os
 import socket
@@ -14,7 +13,7 @@ from datetime import date, timedelta
 import httpx2
 import pytest
 from limits import parse_many
-from service_kit import ROOT
+from service_kit import ROOT, run_apart
 
 from studio.guard import Guard
 from studio.keys import Keyring
@@ -128,8 +127,7 @@ def test_too_many_requests_are_told_when_to_come_again(tmp_path):
         async with httpx2.AsyncClient(transport=door, base_url="http://127.0.0.1", headers=headers) as http:
             return [await http.get("/jobs") for _number in range(7)] + [await http.get("/files/x") for _number in range(5)]
 
-    with ThreadPoolExecutor(1) as pool:  # a browser that another test holds open may have this thread's event loop
-        answers = pool.submit(asyncio.run, knock()).result()
+    answers = run_apart(knock())
     assert [answer.status_code for answer in answers[:7]] == [200] * 5 + [429] * 2
     assert {answer.status_code for answer in answers[7:]} == {200}  # pictures of a page are counted for themselves
     late = answers[6]

@@ -9,6 +9,7 @@ import time
 import pytest
 import websockets
 from PIL import Image
+from service_kit import run_apart
 
 
 def test_health_gpu_and_avatars(served):
@@ -102,8 +103,8 @@ def test_a_job_in_the_plans_words_and_its_updates_over_a_websocket(served):
                 async with websockets.connect(served.url.replace("http", "ws") + "/ws", additional_headers=headers):
                     pass
 
-    asyncio.run(strangers())
-    job, seen = asyncio.run(follow())
+    run_apart(strangers())
+    job, seen = run_apart(follow())
     assert seen[-1]["status"] == "completed"
     assert seen[-1]["progress"] == 100
     told = served.get(f"/api/jobs/{job}").json()
