@@ -21,7 +21,6 @@ import numpy as np
 from scipy.special import ndtri
 
 from exam.records import Standing
-from exam.rulers import apart
 from exam.verdict import WHOLE_PROMPTS, Array, by_scene
 
 # Of eight drawn clients with three photos in any light, each drawn six times: none of 96 good LoRAs was missed; of base, ten steps
@@ -63,19 +62,15 @@ def within_person(rows: Array, people: Sequence[int]) -> Callable[[Array], Array
     return lambda some: some + (some @ ways.T * (shrunk - 1)) @ ways
 
 
-def separation_gate(
-    portraits: Array, strangers: Array, held: Array, prompts: Sequence[int], people: Sequence[int], scenes: Sequence[int] = ()
-) -> Gate:
-    """The gate on rows [portrait, numbers] of the client's portraits and the strangers' of the same prompts and seeds, and of the
-    photos. `people` says which stranger is on each portrait, `scenes` of which scene each photo is.
+def separation_gate(own: Array, other: Array, prompts: Sequence[int], people: Sequence[int], scenes: Sequence[int] = ()) -> Gate:
+    """The gate on distances [portrait, photo] of the client's portraits and the strangers' of the same prompts and seeds, of rows
+    that `within_person` scaled. `people` says which stranger is on each portrait, `scenes` of which scene each photo is.
 
     Good where d' is at least 9, its lower 5 % bound, by the spread over prompts and over photos, above 0, and she is nearer than
     every stranger but one by a twelfth: whoever is painted alike has a large d' where most strangers are farther, near or far.
     """
-    if portraits.shape != strangers.shape or len(prompts) != len(portraits):
-        raise ValueError(f"rows {portraits.shape} and {strangers.shape} of {len(prompts)} portraits")
-    scaled = within_person(strangers, people)
-    own, other = (apart(scaled(rows), scaled(held)) for rows in (portraits, strangers))
+    if own.shape != other.shape or len(prompts) != len(own):
+        raise ValueError(f"distances {own.shape} and {other.shape} of {len(prompts)} portraits")
     if scenes:
         own, other = by_scene(own, scenes), by_scene(other, scenes)
     members = _members(prompts)

@@ -112,8 +112,8 @@ def _compute(store: RowStore, ruler: str, files: tuple[Path, ...], scenes: tuple
     far = _filled(apart(scaled(others), photos), np.float64(0))
     distances = np.stack([_filled(apart(scaled(each), photos), far) for each in own])
     gates = tuple(
-        _face_gate(each, others, held, scenes, prompts) if faces else separation_gate(each, others, held, prompts, people, scenes)
-        for each in own
+        _face_gate(each, others, held, scenes, prompts) if faces else separation_gate(some, far, prompts, people, scenes)
+        for each, some in zip(own, distances, strict=True)
     )
     base = _filled(apart(scaled(store.rows(ruler, _files(painted.base))), photos), far)
     return Evidence(ruler, files, scenes, painted, painted.candidates, distances, base, far, gates, (), scaled)

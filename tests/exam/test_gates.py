@@ -7,6 +7,7 @@ import pytest
 
 from exam.gates import PHOTO_SPREAD, embedding_gate, noise_free, photo_spread, separation_gate, within_person
 from exam.records import Standing
+from exam.rulers import apart as distances_between
 
 PROMPTS = [prompt for prompt in range(16) for _seed in range(2)]
 
@@ -19,13 +20,20 @@ def one_number(*values):
 FIRST = 1  # who is on a portrait
 
 
+def told(portraits, strangers, held, prompts, people, scenes=()):
+    """What the gate says of rows, scaled as the exam scales them."""
+    scaled = within_person(strangers, people)
+    own, other = (distances_between(scaled(rows), scaled(held)) for rows in (portraits, strangers))
+    return separation_gate(own, other, prompts, people, scenes)
+
+
 def test_separation_is_told_in_standard_deviations_of_a_seed():
     # Seeds of a prompt lie 2 apart in the client's portraits (variance 2) and 0 in the strangers': pooled sd 1. Nearer by 10, by 6.
-    gate = separation_gate(one_number(1, 3, 5, 7), one_number(12, 12, 12, 12), one_number(0), [0, 0, 1, 1], [FIRST] * 4)
+    gate = told(one_number(1, 3, 5, 7), one_number(12, 12, 12, 12), one_number(0), [0, 0, 1, 1], [FIRST] * 4)
     assert gate.value == pytest.approx(8.0)
     assert gate.bound == pytest.approx(8.0 - 1.645 * 2.0, abs=0.01)  # of two prompts, 10 and 6: sd 2.83, of their mean 2.0
     assert gate.standing is Standing.NOT
-    gate = separation_gate(one_number(1, 3, 1, 3), one_number(14, 14, 14, 14), one_number(0), [0, 0, 1, 1], [FIRST] * 4)
+    gate = told(one_number(1, 3, 1, 3), one_number(14, 14, 14, 14), one_number(0), [0, 0, 1, 1], [FIRST] * 4)
     assert (gate.standing, gate.value, gate.bound, gate.provisional) == (Standing.GOOD, pytest.approx(12), pytest.approx(12), False)
 
 
@@ -34,8 +42,8 @@ def test_no_nearer_than_strangers_or_farther_is_nobody():
     photos = rng.normal(size=(3, 20))
     strangers = rng.normal(size=(32, 20))
     who = [prompt % 8 for prompt in PROMPTS]
-    assert separation_gate(strangers, strangers, photos, PROMPTS, who).value == 0
-    far = separation_gate(strangers + 3, strangers, photos, PROMPTS, who)
+    assert told(strangers, strangers, photos, PROMPTS, who).value == 0
+    far = told(strangers + 3, strangers, photos, PROMPTS, who)
     assert far.value < 0
     assert far.standing is Standing.NOT
 
@@ -51,8 +59,8 @@ def test_a_base_that_paints_somebody_else_with_every_seed_does_not_pass_for_the_
     many = sizes * rng.normal(size=(32, 40))
     means = [float(np.linalg.norm(some, axis=1).mean()) for some in (one, many)]
     assert means[0] == pytest.approx(means[1], rel=0.15)
-    assert separation_gate(one, strangers, photos, PROMPTS, who).standing is Standing.GOOD
-    assert separation_gate(many, strangers, photos, PROMPTS, who).standing is Standing.NOT
+    assert told(one, strangers, photos, PROMPTS, who).standing is Standing.GOOD
+    assert told(many, strangers, photos, PROMPTS, who).standing is Standing.NOT
 
 
 def test_somebody_else_painted_alike_each_time_is_not_near_because_most_strangers_are_farther():
@@ -61,7 +69,7 @@ def test_somebody_else_painted_alike_each_time_is_not_near_because_most_stranger
     seeds = 0.02 * np.tile([[-1.0], [1.0]], (16, 1))
     strangers = np.array([[10.0 + person] for person in who]) + seeds
     photos = one_number(0, 0.1, -0.1)
-    near, beyond_one, beyond_most = (separation_gate(at + seeds, strangers, photos, PROMPTS, who) for at in (9.0, 10.5, 14.0))
+    near, beyond_one, beyond_most = (told(at + seeds, strangers, photos, PROMPTS, who) for at in (9.0, 10.5, 14.0))
     assert min(near.value, beyond_one.value) >= 9
     assert [one.standing for one in (near, beyond_one, beyond_most)] == [Standing.GOOD, Standing.NOT, Standing.NOT]
 
@@ -77,9 +85,9 @@ def test_light_that_differs_within_a_person_counts_for_less():
     moved, other = scaled(np.array([[5.0, 0.0]])), scaled(np.array([[0.0, 5.0]]))
     assert np.linalg.norm(moved) < np.linalg.norm(other) / 2.5
     photos = np.array([[-20.0, 0.0], [15.0, 0.1]])
-    assert separation_gate(portraits, strangers, photos, PROMPTS, who).standing is Standing.GOOD
+    assert told(portraits, strangers, photos, PROMPTS, who).standing is Standing.GOOD
     flat = np.stack([np.zeros(32), strangers[:, 1]], axis=1)  # nobody showed what light does
-    with_light = separation_gate(portraits, flat, photos, PROMPTS, who)
+    with_light = told(portraits, flat, photos, PROMPTS, who)
     assert with_light.standing is Standing.NOT
 
 
@@ -87,10 +95,10 @@ def test_the_bound_refuses_what_hangs_on_one_photo_or_on_one_scene():
     who = [prompt % 8 for prompt in PROMPTS]
     portraits, strangers = np.zeros((32, 1)), np.tile([[1.0]], (32, 1)) + 0.001 * np.arange(32)[:, None] % 2
     portraits[:2] = 1.0  # of one scene she is as far as the stranger
-    sure = separation_gate(portraits, strangers, one_number(0), PROMPTS, who)
+    sure = told(portraits, strangers, one_number(0), PROMPTS, who)
     assert sure.standing is Standing.GOOD
     photos = one_number(-4, 4.5)  # one photo lies behind the strangers
-    gate = separation_gate(portraits, strangers, photos, PROMPTS, who)
+    gate = told(portraits, strangers, photos, PROMPTS, who)
     assert gate.bound < 0
     assert gate.standing is Standing.NOT
 
@@ -99,8 +107,8 @@ def test_photos_of_one_scene_count_as_one():
     portraits, strangers = one_number(*[0.0, 0.02] * 16), one_number(*[1.0, 1.02] * 16)
     who = [prompt % 8 for prompt in PROMPTS]
     photos = one_number(0, 1, 1)  # of the client, and two shots of a minute in which she looks like the stranger
-    assert separation_gate(portraits, strangers, photos, PROMPTS, who).value < 0
-    assert separation_gate(portraits, strangers, photos, PROMPTS, who, scenes=[0, 1, 1]).value == pytest.approx(0, abs=1.5)
+    assert told(portraits, strangers, photos, PROMPTS, who).value < 0
+    assert told(portraits, strangers, photos, PROMPTS, who, scenes=[0, 1, 1]).value == pytest.approx(0, abs=1.5)
 
 
 def test_one_picture_of_each_person_tells_nothing_of_how_pictures_differ():
